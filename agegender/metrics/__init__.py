@@ -1,0 +1,1 @@
+"""Measures of age and gender estimates: numbers in, numbers out."""
