@@ -1,0 +1,1 @@
+"""From a table of faces to batches: scan, duplicates, split, cache, augmentation, loading."""
