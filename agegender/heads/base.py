@@ -90,6 +90,7 @@ def whole_years(age_range: Sequence[float]) -> tuple[int, int]:
     Raises:
         AgeGenderError: unless it is two whole, rising, non-negative numbers.
     """
-    if len(age_range) != 2 or any(age != int(age) for age in age_range) or not 0 <= age_range[0] < age_range[1]:
-        raise AgeGenderError(f"age_range must be two whole years [first, last], such as [0, 116]; got {list(age_range)}")
+    whole = len(age_range) == 2 and all(float(age).is_integer() for age in age_range)
+    if not whole or not 0 <= age_range[0] < age_range[1]:
+        raise AgeGenderError(f"age_range must be two rising whole years, such as [0, 116]; got {list(age_range)}")
     return int(age_range[0]), int(age_range[1])
