@@ -1,0 +1,62 @@
+"""How often gender is estimated as labelled: 0 = male, 1 = female."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from agegender.errors import AgeGenderError
+from agegender.metrics.bootstrap import mean_ci95
+
+CLASSES = ("male", "female")
+
+
+def confusion(pred: ArrayLike, gender: ArrayLike) -> NDArray[np.int64]:
+    """Counts [2, 2]: rows are the labels male, female; columns the predictions male, female."""
+    pairs = 2 * np.asarray(gender, dtype=np.int64) + np.asarray(pred, dtype=np.int64)
+    return np.bincount(pairs, minlength=4).reshape(2, 2)
+
+
+def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) -> dict[str, Any]:
+    """All measures of gender that a report holds.
+
+    Args:
+        probability_female: [N], 0..1; above 0.5 is read as female.
+        gender: labels, [N], 0 = male, 1 = female; -1 where unknown, and these faces are left out.
+        seed: of the bootstrap.
+
+    Returns:
+        `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, each
+        `{"male", "female", "macro"}`; `confusion` [[male as male, male as female], [female as male, female as female]].
+        None where nothing is there to divide by: the precision of a class never predicted, the recall of a class never
+        labelled, the F1 of a class that is neither, the macro mean if a class has none, the accuracy of no faces.
+
+    Raises:
+        AgeGenderError: if a probability of a labelled face is not in 0..1.
+    """
+    gender = np.asarray(gender, dtype=np.int64)
+    known = gender >= 0
+    probability, gender = np.asarray(probability_female, dtype=np.float64)[known], gender[known]
+    broken = np.count_nonzero(~((probability >= 0) & (probability <= 1)))
+    if broken:
+        raise AgeGenderError(f"{broken} of {len(gender)} gender probabilities are not in 0..1: the training diverged")
+    pred = (probability > 0.5).astype(np.int64)
+    counts = confusion(pred, gender)
+    right = np.diagonal(counts)
+    labelled, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        "n": len(gender),
+        "accuracy": float((pred == gender).mean()) if len(gender) else None,
+        "accuracy_ci95": mean_ci95(pred == gender, seed) if len(gender) else None,
+        "precision": _by_class(right, predicted),
+        "recall": _by_class(right, labelled),
+        "f1": _by_class(2 * right, labelled + predicted),
+        "confusion": counts.tolist(),
+    }
+
+
+def _by_class(numerators: NDArray[np.int64], denominators: NDArray[np.int64]) -> dict[str, float | None]:
+    values = [int(top) / int(bottom) if bottom else None for top, bottom in zip(numerators, denominators, strict=True)]
+    defined = [value for value in values if value is not None]
+    macro = sum(defined) / len(values) if len(defined) == len(values) else None
+    return dict(zip(CLASSES, values, strict=True)) | {"macro": macro}
