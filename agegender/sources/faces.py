@@ -104,9 +104,9 @@ class FaceTable:
             (~frame["dataset"].isin(list(self.roots)), f"dataset must be one of {', '.join(self.roots) or '(none)'}"),
             (low.isna() != high.isna(), "age_low and age_high must both be known or both be unknown"),
             (low.notna() & ~((low >= 0) & (low <= high) & np.isfinite(high)), "ages must satisfy 0 <= low <= high"),
-            (~frame["gender"].isin([MALE, FEMALE]) & frame["gender"].notna(), "gender must be 0 (male), 1 (female) or NA"),
+            (~frame["gender"].isin([MALE, FEMALE, pd.NA]), "gender must be 0 (male), 1 (female) or NA"),
             (frame["group"].isna(), "group must be known"),
-            (~frame["split"].isin(PARTS) & frame["split"].notna(), f"split must be {', '.join(PARTS)} or NA"),
+            (~frame["split"].isin([*PARTS, pd.NA]), f"split must be {', '.join(PARTS)} or NA"),
             (frame.duplicated(["dataset", "path"]), "this file stands in the table twice"),
         ]
         for broken, rule in rules:
@@ -126,7 +126,8 @@ class FaceTable:
         Args:
             dataset: its name.
             root: its folder.
-            columns: one sequence a column, `path` at least. Absent labels are unknown; without `group` each face is alone.
+            columns: one sequence a column, `path` at least. Absent labels are unknown; without `group` each face is
+                alone.
             skipped: what the reader set aside.
         """
         frame = pd.DataFrame({"path": pd.array(list(columns["path"]), dtype="string")})
@@ -165,7 +166,8 @@ class FaceTable:
         if reason is not None:
             names = self.names()
             skipped += [
-                Skipped(names[row], reason if isinstance(reason, str) else reason[row]) for row in np.flatnonzero(~keep)
+                Skipped(names[row], reason if isinstance(reason, str) else reason[row])
+                for row in np.flatnonzero(~keep).tolist()
             ]
         return FaceTable(self.frame[keep], dict(self.roots), skipped, list(self.notes))
 
@@ -181,8 +183,9 @@ def concat(tables: Sequence[FaceTable]) -> FaceTable:
     roots: dict[str, Path] = {}
     for table in tables:
         for name, root in table.roots.items():
-            if roots.setdefault(name, root) != root:
-                raise AgeGenderError(f"two sources are called {name!r} ({roots[name]} and {root}): give one another name")
+            first = roots.setdefault(name, root)
+            if first != root:
+                raise AgeGenderError(f"two sources are called {name!r} ({first} and {root}): give one another name")
     return FaceTable(
         pd.concat([table.frame for table in tables], ignore_index=True),
         roots,
