@@ -1,0 +1,70 @@
+"""Faces as batches of tensors: a whole batch is mapped at once, so per-face Python stays thin."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from agegender.data.batches import BatchIndex
+
+
+class Images(Protocol):
+    """Decoded faces: ``ImageCache``, ``DecodedImages`` or an array."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Maps int64 rows ``[B]`` to ``[B, S, S, 3]`` uint8 RGB that the caller may overwrite."""
+        ...
+
+
+class FaceDataset(Dataset[dict[str, torch.Tensor]]):
+    """Maps a ``BatchIndex`` to a batch; use with ``DataLoader(batch_size=None, sampler=batches)``.
+
+    Args:
+        images: Decoded faces.
+        age_low: ``[N]`` years, NaN where unknown.
+        age_high: ``[N]`` years, NaN where unknown.
+        gender: ``[N]`` 0 male, 1 female, -1 unknown.
+        augment: Maps (images ``[B, S, S, 3]`` uint8, seed) to images; None for evaluation.
+        rows: ``[N]`` where each face's image is in ``images``; by default the faces are in the same order.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        age_low: np.ndarray,
+        age_high: np.ndarray,
+        gender: np.ndarray,
+        augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self.images = images
+        self.age_low = torch.as_tensor(age_low, dtype=torch.float32)
+        self.age_high = torch.as_tensor(age_high, dtype=torch.float32)
+        self.gender = torch.as_tensor(gender, dtype=torch.int64)
+        self.augment = augment
+        self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of faces (not of batches)."""
+        return len(self.rows)
+
+    def __getitem__(self, batch: BatchIndex) -> dict[str, torch.Tensor]:
+        """Loads a batch.
+
+        Returns:
+            ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory), ``age_low`` and ``age_high`` float32 years (NaN
+            unknown), ``gender`` int64 (-1 unknown), ``index`` int64 (row of the face table).
+        """
+        images = self.images[self.rows[batch.indices]]
+        if self.augment is not None:
+            images = self.augment(images, batch.seed)
+        index = torch.from_numpy(batch.indices)
+        return {
+            "image": torch.from_numpy(images).permute(0, 3, 1, 2),
+            "age_low": self.age_low[index],
+            "age_high": self.age_high[index],
+            "gender": self.gender[index],
+            "index": index,
+        }

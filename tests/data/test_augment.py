@@ -1,0 +1,183 @@
+"""The presets do what they say: values take effect, chances are as stated, seeds decide everything."""
+
+import random
+
+import albumentations
+import cv2
+import numpy as np
+import pytest
+
+from agegender.data.augment import Flip, Geometric, Standard, Unchanged
+from agegender.errors import AgeGenderError
+
+SIZE = 224
+
+
+def _noise(count: int, size: int = SIZE) -> np.ndarray:
+    """Smooth faces-like images without a single black pixel."""
+    small = np.random.default_rng(0).integers(60, 200, (count, 12, 12, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC) for image in small]).clip(40, 220)
+
+
+def _only(**changes: float) -> Standard:
+    off = {"flip": 0.0, "light_probability": 0.0, "blur_probability": 0.0, "holes_probability": 0.0}
+    return Standard(**{**off, **changes})  # type: ignore[arg-type]
+
+
+def test_four_holes_of_thirty_pixels_are_cut_out():
+    images = _noise(40)
+    holed = _only(holes_probability=1.0)(images.copy(), seed=3)
+    apart = 0
+    for before, after in zip(images, holed, strict=True):
+        black = (after == 0).all(axis=2)
+        assert np.array_equal(after[~black], before[~black])
+        pieces, labels, stats, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8), connectivity=8)
+        if pieces == 1 + 4:  # holes may overlap: count the faces on which they do not
+            assert set(stats[1:, cv2.CC_STAT_AREA]) == {900}
+            assert set(stats[1:, cv2.CC_STAT_WIDTH]) == {30}
+            apart += 1
+        assert 900 < black.sum() <= 4 * 900
+    assert apart > 5
+
+
+def test_hole_numbers_are_arguments():
+    holed = _only(holes_probability=1.0, holes=1, hole_size=17)(_noise(3, 64), seed=0)
+    assert [(image == 0).all(axis=2).sum() for image in holed] == [17 * 17] * 3
+
+
+def test_holes_larger_than_the_image_are_refused():
+    with pytest.raises(AgeGenderError, match="hole_size=30.*image_size=24"):
+        Standard()(_noise(1, 24), seed=0)
+
+
+def test_no_holes_work_on_any_size():
+    assert Standard(holes=0)(_noise(1, 24), seed=0).shape == (1, 24, 24, 3)
+
+
+def test_chances_of_the_standard_preset_and_their_independence():
+    count = 1200
+    images = np.repeat(_noise(1, 64), count, axis=0)
+    images[:, :, :32] //= 2  # left and right differ
+    plain = images[0].astype(int)
+    mirrored = plain[:, ::-1]
+    out = Standard(light_probability=0.0, hole_size=10)(images.copy(), seed=5).astype(int)
+    flipped = np.array([np.abs(one - mirrored).mean() < np.abs(one - plain).mean() for one in out])
+    holed = np.array([(one == 0).all(axis=2).any() for one in out])
+    reference = np.where(flipped[:, None, None, None], mirrored, plain)
+    blurred = np.array([(np.abs(o - r)[(o != 0).all(axis=2)] > 0).any() for o, r in zip(out, reference, strict=True)])
+    for share, expected in ((flipped.mean(), 0.5), (holed.mean(), 0.3), (blurred.mean(), 0.2)):
+        assert abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / count)
+    for one, other in ((flipped, holed), (flipped, blurred), (holed, blurred)):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(count)
+
+
+def test_each_image_is_decided_on_its_own_from_the_first_on():
+    """A generator for each transform, started from one seed, would couple the first image's decisions."""
+    images = _noise(1, 32)
+    images[:, :, :16] //= 2
+    flips, lights = [], []
+    for seed in range(300):
+        out = Standard(blur_probability=0, holes=0)(images.copy(), seed)[0].astype(float)
+        flips.append(out[:, :16].mean() > out[:, 16:].mean())
+        lights.append(not np.array_equal(out[:, ::-1] if flips[-1] else out, images[0]))
+    assert abs(np.corrcoef(flips, lights)[0, 1]) < 4 / np.sqrt(300)
+
+
+def test_light_stays_within_its_limits_and_reaches_them():
+    grey = np.full((600, 8, 8, 3), 100, np.uint8)
+    out = _only(light_probability=1.0, contrast=0.0, holes=0)(grey, seed=0)[:, 0, 0, 0].astype(float)
+    change = (out - 100) / 255
+    assert np.abs(change).max() <= 0.3 + 0.01
+    assert change.min() < -0.28 and change.max() > 0.28
+
+
+def test_blur_kernels_are_three_to_seven_wide():
+    dot = np.zeros((200, 31, 31, 3), np.uint8)
+    dot[:, 15, 15] = 255
+    out = _only(blur_probability=1.0, holes=0)(dot, seed=0)
+    widths = {int((one[15, :, 0] > 0).sum()) for one in out}
+    assert max(widths) == 7 and min(widths) <= 3
+
+
+@pytest.mark.parametrize("preset", [Standard(), Geometric(), Flip()], ids=lambda preset: type(preset).__name__)
+def test_the_seed_alone_decides(preset):
+    images = _noise(6)
+    first = preset(images.copy(), seed=11)
+    preset(images.copy(), seed=12)
+    np.random.seed(0)
+    random.seed(0)
+    assert np.array_equal(preset(images.copy(), seed=11), first)
+    assert np.array_equal(type(preset)()(images.copy(), seed=11), first)
+    assert not np.array_equal(preset(images.copy(), seed=12), first)
+    assert first.dtype == np.uint8 and first.shape == images.shape
+
+
+def test_flip_mirrors_half_of_the_faces_and_changes_nothing_else():
+    images = _noise(400, 16)
+    out = Flip()(images.copy(), seed=1)
+    same = np.array([np.array_equal(a, b) for a, b in zip(out, images, strict=True)])
+    mirrored = np.array([np.array_equal(a, b[:, ::-1]) for a, b in zip(out, images, strict=True)])
+    assert (same ^ mirrored).all()
+    assert abs(mirrored.mean() - 0.5) < 0.1
+    assert np.array_equal(Flip(probability=1.0)(images.copy(), seed=1), images[:, :, ::-1])
+
+
+def test_unchanged_is_unchanged():
+    images = _noise(2, 16)
+    assert np.array_equal(Unchanged()(images.copy(), seed=1), images)
+
+
+def _movements(preset: Geometric, count: int) -> np.ndarray:
+    """Angle (degrees), zoom and shift (shares) of each image, read off four marks: ``[count, 4]``."""
+    size = 201
+    image = np.full((size, size, 3), 30, np.uint8)
+    marks = np.array([[100, 100], [130, 100], [100, 130]], dtype=float)  # centre, right, below
+    for channel, (x, y) in enumerate(marks.astype(int)):
+        cv2.circle(image, (x, y), 4, tuple(225 if c == channel else 30 for c in range(3)), -1)
+    out = preset(np.repeat(image[None], count, axis=0), seed=0).astype(float)
+    results = []
+    ys, xs = np.mgrid[:size, :size]
+    for one in out:
+        found = []
+        for channel in range(3):
+            others = np.delete(one, channel, axis=2).max(axis=2)
+            weight = np.clip(one[..., channel] - others, 0, None)
+            found.append([(xs * weight).sum() / weight.sum(), (ys * weight).sum() / weight.sum()])
+        centre, right, _ = np.array(found)
+        arm = right - centre
+        results.append([np.degrees(np.arctan2(arm[1], arm[0])), np.hypot(*arm) / 30, *(centre - 100) / size])
+    return np.array(results)
+
+
+def test_geometric_moves_every_face_within_its_limits():
+    angle, zoom, across, down = _movements(Geometric(flip=0.0), 300).T
+    assert np.abs(angle).max() < 36.5 and np.abs(angle).max() > 34 and (np.abs(angle) > 0.05).mean() > 0.97
+    assert zoom.min() > 0.89 and zoom.max() < 1.11 and zoom.min() < 0.915 and zoom.max() > 1.085
+    for shift in (across, down):
+        assert np.abs(shift).max() < 0.105 and np.abs(shift).max() > 0.09
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.25  # the two axes move on their own
+
+
+def test_geometric_contrast_is_about_the_mean():
+    grey = np.full((300, 16, 16, 3), 80, np.uint8)
+    grey[:, :8] = 120
+    out = Geometric(flip=0, rotation=0, zoom=0, translation=0)(grey, seed=0).astype(float)
+    spread = (out[:, 12, 0, 0] - out[:, 4, 0, 0]) / -40
+    assert spread.min() >= 0.87 and spread.max() <= 1.13
+    assert spread.min() < 0.93 and spread.max() > 1.07
+    assert np.abs(out.mean(axis=(1, 2, 3)) - 100).max() <= 1
+
+
+def test_a_value_out_of_range_is_one_line():
+    with pytest.raises(AgeGenderError, match="augment: .*less than or equal to 1") as caught:
+        Flip(probability=1.5)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_argument_that_albumentations_renamed_is_an_error(monkeypatch):
+    """Version 2 ignores the old names with a warning and uses its defaults."""
+    from agegender.data.augment import _Pipeline
+
+    with pytest.warns(UserWarning), pytest.raises(AgeGenderError, match="max_holes"):
+        _Pipeline([("CoarseDropout", {"max_holes": 4, "p": 1.0})])
+    assert albumentations.__version__.startswith("2.")

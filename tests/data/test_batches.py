@@ -1,0 +1,100 @@
+"""Orders, shards and seeds of batches, over many random shapes."""
+
+import numpy as np
+import pytest
+
+from agegender.data.batches import EvalBatches, TrainBatches
+from agegender.errors import AgeGenderError
+
+
+def _shapes(count: int):
+    generator = np.random.default_rng(0)
+    for _ in range(count):
+        faces, batch, ranks = generator.integers(1, 90), generator.integers(1, 17), generator.integers(1, 5)
+        if faces >= ranks:
+            rows = generator.choice(1000, size=faces, replace=False)
+            yield rows, int(batch), int(ranks), int(generator.integers(0, 99))
+
+
+def test_ranks_together_see_what_one_rank_sees():
+    for rows, batch, ranks, seed in _shapes(200):
+        for epoch in (0, 1, 7):
+            parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
+            whole = TrainBatches(rows, batch * ranks, seed)
+            for one in (*parts, whole):
+                one.set_epoch(epoch)
+            steps = [list(one) for one in parts]
+            expected = list(whole)
+            assert {len(one) for one in steps} == {len(expected)} == {len(one) for one in (*parts, whole)}
+            for number, step in enumerate(expected):
+                together = np.concatenate([one[number].indices for one in steps])
+                assert sorted(together) == sorted(step.indices)
+                assert len({one[number].seed for one in steps}) == ranks
+
+
+def test_every_face_at_most_once_an_epoch_and_only_an_incomplete_batch_is_dropped():
+    for rows, batch, ranks, seed in _shapes(200):
+        parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
+        seen = np.concatenate([step.indices for part in parts for step in part])
+        assert len(set(seen)) == len(seen) and set(seen) <= set(rows)
+        complete = len(rows) // (batch * ranks) * batch * ranks
+        assert len(seen) == (complete or len(rows))
+        assert all(len(step.indices) for part in parts for step in part)
+
+
+def test_an_epoch_follows_from_its_number_alone():
+    one = TrainBatches(np.arange(50), 8, seed=4)
+    orders = []
+    for epoch in range(4):
+        one.set_epoch(epoch)
+        orders.append(list(one))
+    again = TrainBatches(np.arange(50), 8, seed=4)
+    again.set_epoch(2)  # as after resuming
+    for a, b in zip(again, orders[2], strict=True):
+        assert np.array_equal(a.indices, b.indices) and a.seed == b.seed
+    firsts = [tuple(order[0].indices) for order in orders]
+    assert len(set(firsts)) == 4
+    seeds = [step.seed for order in orders for step in order]
+    assert len(set(seeds)) == len(seeds)
+    other = next(iter(TrainBatches(np.arange(50), 8, seed=5)))
+    assert tuple(other.indices) != firsts[0] and other.seed != orders[0][0].seed
+
+
+def test_every_face_gets_its_turn_over_the_epochs():
+    batches = TrainBatches(np.arange(11), 4, seed=0)  # 3 faces are left over each time
+    seen = set()
+    for epoch in range(12):
+        batches.set_epoch(epoch)
+        seen |= {int(row) for step in batches for row in step.indices}
+    assert seen == set(range(11))
+
+
+def test_weights_draw_with_replacement_in_proportion():
+    rows = np.arange(100, 104)
+    batches = TrainBatches(np.repeat(rows, 500), 50, seed=0, weights=np.repeat([1.0, 2.0, 3.0, 0.0], 500))
+    drawn = np.concatenate([step.indices for step in batches])
+    assert len(drawn) == 2000
+    shares = [(drawn == row).mean() for row in rows]
+    assert np.abs(np.array(shares) - np.array([1, 2, 3, 0]) / 6).max() < 0.05
+
+
+def test_fewer_faces_than_ranks_is_one_clear_error():
+    with pytest.raises(AgeGenderError, match="3 faces .* 4 processes"):
+        TrainBatches(np.arange(3), 2, 0, rank=1, world_size=4)
+
+
+def test_evaluation_sees_every_face_exactly_once_in_order():
+    for rows, batch, ranks, _ in _shapes(200):
+        parts = [EvalBatches(rows, batch, rank, ranks) for rank in range(ranks + 2) if rank < ranks]
+        seen = [step.indices for part in parts for step in part]
+        assert np.array_equal(np.concatenate(seen), rows)
+        for part in parts:
+            assert len(part) == len(list(part))
+            assert all(len(step.indices) == batch for step in list(part)[:-1])
+        sizes = [len(part.indices) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_evaluation_of_fewer_faces_than_ranks_leaves_a_rank_without_batches():
+    assert [len(EvalBatches(np.arange(2), 8, rank, 3)) for rank in range(3)] == [1, 1, 0]
+    assert list(EvalBatches(np.arange(0), 8)) == []

@@ -1,0 +1,78 @@
+"""A batch has the agreed form and does not depend on who loads it."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from agegender.data.augment import Standard
+from agegender.data.batches import BatchIndex, EvalBatches, TrainBatches
+from agegender.data.dataset import FaceDataset
+
+
+def _dataset(augment=None, rows=None) -> FaceDataset:
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    count = 40 if rows is None else len(rows)
+    age = np.arange(count, dtype=float)
+    age[3] = np.nan
+    gender = np.arange(count) % 3 - 1
+    return FaceDataset(images, age, age + 2, gender, augment, rows)
+
+
+def test_the_form_of_a_batch():
+    dataset = _dataset()
+    batch = dataset[BatchIndex(np.array([7, 3, 0]), 0)]
+    assert {name: (tuple(one.shape), one.dtype) for name, one in batch.items()} == {
+        "image": ((3, 3, 32, 32), torch.uint8),
+        "age_low": ((3,), torch.float32),
+        "age_high": ((3,), torch.float32),
+        "gender": ((3,), torch.int64),
+        "index": ((3,), torch.int64),
+    }
+    assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(batch["image"].numpy().transpose(0, 2, 3, 1), dataset.images[[7, 3, 0]])
+    assert batch["index"].tolist() == [7, 3, 0] and batch["gender"].tolist() == [0, -1, -1]
+    assert batch["age_low"][0] == 7 and batch["age_high"][0] == 9 and torch.isnan(batch["age_low"][1])
+
+
+def test_faces_may_stand_elsewhere_among_the_images():
+    rows = np.array([39, 5, 20, 11])
+    batch = _dataset(rows=rows)[BatchIndex(np.array([2, 0]), 0)]
+    assert np.array_equal(batch["image"].numpy().transpose(0, 2, 3, 1), _dataset().images[[20, 39]])
+    assert batch["index"].tolist() == [2, 0] and batch["age_low"].tolist() == [2, 0]
+
+
+def test_augmentation_gets_the_batch_seed_and_leaves_the_images_alone():
+    dataset = _dataset(Standard(hole_size=6))
+    before = dataset.images.copy()
+    index = BatchIndex(np.array([4, 9]), 123)
+    expected = Standard(hole_size=6)(before[[4, 9]], 123)
+    assert np.array_equal(dataset[index]["image"].numpy().transpose(0, 2, 3, 1), expected)
+    assert np.array_equal(dataset.images, before)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_do_not_depend_on_the_number_of_workers(workers):
+    dataset = _dataset(Standard(hole_size=6))
+    batches = TrainBatches(np.arange(40), 8, seed=1)
+    alone = list(DataLoader(dataset, batch_size=None, sampler=batches))
+    context = multiprocessing.get_context("fork")
+    shared = DataLoader(
+        dataset, batch_size=None, sampler=batches, num_workers=workers, multiprocessing_context=context, persistent_workers=True
+    )
+    for _ in range(2):
+        for one, other in zip(shared, alone, strict=True):
+            assert all(torch.equal(one[name], other[name]) for name in other if not name.startswith("age"))
+            assert one["image"].is_contiguous(memory_format=torch.channels_last)
+    batches.set_epoch(1)
+    assert not torch.equal(next(iter(shared))["image"], alone[0]["image"])
+
+
+def test_evaluation_hands_out_every_face_untouched():
+    dataset = _dataset()
+    batches = list(DataLoader(dataset, batch_size=None, sampler=EvalBatches(np.arange(40), 7)))
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(40))
+    images = torch.cat([batch["image"] for batch in batches]).numpy().transpose(0, 2, 3, 1)
+    assert np.array_equal(images, dataset.images)
