@@ -1,6 +1,7 @@
 """Age as one of a few classes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -43,7 +44,7 @@ class AgeBins(AgeHead):
     ) -> None:
         super().__init__(age_range, outputs=len(edges))
         starts = [int(edge) for edge in edges]
-        rising = all(left < right for left, right in zip(starts, starts[1:] + [self.last_age + 1], strict=True))
+        rising = all(left < right for left, right in pairwise([*starts, self.last_age + 1]))
         if starts != list(edges) or starts[:1] != [self.first_age] or not rising:
             raise AgeGenderError(
                 f"head.edges must be whole years that rise from the first age of age_range, {self.first_age}, to at "

@@ -1,0 +1,136 @@
+import pytest
+import torch
+
+from agegender.errors import AgeGenderError
+from agegender.heads.age_bins import AgeBins
+from agegender.heads.base import AgeHead, Head, whole_years
+from agegender.heads.dldl import DLDL
+from agegender.heads.gender import GenderBCE, GenderCrossEntropy
+from agegender.heads.regression import Regression
+
+DECADES = list(range(0, 111, 10))
+AGE_HEADS = {
+    "regression": lambda: Regression([0, 116]),
+    "standardised": lambda: Regression([0, 116], target="standardised", loss="huber"),
+    "bins": lambda: AgeBins([0, 116], DECADES),
+    "bins_median": lambda: AgeBins([0, 116], DECADES, readout="median"),
+    "dldl": lambda: DLDL([0, 116]),
+    "dldl_median": lambda: DLDL([0, 116], readout="median"),
+}
+LOW = torch.tensor([30.0, 3.0, 70.0, 0.0, 116.0])
+HIGH = torch.tensor([30.0, 9.0, 116.0, 0.0, 116.0])
+
+
+@pytest.fixture(params=AGE_HEADS)
+def head(request) -> AgeHead:
+    return AGE_HEADS[request.param]()
+
+
+def test_the_layer_takes_any_number_of_features_and_then_keeps_it():
+    head = Head(outputs=3)
+    assert head(torch.randn(4, 17)).shape == (4, 3)
+    assert head.layer.in_features == 17
+    with pytest.raises(RuntimeError):
+        head(torch.randn(4, 18))
+
+
+def test_a_head_learns_exact_ages_and_intervals(head):
+    torch.manual_seed(0)
+    features = torch.randn(5, 16)
+    head(features)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
+    losses = []
+    for _ in range(150):
+        loss = head.loss(head(features), LOW, HIGH).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("size", [0.0, 1e2, 1e4, 1e30])
+def test_extreme_outputs_give_finite_losses_gradients_and_predictions(head, dtype, size):
+    if size > torch.finfo(dtype).max:
+        size = torch.finfo(dtype).max
+    sign = torch.where(torch.rand(5, head.outputs, generator=torch.Generator().manual_seed(1)) < 0.5, -1.0, 1.0)
+    output = (size * sign).to(dtype).requires_grad_()
+    loss = head.loss(output, LOW, HIGH)
+    assert loss.dtype == torch.float32 and loss.shape == (5,)
+    assert loss.isfinite().all() and (loss >= 0).all()
+    loss.sum().backward()
+    assert output.grad.isfinite().all()
+    ages = head.predict(output)
+    assert ages.dtype == torch.float32 and ages.shape == (5,)
+    assert ((ages >= 0) & (ages <= 116)).all()
+
+
+def test_labels_beyond_the_age_range_are_clamped_into_it(head):
+    output = torch.randn(2, head.outputs)
+    beyond = head.loss(output, torch.tensor([117.0, 100.0]), torch.tensor([130.0, 130.0]))
+    torch.testing.assert_close(beyond, head.loss(output, torch.tensor([116.0, 100.0]), torch.tensor([116.0, 116.0])))
+
+
+def test_a_batch_without_a_face_gives_an_empty_loss_that_is_connected(head):
+    output = torch.randn(0, head.outputs, requires_grad=True)
+    loss = head.loss(output, torch.zeros(0), torch.zeros(0))
+    assert loss.shape == (0,)
+    loss.sum().backward()
+    assert output.grad.shape == (0, head.outputs)
+    assert head.predict(output).shape == (0,)
+
+
+def test_float64_stays_for_reference_computations(head):
+    assert head.loss(torch.randn(5, head.outputs, dtype=torch.float64), LOW, HIGH).dtype == torch.float64
+
+
+@pytest.mark.parametrize("make", [*AGE_HEADS.values(), GenderCrossEntropy, GenderBCE])
+def test_under_bfloat16_autocast_a_head_computes_in_float32(make):
+    head = make()
+    features = torch.randn(5, 64)
+    expected = head(features)
+    labels = (LOW, HIGH) if isinstance(head, AgeHead) else (torch.tensor([0, 1, 0, 1, 1]),)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = head(features)
+        loss = head.loss(output, *labels)
+        reading = head.predict(output) if isinstance(head, AgeHead) else head.probability_female(output)
+    assert output.dtype == loss.dtype == reading.dtype == torch.float32
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(loss, head.loss(expected, *labels))
+
+
+def test_distributions_sum_to_one_over_the_years_of_the_range(head):
+    distribution = head.distribution(torch.randn(7, head.outputs))
+    if isinstance(head, Regression):
+        assert distribution is None
+    else:
+        assert distribution.shape == (7, 117)
+        torch.testing.assert_close(distribution.sum(dim=1), torch.ones(7))
+
+
+def test_only_the_layer_is_in_the_checkpoint(head):
+    head(torch.randn(2, 8))
+    assert set(head.state_dict()) == {"layer.weight", "layer.bias"}
+
+
+@pytest.mark.parametrize("output", [(4,), (4, 1, 1), (4, 99), (3, 0)])
+def test_wrong_shapes_name_the_head_and_what_it_takes(head, output):
+    with pytest.raises(
+        ValueError, match=rf"{type(head).__name__} takes outputs \[B, {head.outputs}\] and labels \[B\]"
+    ):
+        head.loss(torch.zeros(output), torch.zeros(output[0]), torch.zeros(output[0]))
+
+
+def test_labels_must_be_one_a_face(head):
+    for low, high in [((4, 1), (4, 1)), ((4,), (3,)), ((1,), (1,))]:
+        with pytest.raises(ValueError, match=r"labels \[B\]; got outputs"):
+            head.loss(torch.zeros(4, head.outputs), torch.zeros(low), torch.zeros(high))
+
+
+@pytest.mark.parametrize("age_range", [[116, 0], [0, 0], [-1, 116], [0.5, 116], [0], [0, 50, 116], [0, float("inf")]])
+def test_an_age_range_is_two_rising_whole_years(age_range):
+    with pytest.raises(AgeGenderError, match="age_range must be two rising whole years"):
+        whole_years(age_range)
+    with pytest.raises(AgeGenderError, match="age_range"):
+        Regression(age_range)

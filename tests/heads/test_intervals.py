@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from agegender.heads.intervals import distance, expectation, median
+
+
+def slow_median(probabilities: np.ndarray, first_age: int) -> float:
+    """Where the piecewise linear cumulative distribution of years spread over +-0.5 crosses one half."""
+    knots = first_age - 0.5 + np.arange(len(probabilities) + 1)
+    return float(np.interp(0.5, np.concatenate([[0.0], probabilities.cumsum()]), knots))
+
+
+def test_distance_is_zero_inside_and_the_absolute_error_for_an_exact_age():
+    age = torch.tensor([2.0, 3.0, 5.0, 9.0, 11.5, 30.0, 27.0])
+    low = torch.tensor([3.0, 3.0, 3.0, 3.0, 3.0, 28.0, 28.0])
+    high = torch.tensor([9.0, 9.0, 9.0, 9.0, 9.0, 28.0, 28.0])
+    assert distance(age, low, high).tolist() == [1, 0, 0, 0, 2.5, 2, 1]
+
+
+@pytest.mark.parametrize("first_age", [0, 21])
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
+def test_median_equals_a_slow_reference(first_age, sharpness):
+    logits = sharpness * torch.randn(200, 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    probabilities = logits.softmax(dim=1)
+    expected = [slow_median(row, first_age) for row in probabilities.numpy()]
+    np.testing.assert_allclose(median(probabilities, first_age), expected, rtol=1e-9)
+
+
+def test_median_lies_within_half_a_year_of_the_age_of_least_expected_absolute_error():
+    probabilities = torch.randn(200, 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(dim=1)
+    ages = np.arange(60)
+    costs = probabilities.numpy() @ np.abs(ages[:, None] - ages[None, :])
+    assert np.abs(median(probabilities, 0).numpy() - costs.argmin(axis=1)).max() <= 0.5
+
+
+@pytest.mark.parametrize("year", [0, 1, 30, 59])
+def test_median_and_expectation_of_certainty_are_that_year(year):
+    certain = torch.zeros(1, 60)
+    certain[0, year] = 1
+    assert median(certain, 10).item() == 10 + year
+    assert expectation(certain, torch.arange(10.0, 70.0)).item() == 10 + year
+
+
+def test_median_of_a_symmetric_distribution_is_its_centre():
+    ages = torch.arange(0.0, 117.0)
+    for centre in (20.0, 24.5, 60.0):
+        symmetric = (-((ages - centre) ** 2) / 18).softmax(dim=0)[None]
+        assert median(symmetric, 0).item() == pytest.approx(centre, abs=1e-4)

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from agegender.errors import AgeGenderError
+from agegender.heads.regression import Regression
+
+TORCH_LOSS = {"l1": F.l1_loss, "mse": F.mse_loss, "huber": lambda a, b, reduction: F.huber_loss(a, b, reduction, 1.5)}
+
+
+def slow_loss(output, low, high, loss, unit, delta):
+    results = []
+    for years, lo, hi in zip(output, low, high, strict=True):
+        off = (max(lo - years, 0) if years < lo else max(years - hi, 0)) / unit
+        if loss == "l1":
+            results.append(off)
+        elif loss == "mse":
+            results.append(off**2)
+        else:
+            results.append(0.5 * off**2 if off <= delta else delta * (off - 0.5 * delta))
+    return results
+
+
+@pytest.fixture
+def faces():
+    generator = torch.Generator().manual_seed(0)
+    low = torch.randint(0, 100, (300,), generator=generator).double()
+    width = torch.randint(0, 3, (300,), generator=generator) * torch.randint(0, 9, (300,), generator=generator)
+    return 160 * torch.rand(300, 1, generator=generator, dtype=torch.float64) - 20, low, low + width
+
+
+@pytest.mark.parametrize("target", ["years", "standardised"])
+@pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
+def test_at_zero_width_the_loss_is_the_ordinary_one(loss, target, faces):
+    output, age, _ = faces
+    head = Regression([0, 116], loss, target, center=40, scale=20, delta=1.5)
+    pred, label = output.squeeze(1), age
+    if target == "standardised":
+        pred, label = (pred - 40) / 20, (label - 40) / 20
+    torch.testing.assert_close(head.loss(output, age, age), TORCH_LOSS[loss](pred, label, reduction="none"))
+
+
+@pytest.mark.parametrize("target, unit", [("years", 1.0), ("standardised", 20.0)])
+@pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
+def test_intervals_equal_a_slow_reference(loss, target, unit, faces):
+    output, low, high = faces
+    head = Regression([0, 116], loss, target, scale=20, delta=1.5)
+    expected = slow_loss(output[:, 0].tolist(), low.tolist(), high.tolist(), loss, unit, 1.5)
+    np.testing.assert_allclose(head.loss(output, low, high), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
+def test_gradients_are_those_of_the_loss(loss, faces):
+    output, low, high = (part[:30] for part in faces)
+    head = Regression([0, 116], loss, "standardised", delta=0.7)
+    assert torch.autograd.gradcheck(lambda x: head.loss(x, low, high), output.clone().requires_grad_())
+
+
+def test_inside_the_interval_nothing_pulls():
+    output = torch.tensor([[3.0], [5.0], [9.0]], requires_grad=True)
+    Regression([0, 116]).loss(output, torch.full((3,), 3.0), torch.full((3,), 9.0)).sum().backward()
+    assert output.grad.abs().sum() == 0
+
+
+def test_the_output_is_in_years_and_starts_at_the_center():
+    features = torch.randn(64, 8)
+    years, standardised = Regression([0, 116], center=30), Regression([0, 116], target="standardised", center=30)
+    plain = Regression([0, 116], center=0)
+    for head in (years, standardised, plain):
+        head(features)
+        head.load_state_dict({"layer.weight": torch.ones(1, 8), "layer.bias": torch.zeros(1)})
+    linear = features.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(plain(features), linear)
+    torch.testing.assert_close(years(features), 30 + linear)
+    torch.testing.assert_close(standardised(features), 30 + 20 * linear)
+
+
+def test_the_prediction_is_clamped_but_the_loss_is_not():
+    head = Regression([20, 60])
+    output = torch.tensor([[-5.0], [33.25], [80.0]], requires_grad=True)
+    assert head.predict(output).tolist() == [20, 33.25, 60]
+    head.loss(output, torch.full((3,), 20.0), torch.full((3,), 60.0)).sum().backward()
+    assert output.grad[:, 0].tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize("wrong", [{"scale": 0.0}, {"scale": -1.0}, {"delta": 0.0}])
+def test_scale_and_delta_must_be_positive(wrong):
+    with pytest.raises(AgeGenderError, match=r"head\.scale and head\.delta must be above 0"):
+        Regression([0, 116], **wrong)
