@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -105,7 +105,7 @@ def _look_at(state: _Verdict) -> _Verdict:
         images.decode(data)
     except images.ImageError as error:
         reason = str(error)
-    return _Verdict(state.path, *state.state, sha256=sha256, reason=reason)
+    return replace(state, sha256=sha256, reason=reason)
 
 
 def _key(table: FaceTable) -> str:

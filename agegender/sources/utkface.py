@@ -54,8 +54,8 @@ class UTKFace:
                 f"data.root={self.root} holds no face named [age]_[gender]_[race]_[timestamp].jpg "
                 f"({len(files)} files of other names)"
             )
-        path, age, gender, race = zip(*rows, strict=True)
-        columns = {"path": path, "age_low": age, "age_high": age, "gender": gender, "race": race}
+        paths, ages, genders, races = zip(*rows, strict=True)
+        columns = {"path": paths, "age_low": ages, "age_high": ages, "gender": genders, "race": races}
         return FaceTable.of(self.name, self.root, columns, skipped)
 
 
