@@ -1,0 +1,213 @@
+"""The configuration: where it lies, what its top level holds, and how it is checked before anything heavy is imported."""
+
+import difflib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from agegender.errors import AgeGenderError
+from agegender.signatures import Parameter, conforms, describe, parameters
+
+PACKAGE = Path(__file__).resolve().parent
+# A checkout has conf/ beside the package; the wheel carries a copy inside it.
+CONF = next(path for path in (PACKAGE.parent / "conf", PACKAGE / "conf") if (path / "train.yaml").is_file())
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Settings:
+    """The top-level scalars of a training run; each is described in ``conf/train.yaml``."""
+
+    seed: int
+    image_size: int
+    age_range: Sequence[float]
+    tasks: Sequence[Literal["age", "gender"]]
+    pool: Literal["avg", "flatten", "none"]
+    compile: bool
+    monitor: str
+    resume: str | None
+    test: bool
+
+
+# Sections that are plain arguments of one class, which is therefore their schema.
+SECTIONS = {
+    "trainer": "lightning.pytorch.Trainer",
+    "loader": "agegender.data.datamodule.FaceDataModule",
+}
+
+
+def validate(config: Mapping[str, Any]) -> None:
+    """Checks names, types and choices of a resolved training configuration against the constructors it names.
+
+    Raises:
+        AgeGenderError: Lists every fault found, one a line, each with the key, its value and what is allowed.
+    """
+    problems: list[str] = []
+    settings = parameters("agegender.config.Settings") or {}
+    _check("", {k: v for k, v in config.items() if k in settings}, settings, problems, complete=True)
+    problems += _check_settings(config)
+    validate_targets({k: v for k, v in config.items() if k not in settings}, problems)
+
+
+def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) -> None:
+    """Checks the sections of a resolved configuration: those with a ``_target_`` and those that are one class's arguments.
+
+    Raises:
+        AgeGenderError: Lists the given problems and every fault found.
+    """
+    problems = list(problems)
+    for name, target in SECTIONS.items():
+        _check(name, config.get(name) or {}, parameters(target) or {}, problems)
+    for name, value in config.items():
+        _check_targets(name, value, problems)
+    if problems:
+        raise AgeGenderError("\n".join(problems))
+
+
+def _check_settings(config: Mapping[str, Any]) -> list[str]:
+    problems = []
+    ages, tasks, size = config.get("age_range"), config.get("tasks"), config.get("image_size")
+    if not (isinstance(ages, list) and len(ages) == 2 and all(_is_number(a) for a in ages) and 0 <= ages[0] < ages[1]):
+        problems.append(f"age_range={ages}: expected two ages in years, [lowest, highest], such as [0, 116]")
+    if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
+        problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
+    if not (isinstance(size, int) and 16 <= size <= 1024):
+        problems.append(f"image_size={size}: expected pixels between 16 and 1024")
+    return problems
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_targets(path: str, value: Any, problems: list[str]) -> None:
+    """Walks a section and checks each ``_target_`` whose constructor can be read from source."""
+    if isinstance(value, Mapping):
+        target = value.get("_target_")
+        if isinstance(target, str) and (signature := parameters(target)) is not None:
+            _check(path, {k: v for k, v in value.items() if k != "_target_"}, signature, problems, complete=True)
+        for name, item in value.items():
+            _check_targets(f"{path}.{name}", item, problems)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_targets(f"{path}.{index}", item, problems)
+
+
+def _check(
+    path: str, values: Mapping[str, Any], signature: Mapping[str, Parameter], problems: list[str], complete: bool = False
+) -> None:
+    for name, value in values.items():
+        key = f"{path}.{name}".lstrip(".")
+        if name not in signature:
+            problems.append(f"{key}: unknown key{_did_you_mean(name, signature)}. Allowed: {', '.join(signature)}")
+            continue
+        parameter = signature[name]
+        built_later = isinstance(value, dict) and "_target_" in value
+        if not built_later and not conforms(value, parameter.annotation, parameter.module):
+            problems.append(f"{key}={value}: expected {describe(parameter.annotation, parameter.module)}")
+    if complete:
+        problems += [
+            f"{path}.{name}".lstrip(".") + ": missing" for name, p in signature.items() if p.required and name not in values
+        ]
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[], None]]:
+    """Makes a function of a plain, resolved configuration dictionary a Hydra command.
+
+    The wrapped function is called by Hydra with ``conf/NAME.yaml`` composed; an ``AgeGenderError`` from it ends the
+    process with status 2 and its message alone.
+    """
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
+
+    def decorate(function: Callable[[dict[str, Any]], Any]) -> Callable[[], None]:
+        reached = False
+
+        @functools.wraps(function)
+        def task(config: DictConfig) -> Any:
+            nonlocal reached
+            reached = True
+            try:
+                missing = sorted(OmegaConf.missing_keys(config))
+                if missing:
+                    raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
+                return function(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            except AgeGenderError as error:
+                _remove_if_empty(_output_dir())
+                print(f"error: {error}", file=sys.stderr)
+                if sys.flags.inspect or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                    raise
+                raise SystemExit(2) from None
+
+        def command() -> None:
+            try:
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+            except SystemExit as stop:
+                if stop.code == 1 and not reached:  # Hydra itself could not compose: say what would have been allowed
+                    _explain(name, sys.argv[1:])
+                raise
+
+        return command
+
+    return decorate
+
+
+def _run_dir(resume: str | None, job: str) -> str:
+    """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart."""
+    if resume:
+        return resume
+    from datetime import datetime
+    from secrets import token_hex
+
+    return f"outputs/{datetime.now():%Y-%m-%d}/{datetime.now():%H-%M-%S}-{job}-{token_hex(2)}"
+
+
+def _output_dir() -> Path:
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A run that never began should leave nothing behind."""
+    try:
+        folder.rmdir()
+    except OSError:
+        pass
+
+
+def _explain(name: str, arguments: list[str]) -> None:
+    """Prints, for each override whose key does not exist, the keys that do."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import DictConfig, OmegaConf
+
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    groups = [a for a in overrides if (CONF / a.partition("=")[0]).is_dir()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config = compose(name, groups)
+        except Exception:  # the group itself was wrong, and Hydra has listed its members
+            return
+    for key in (a.partition("=")[0].lstrip("+~") for a in overrides if a not in groups and not a.startswith("hydra")):
+        node: Any = config
+        for depth, part in enumerate(key.split(".")):
+            if not isinstance(node, DictConfig):
+                break
+            if part not in node:
+                where = ".".join(key.split(".")[:depth]) or "the configuration"
+                print(f"{where} has no {part!r}{_did_you_mean(part, node)}. Allowed: {', '.join(map(str, node))}", file=sys.stderr)
+                break
+            node = OmegaConf.to_container(node)[part] if OmegaConf.is_missing(node, part) else node._get_node(part)  # type: ignore[index]

@@ -1,0 +1,29 @@
+"""``python -m agegender.data``: what is in a folder of faces, and how it would be split."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from agegender.config import entry, validate_targets
+
+
+@entry("faces")
+def main(config: dict[str, Any]) -> None:
+    """Reads, scans, cleans and splits as training would, and prints what came of it."""
+    validate_targets(config)
+    from agegender.data.assemble import assemble
+    from agegender.data.summary import summary
+
+    datamodule = assemble({**config, "loader": {**config["loader"], "cache": "none"}})
+    datamodule.prepare_data()
+    licenses = {name: source.license for name, source in datamodule.sources.items()}
+    print("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
+    if config["skipped"] is not None:
+        with Path(config["skipped"]).open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["path", "reason"])
+            rows.writerows((skipped.path, skipped.reason) for skipped in datamodule.skipped)
+
+
+if __name__ == "__main__":
+    main()

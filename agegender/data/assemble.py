@@ -1,0 +1,25 @@
+"""A data module from the sections of a configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agegender.build import build
+from agegender.data.datamodule import FaceDataModule
+
+
+def assemble(config: Mapping[str, Any]) -> FaceDataModule:
+    """Builds sources, split, sampler and augmentation; touches no image.
+
+    Args:
+        config: Plain values under ``data``, ``split``, ``sampler``, ``augment``, ``loader`` and the top-level scalars
+            ``image_size``, ``age_range``, ``tasks`` and ``seed``.
+    """
+    return FaceDataModule(
+        sources=build(config["data"]["sources"], "data.sources"),
+        split=build(config["split"], "split"),
+        sampler=build(config["sampler"], "sampler"),
+        augment=build(config["augment"], "augment"),
+        duplicates=config["data"]["duplicates"],
+        **{key: config[key] for key in ("image_size", "age_range", "tasks", "seed")},
+        **config["loader"],
+    )

@@ -1,0 +1,200 @@
+"""``python -m agegender.train``: from faces with labels to a trained and honestly tested model, in one run directory."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from agegender.config import entry, validate
+
+log = logging.getLogger("agegender.train")
+
+
+@entry("train")
+def main(config: dict[str, Any]) -> float | None:
+    """Trains, tests and returns the best value of ``monitor`` for sweepers."""
+    from agegender.training.run import RunDirectory
+
+    run = RunDirectory(_output_dir())
+    resuming = config["resume"] is not None
+    if resuming:
+        config = run.continued(_overrides())
+    validate(config)
+    return train(config, run, resuming)
+
+
+def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | None:
+    """Carries out a validated configuration in a run directory.
+
+    Args:
+        config: Plain and resolved, with the keys of ``conf/train.yaml``.
+        run: Where everything is written; a ``RunDirectory``.
+        resuming: Continue after the last finished epoch of that directory, if it has one.
+
+    Returns:
+        The smallest value of ``config["monitor"]`` over the epochs, or None without training.
+    """
+    from agegender.training.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    import lightning as L
+    import torch
+
+    from agegender.build import build
+    from agegender.data.assemble import assemble
+    from agegender.data.summary import summary
+    from agegender.training.module import AgeGenderModule
+    from agegender.training.run import versions
+
+    L.seed_everything(config["seed"], workers=True, verbose=False)
+    # Everything is built before any data work, so that a mistake costs seconds.
+    datamodule = assemble(config)
+    callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks")
+    checkpoint = run.last if resuming and run.last.exists() else None
+    module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else _new_module(config, datamodule)
+    trainer = L.Trainer(
+        **config["trainer"],
+        callbacks=[*callbacks.values(), *_progress_bar()],
+        logger=list(build(config["logger"], "logger").values()),
+        default_root_dir=run.path,
+        enable_checkpointing=True,
+        enable_progress_bar=_has_terminal(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    if trainer.is_global_zero:
+        run.log_to_file()
+        run.write_config(config)
+        run.write_json("versions.json", versions(trainer.precision))
+    if resuming and run.metrics.exists() and _finished(run, trainer.max_epochs):
+        log.info("%s is complete: nothing to resume. See %s", run.path, run.metrics)
+        return None
+    log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
+
+    datamodule.prepare_data()
+    datamodule.setup()
+    if trainer.is_global_zero:
+        run.write("split.csv", datamodule.split_csv)
+        licenses = {name: source.license for name, source in datamodule.sources.items()}
+        log.info("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
+    if config["compile"]:
+        module.network.compile()
+    module.train()
+    trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    best = _best_score(trainer)
+    if config["test"]:
+        _test(config, run, datamodule, trainer)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    return best
+
+
+def _new_module(config: dict[str, Any], datamodule: Any) -> Any:
+    from agegender.training.module import AgeGenderModule
+
+    parts = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
+    return AgeGenderModule(
+        network={key: config[key] for key in parts},
+        **{key: config[key] for key in ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")},
+        about={
+            "age_range": config["age_range"],
+            "image_size": config["image_size"],
+            "gender": {"0": "male", "1": "female", "meaning": "appearance as judged by others, binary"},
+            "data": {name: source.license for name, source in datamodule.sources.items()},
+        },
+    )
+
+
+def _test(config: dict[str, Any], run: Any, datamodule: Any, trainer: Any) -> None:
+    """Tests the best checkpoint, once, and writes what was measured."""
+    import pandas as pd
+
+    from agegender.evaluation.results import baseline, part_metrics, results_table
+    from agegender.training.testing import predict
+
+    log.info("testing %s in full precision", run.best.name)
+    table = datamodule.table.frame
+    parts = {
+        part: predict(run.best, datamodule.loader(part), table, config["trainer"])
+        for part in ("val", "test")
+        if (table["split"] == part).any()
+    }
+    if not trainer.is_global_zero:
+        return
+    split = {"name": datamodule.split_name, "sha256": datamodule.split_sha256, "part": "test", "n": len(parts["test"])}
+    train = table[table["split"] == "train"]
+    metrics = {
+        "schema": 1,
+        "split": split,
+        **{part: part_metrics(frame, config["seed"]) for part, frame in parts.items()},
+        "baseline": baseline(train, parts["test"]),
+        "train": {"n": len(train), **_training_figures(trainer)},
+        "seed": config["seed"],
+        "age_range": config["age_range"],
+    }
+    columns = [c for c in parts["test"].columns if c not in ("row",)]
+    pd.concat(parts.values()).loc[:, columns].to_parquet(run.path / "predictions.parquet", index=False)
+    run.write_json("metrics.json", metrics)
+    log.info("\n%s", results_table(metrics))
+    for source in datamodule.sources.values():
+        log.info("%s: %s", source.name, source.license)
+    log.info("all figures: %s", run.metrics)
+
+
+def _training_figures(trainer: Any) -> dict[str, Any]:
+    """Running figures of the epoch that was tested, measured in training mode on augmented images."""
+    from agegender.training.checkpoints import EpochCheckpoint
+    from agegender.training.history import History
+
+    best = next(c.best_epoch for c in trainer.callbacks if isinstance(c, EpochCheckpoint))
+    rows = next((c.rows for c in trainer.callbacks if isinstance(c, History)), [])
+    row = next((row for row in rows if row["epoch"] == best), {})
+    named = {"age": ("age_mae", "age_rmse", "age_cs5"), "gender": ("gender_accuracy",)}
+    figures: dict[str, Any] = {"epoch": best + 1}
+    for task, names in named.items():
+        known = {name.removeprefix(f"{task}_"): row[f"train/{name}"] for name in names if f"train/{name}" in row}
+        figures |= {task: known} if known else {}
+    return figures
+
+
+def _best_score(trainer: Any) -> float | None:
+    from agegender.training.checkpoints import EpochCheckpoint
+
+    saver = next(c for c in trainer.callbacks if isinstance(c, EpochCheckpoint))
+    return saver.best_score if saver.best_epoch >= 0 else None
+
+
+def _finished(run: Any, max_epochs: int) -> bool:
+    from agegender.training.module import read_checkpoint
+
+    checkpoint = read_checkpoint(run.last)
+    stopped = any("stopped_epoch" in s and s["stopped_epoch"] > 0 for s in checkpoint["callbacks"].values())
+    return stopped or checkpoint["epoch"] + 1 >= max_epochs
+
+
+def _has_terminal() -> bool:
+    import sys
+
+    return sys.stderr.isatty()
+
+
+def _progress_bar() -> list[Any]:
+    """Redrawn every 50 steps: drawing costs more than a small model's step."""
+    from lightning.pytorch.callbacks import TQDMProgressBar
+
+    return [TQDMProgressBar(refresh_rate=50)] if _has_terminal() else []
+
+
+def _output_dir() -> Path:
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _overrides() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task)
+
+
+if __name__ == "__main__":
+    main()

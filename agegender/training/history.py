@@ -1,0 +1,80 @@
+"""One row of figures an epoch: in the log, in history.csv, and as curves."""
+
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+log = logging.getLogger(__name__)
+
+CURVES = {"loss": "loss", "age_mae": "MAE (years)", "gender_accuracy": "gender accuracy"}
+
+
+class History(Checkpoint):
+    """Keeps the figures of every epoch, across resumed sessions, and writes ``history.csv`` and ``curves.png``.
+
+    It is a Checkpoint for its place in line only: those callbacks alone run after the module has logged an epoch's
+    training figures. List it before the one that saves, so that a checkpoint holds its own epoch's row.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._began = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock."""
+        self._began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Adds the epoch's row, validation time included."""
+        figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
+        figures.pop("train/step_loss", None)
+        seconds = time.perf_counter() - self._began
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        epoch = trainer.current_epoch
+        self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **figures})
+        if trainer.is_global_zero:
+            write_csv(self.rows, Path(trainer.default_root_dir) / "history.csv")
+            shown = "  ".join(f"{k} {v:.3f}" for k, v in figures.items() if not k.endswith("_loss"))
+            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, shown)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draws the curves."""
+        if trainer.is_global_zero and self.rows:
+            draw_curves(self.rows, Path(trainer.default_root_dir) / "curves.png")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues after saved rows."""
+        self.rows = state_dict["rows"]
+
+
+def write_csv(rows: list[dict[str, float]], path: Path) -> None:
+    """Writes the rows under the union of their columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
+    """Draws loss, MAE and gender accuracy over the epochs, training and validation, as far as they were measured."""
+    from matplotlib.figure import Figure
+
+    measured = {name: label for name, label in CURVES.items() if any(f"val/{name}" in row for row in rows)}
+    figure = Figure(figsize=(5 * max(len(measured), 1), 4), layout="constrained")
+    for axes, (name, label) in zip(figure.subplots(1, max(len(measured), 1), squeeze=False)[0], measured.items(), strict=False):
+        for part, style in (("train", "--"), ("val", "-")):
+            points = [(row["epoch"] + 1, row[f"{part}/{name}"]) for row in rows if f"{part}/{name}" in row]
+            axes.plot(*zip(*points, strict=True), style, marker=".", label=part) if points else None
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.legend()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,257 @@
+"""The network as something to train: losses over known labels, optimizer, figures of each epoch, and safe loading."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agegender.build import build
+from agegender.errors import AgeGenderError
+from agegender.metrics.losses import RunningLosses
+from agegender.metrics.running import RunningMetrics
+from agegender.models.network import Network
+
+Batch = dict[str, Tensor]
+
+
+def build_network(config: Mapping[str, Any], tasks: Sequence[str]) -> Network:
+    """Builds the network from its sections of the configuration, with heads for the given tasks.
+
+    Args:
+        config: Plain values under ``backbone``, ``pool``, ``trunk``, ``tower``, ``head``, ``gender_head``, ``image_size``.
+        tasks: Of ``age`` and ``gender``.
+    """
+    head_keys = {"age": "head", "gender": "gender_head"}
+    return Network(
+        backbone=build(config["backbone"], "backbone"),
+        pool=config["pool"],
+        trunk=nn.Sequential(*build(config["trunk"]["layers"], "trunk.layers")),
+        towers={task: nn.Sequential(*build(config["tower"][task], f"tower.{task}")) for task in tasks},
+        heads={task: build(config[head_keys[task]], head_keys[task]) for task in tasks},
+        image_size=config["image_size"],
+    )
+
+
+class AgeGenderModule(L.LightningModule):
+    """Trains a ``Network`` on faces of which each may lack a label for either task.
+
+    Every argument is plain data and is saved in the checkpoint, which therefore needs no configuration file:
+    ``AgeGenderModule.load_from_checkpoint(path)``.
+
+    Args:
+        network: Sections of the configuration that ``build_network`` takes.
+        tasks: Of ``age`` and ``gender``.
+        balance: How the tasks' losses become one.
+        optimizer: See ``agegender.training.optimizers``.
+        schedule: See ``agegender.training.schedules``.
+        monitor: Figure that a plateau schedule watches.
+        seed: Source of the dropout noise of every step.
+        about: What a user of the model must know: label convention, age range, licence and provenance of the data.
+    """
+
+    def __init__(
+        self,
+        network: dict[str, Any],
+        tasks: Sequence[str],
+        balance: dict[str, Any],
+        optimizer: dict[str, Any],
+        schedule: dict[str, Any],
+        monitor: str,
+        seed: int,
+        about: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.tasks = tuple(tasks)
+        self.network = build_network(network, tasks)
+        self.balance = build(balance, "balance")
+        self.optimizer = build(optimizer, "optimizer")
+        self.schedule = build(schedule, "schedule")
+        self.save_hyperparameters(logger=False)
+        self.hparams["network"] = _portable(network, self.network)
+        self.losses = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
+        self.metrics = nn.ModuleDict({part: RunningMetrics() for part in ("fit", "held_out")})
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
+        return self._read(self.network(image))
+
+    def _read(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        heads, estimates = self.network.heads, {}
+        if "age" in outputs:
+            estimates["age"] = heads["age"].predict(outputs["age"])
+        if "gender" in outputs:
+            estimates["probability_female"] = heads["gender"].probability_female(outputs["gender"])
+        return estimates
+
+    def _step(self, batch: Batch, part: str) -> Tensor:
+        outputs = self.network(batch["image"])
+        sums, counts = self._loss_sums(outputs, batch)
+        with torch.no_grad():
+            estimates = self._read(outputs)
+            self.losses[part].update(sums, counts)
+            self.metrics[part].update(
+                estimates.get("age"), batch["age_low"], batch["age_high"], estimates.get("probability_female"), batch["gender"]
+            )
+        return self.balance(self._means(sums, counts))
+
+    def _loss_sums(self, outputs: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """For each task the loss summed over faces with a label, and their number.
+
+        Unknown labels are replaced by arbitrary valid ones whose loss is multiplied by zero: the sum stays connected to
+        the weights, as DDP requires, even when no face of the batch has a label.
+        """
+        heads, losses, known = self.network.heads, {}, {}
+        if "age" in outputs:
+            known["age"] = batch["age_low"].isfinite()
+            low, high = (torch.nan_to_num(batch[key], nan=0.0) for key in ("age_low", "age_high"))
+            losses["age"] = heads["age"].loss(outputs["age"], low, high)
+        if "gender" in outputs:
+            known["gender"] = batch["gender"] >= 0
+            losses["gender"] = heads["gender"].loss(outputs["gender"], batch["gender"].clamp(min=0))
+        return {t: (losses[t] * known[t]).sum() for t in losses}, {t: known[t].sum() for t in losses}
+
+    def _means(self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Means over the labelled faces of all processes, so that DDP's averaged gradient is that of one process."""
+        number = torch.stack([counts[task] for task in sums]).float()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(number, op=torch.distributed.ReduceOp.SUM)
+            number = number / torch.distributed.get_world_size()
+        divisor = torch.where(number > 0, number, 1.0)
+        return {task: sums[task] / divisor[i] for i, task in enumerate(sums)}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Derives all random numbers of a step from the seed and the step, so that resuming replays nothing."""
+        state = [self.hparams["seed"], self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(state).generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One batch; the loss is logged every ``trainer.log_every_n_steps`` steps only, since logging costs."""
+        loss = self._step(batch, "fit")
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+            self.log("train/step_loss", loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """One batch of the validation part."""
+        self._step(batch, "held_out")
+
+    test_step = validation_step
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Estimates of one batch, with the rows of the face table they belong to as ``index``."""
+        return {"index": batch["index"], **self(batch["image"])}
+
+    def on_train_epoch_start(self) -> None:
+        """Starts the sums of a training epoch."""
+        self._reset("fit")
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the running figures of the epoch, measured in training mode while the weights moved."""
+        self._log_figures("train", "fit")
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts the sums of a validation."""
+        self._reset("held_out")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the validation figures and shows them to a plateau schedule, before the epoch's checkpoint is saved."""
+        figures = self._log_figures("val", "held_out")
+        plateau = self.lr_schedulers()
+        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and self.trainer.state.fn == "fit":
+            plateau.step(figures[self._plateau_monitor(figures)])
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the test figures."""
+        self._log_figures("test", "held_out")
+
+    def _plateau_monitor(self, figures: Mapping[str, Tensor]) -> str:
+        monitor = self.hparams["monitor"]
+        if monitor not in figures:
+            raise AgeGenderError(f"monitor={monitor}: not measured here. Measured: {', '.join(figures)}")
+        return monitor
+
+    def _reset(self, part: str) -> None:
+        self.losses[part].reset()
+        self.metrics[part].reset()
+
+    def _log_figures(self, prefix: str, part: str) -> dict[str, Tensor]:
+        losses = self.losses[part].compute()
+        with torch.no_grad():
+            figures = {"loss": self.balance(losses), **{f"{task}_loss": value for task, value in losses.items()}}
+        figures = {f"{prefix}/{name}": value for name, value in (figures | self.metrics[part].compute()).items()}
+        self.log_dict(figures, rank_zero_only=False)
+        return figures
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer over the trainable weights and the schedule over the steps of the whole run."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        epochs = max(self.trainer.max_epochs or 1, 1)
+        optimizer = self.optimizer.build(self)
+        schedule = self.schedule.build(optimizer, total_steps=steps, steps_per_epoch=max(steps // epochs, 1))
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Steps schedules that count steps; a plateau schedule is stepped at validation, where its figure is fresh."""
+        if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step()
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu", **kwargs: Any) -> "AgeGenderModule":  # type: ignore[override]
+        """Rebuilds a model from a checkpoint alone, in evaluation mode. Nothing is downloaded and no code of the file runs.
+
+        Lightning's own loader imports and calls whatever a file's hyperparameters name as ``_instantiator``; this one
+        reads tensors and plain values only and builds classes from the closed list of ``agegender.build``.
+
+        Raises:
+            AgeGenderError: The file is missing, is not a checkpoint of this project, or names a class not on the list.
+        """
+        checkpoint = read_checkpoint(checkpoint_path, map_location)
+        hyperparameters = checkpoint.get("hyper_parameters")
+        if not isinstance(hyperparameters, dict) or "network" not in hyperparameters:
+            raise AgeGenderError(f"{checkpoint_path}: not a checkpoint of agegender (it has no hyper_parameters)")
+        try:
+            module = cls(**{**hyperparameters, "network": _without_weights(hyperparameters["network"])}, **kwargs)
+            module.load_state_dict(checkpoint["state_dict"])
+        except (TypeError, KeyError, ValueError, RuntimeError) as error:
+            raise AgeGenderError(f"{checkpoint_path}: does not fit this version of agegender: {error}") from error
+        return module.to(map_location).eval()
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Tensors and plain values of a checkpoint; an object that would need code to load is refused.
+
+    Raises:
+        AgeGenderError: The file is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise AgeGenderError(f"{path}: there is no such checkpoint") from error
+    except Exception as error:  # torch reports damage through many exception types
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise AgeGenderError(f"{path}: cannot be read as a checkpoint of tensors and plain values: {reason[0]}") from error
+    if not isinstance(checkpoint, dict):
+        raise AgeGenderError(f"{path}: not a checkpoint, but a {type(checkpoint).__name__}")
+    return checkpoint
+
+
+def _portable(config: Mapping[str, Any], network: Network) -> dict[str, Any]:
+    """The network's configuration with the preprocessing resolved and without a source of weights to fetch again."""
+    portable = _without_weights(config)
+    if "mean" in portable["backbone"]:
+        portable["backbone"] |= {"mean": list(network.backbone.mean), "std": list(network.backbone.std)}
+    return portable
+
+
+def _without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
+    config = deepcopy(dict(config))
+    off = {"pretrained": False, "weights": None}
+    config["backbone"] = {key: off.get(key, value) for key, value in config["backbone"].items()}
+    return config
