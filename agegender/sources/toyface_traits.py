@@ -6,12 +6,10 @@ Lengths are in units of half the face's width, with the line of the eyes at y = 
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-Colour = tuple[float, float, float]
-"""Red, green and blue, 0 to 255."""
+from agegender.sources.toyface_pen import Colour
 
 _SKIN = np.array([[252, 224, 205], [240, 196, 165], [214, 162, 122], [176, 122, 84], [128, 84, 58], [84, 56, 42]], float)
 _HAIR = np.array([[24, 20, 20], [52, 36, 28], [92, 60, 38], [140, 92, 52], [196, 154, 92], [158, 76, 38]], float)
@@ -67,17 +65,23 @@ class Traits:
     receding: float
     """0 (full hair) to 1 (bald crown)."""
     volume: float
+    thin: float
+    """How much skin shines through, 0 to 1: the very young and the old."""
     hair_length: float
     """How far below the eyes the hair hangs; 0 is short hair."""
     fringe: float
     bun: bool
     grey: float
-    beard: Literal["none", "stubble", "moustache", "goatee", "full"]
+    beard: str
+    """none, stubble, moustache, goatee or full."""
     earring: bool
     # Worn or held before the face.
-    glasses: Literal["none", "clear", "sun"]
-    headwear: Literal["none", "cap", "beanie", "band"]
-    occluder: Literal["none", "bar", "hand", "mask"]
+    glasses: str
+    """none, clear or sun."""
+    headwear: str
+    """none, cap, beanie or band."""
+    occluder: str
+    """none, bar, hand or mask."""
     # Colours.
     skin: Colour = field(repr=False)
     hair: Colour = field(repr=False)
@@ -133,6 +137,7 @@ def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
         hairline=hair_line,
         receding=receding,
         volume=float(np.clip(0.13 - 0.05 * male(0.8) + vary(0.03), 0.03, 0.3)) * (0.25 + 0.75 * min(1, age / 3)),
+        thin=float(np.clip(max(1 - age / 2.5, 0.6 * receding, old - 0.4), 0, 0.7)),
         hair_length=hair_length,
         fringe=rng.uniform(0.1, 0.35) if chance(0.3) and receding < 0.2 and age > 1 else 0.0,
         bun=bun,
@@ -205,7 +210,7 @@ def _hair_colours(person: _Person) -> tuple[Colour, Colour, float]:
     return _colour(natural * (1 - 0.75 * shown) + silver * 0.75 * shown), _colour(brows), float(shown)
 
 
-def _beard(person: _Person) -> Literal["none", "stubble", "moustache", "goatee", "full"]:
+def _beard(person: _Person) -> str:
     if person.gender or person.age < 16:
         return "none"
     return _choose(person.rng, {"stubble": 0.22, "moustache": 0.08, "goatee": 0.07, "full": 0.14})
@@ -215,7 +220,7 @@ def _marks(years: float, start: float, span: float) -> float:
     return float(np.clip((years - start) / span, 0, 1.2))
 
 
-def _choose(rng: np.random.Generator, odds: dict) -> str:
+def _choose(rng: np.random.Generator, odds: dict[str, float]) -> str:
     """One of the names with its probability, else "none"."""
     names = ["none", *odds]
     return names[rng.choice(len(names), p=[1 - sum(odds.values()), *odds.values()])]
