@@ -85,7 +85,7 @@ class Standard(_Pipeline):
     ) -> None:
         size = (hole_size, hole_size)
         dropout = {"num_holes_range": (holes, holes), "hole_height_range": size, "hole_width_range": size}
-        steps = [
+        steps: list[tuple[str, dict[str, Any]]] = [
             ("HorizontalFlip", {"p": flip}),
             (
                 "RandomBrightnessContrast",

@@ -203,7 +203,7 @@ def _reserve(descriptor: int, length: int) -> None:
 
 
 def _write_all(descriptor: int, image: np.ndarray, offset: int) -> None:
-    view = memoryview(image).cast("B")
+    view = image.data.cast("B")
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written

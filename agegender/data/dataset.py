@@ -40,9 +40,9 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         rows: np.ndarray | None = None,
     ) -> None:
         self.images = images
-        self.age_low = torch.as_tensor(age_low, dtype=torch.float32)
-        self.age_high = torch.as_tensor(age_high, dtype=torch.float32)
-        self.gender = torch.as_tensor(gender, dtype=torch.int64)
+        self.age_low = torch.from_numpy(np.array(age_low, dtype=np.float32))
+        self.age_high = torch.from_numpy(np.array(age_high, dtype=np.float32))
+        self.gender = torch.from_numpy(np.array(gender, dtype=np.int64))
         self.augment = augment
         self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
 

@@ -31,7 +31,7 @@ def test_four_holes_of_thirty_pixels_are_cut_out():
     for before, after in zip(images, holed, strict=True):
         black = (after == 0).all(axis=2)
         assert np.array_equal(after[~black], before[~black])
-        pieces, labels, stats, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8), connectivity=8)
+        pieces, _, stats, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8), connectivity=8)
         if pieces == 1 + 4:  # holes may overlap: count the faces on which they do not
             assert set(stats[1:, cv2.CC_STAT_AREA]) == {900}
             assert set(stats[1:, cv2.CC_STAT_WIDTH]) == {30}
@@ -46,7 +46,7 @@ def test_hole_numbers_are_arguments():
 
 
 def test_holes_larger_than_the_image_are_refused():
-    with pytest.raises(AgeGenderError, match="hole_size=30.*image_size=24"):
+    with pytest.raises(AgeGenderError, match=r"hole_size=30.*image_size=24"):
         Standard()(_noise(1, 24), seed=0)
 
 
@@ -169,7 +169,7 @@ def test_geometric_contrast_is_about_the_mean():
 
 
 def test_a_value_out_of_range_is_one_line():
-    with pytest.raises(AgeGenderError, match="augment: .*less than or equal to 1") as caught:
+    with pytest.raises(AgeGenderError, match=r"augment: .*less than or equal to 1") as caught:
         Flip(probability=1.5)
     assert "\n" not in str(caught.value)
 

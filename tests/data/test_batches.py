@@ -79,7 +79,7 @@ def test_weights_draw_with_replacement_in_proportion():
 
 
 def test_fewer_faces_than_ranks_is_one_clear_error():
-    with pytest.raises(AgeGenderError, match="3 faces .* 4 processes"):
+    with pytest.raises(AgeGenderError, match=r"3 faces .* 4 processes"):
         TrainBatches(np.arange(3), 2, 0, rank=1, world_size=4)
 
 

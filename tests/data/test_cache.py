@@ -141,7 +141,7 @@ def test_a_file_that_changed_since_the_scan_stops_the_build(faces, tmp_path, cha
         files[40].unlink()
     else:
         Image.new("RGB", (SIZE, SIZE)).save(files[40])
-    with pytest.raises(AgeGenderError, match="040.png.*run again"):
+    with pytest.raises(AgeGenderError, match=r"040\.png.*run again"):
         ImageCache.open_or_build(files, hashes, SIZE, tmp_path / "cache", progress=False)
     assert [file.suffix for file in (tmp_path / "cache" / "images").iterdir()] == [".lock"]
 
