@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
@@ -130,7 +131,8 @@ def _save(memory: Path, verdicts: list[_Verdict]) -> None:
         frame.to_parquet(partial)
         os.replace(partial, memory)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise AgeGenderError(
             f"loader.cache_dir={memory.parent} cannot be written ({error.strerror or error}): name another folder, or "
             "set loader.cache=none"

@@ -167,29 +167,34 @@ class FileSplit:
 def deal(frame: pd.DataFrame, fractions: Sequence[float], seed: int) -> np.ndarray:
     """Deals faces to parts: stratified, group-safe, reproducible.
 
-    Groups are laid in one line, stratum after stratum (decade of age, then gender, of the group's first face by data
-    set and path), within a stratum in the order of a seeded hash of the group's name. Walking the line, each group
-    goes to the part that lags most behind its share of the faces so far. So every stretch of the line, a stratum
-    among them, is divided as asked to within a group or two, and so is the whole.
+    Groups are laid in one line, stratum after stratum (decade of age and gender of the group's first face by data set
+    and path), the strata and the groups within each in the order of seeded hashes of their names. Walking the line,
+    each group goes to the part that lags most behind its share of the faces so far. So every stretch of the line, a
+    stratum among them, is divided as asked to within a group or two, and so is the whole.
 
     Returns:
         [N] index into `fractions` for each row.
     """
     faces = frame.sort_values(["dataset", "path"])[["group", "age_low", "age_high", "gender"]]
     first = faces.drop_duplicates("group")
-    decade = ((first["age_low"] + first["age_high"]) / 2 // 10).fillna(-1)
-    order = [hashlib.sha256(f"{seed}/{group}".encode()).digest() for group in first["group"]]
-    line = sorted(zip(decade, first["gender"].fillna(-1), order, first["group"], strict=True))
+    decade = ((first["age_low"] + first["age_high"]) / 2 // 10).fillna(-1).astype("int64")
+    strata = [_order(seed, f"{age}/{gender}") for age, gender in zip(decade, first["gender"].fillna(-1), strict=True)]
+    line = sorted(zip(strata, [_order(seed, group) for group in first["group"]], first["group"], strict=True))
     sizes = faces["group"].value_counts().to_dict()
     part_of: dict[str, int] = {}
     dealt, seen = [0] * len(fractions), 0
-    for _, _, _, group in line:
+    for _, _, group in line:
         seen += sizes[group]
         lag = [fraction * seen - has for fraction, has in zip(fractions, dealt, strict=True)]
         part = lag.index(max(lag))
         part_of[group] = part
         dealt[part] += sizes[group]
     return np.array([part_of[group] for group in frame["group"]], dtype=np.int64)
+
+
+def _order(seed: int, name: str) -> bytes:
+    """A place in a random order that depends on seed and name alone."""
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def _untie(table: FaceTable) -> FaceTable:

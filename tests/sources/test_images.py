@@ -110,7 +110,7 @@ def test_every_cut_of_a_jpeg_is_refused() -> None:
     for data in (jpeg(), jpeg(progressive=True)):
         decode(data)
         for cut in range(1, len(data)):
-            with pytest.raises(ImageError, match="truncated|broken|not an image"):
+            with pytest.raises(ImageError, match=r"truncated|broken|not an image"):
                 decode(data[:cut])
 
 
@@ -243,9 +243,7 @@ def test_what_is_not_a_readable_file(tmp_path: Path) -> None:
 def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     code = "import sys; from pathlib import Path; from agegender.sources.images import read; read(Path(sys.argv[1]))"
-    run = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "pipe.jpg")], capture_output=True, text=True, timeout=60
-    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "pipe.jpg")], capture_output=True, text=True, timeout=60)
     assert "not a regular file" in run.stderr
 
 

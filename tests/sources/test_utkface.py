@@ -51,7 +51,7 @@ def test_names_that_are_read(tmp_path: Path, name: str, labels: tuple[float, int
         ("-1_1_0_20170116174525125.jpg", "not named"),
         ("20_1_0_2017.jpg", "not named"),
         ("20_1_0_20170116174525125.jpg.txt", "not an image file"),
-        ("2٠_1_0_20170116174525125.jpg", "not named"),
+        ("2\u0660_1_0_20170116174525125.jpg", "not named"),
         ("._20_1_0_20170116174525125.jpg", "not named"),
         ("holiday.png", "not named"),
         ("landmark_list_part1.txt", "not an image file"),
