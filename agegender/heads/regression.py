@@ -20,9 +20,9 @@ class Regression(AgeHead):
     Args:
         age_range: first and last age in years, such as [0, 116].
         loss: what is made of the distance: itself (`l1`), its square (`mse`) or Huber's mixture of both.
-        target: unit of the loss. `years`: the layer gives years above `center` and the loss is in years (or years
-            squared), as the task weights of papers expect. `standardised`: the layer gives (age - center) / scale and
-            the loss is in units of `scale`, which brings it near the gender loss.
+        target: unit of the loss. `standardised`: the layer gives (age - center) / scale and the loss is in units of
+            `scale`, which brings it near the gender loss and makes it less sensitive to the learning rate. `years`: the layer
+            gives years above `center` and the loss is in years (or years squared), as task weights of papers expect.
         center: age in years at which an untrained head starts, near the mean of the training ages; 0 with
             `target=years` is a plain linear output.
         scale: years per unit of a standardised target, near the standard deviation of the training ages.
@@ -36,7 +36,7 @@ class Regression(AgeHead):
         self,
         age_range: Sequence[float],
         loss: Literal["l1", "mse", "huber"] = "l1",
-        target: Literal["years", "standardised"] = "years",
+        target: Literal["standardised", "years"] = "standardised",
         center: float = 35.0,
         scale: float = 20.0,
         delta: float = 1.0,

@@ -69,9 +69,7 @@ def test_differences_of_losses_are_those_of_the_probability_inside_the_interval(
     def information(output):
         return -(head.distribution(output) * inside).sum(dim=1).log()
 
-    torch.testing.assert_close(
-        head.loss(one, low, high) - head.loss(other, low, high), information(one) - information(other)
-    )
+    torch.testing.assert_close(head.loss(one, low, high) - head.loss(other, low, high), information(one) - information(other))
 
 
 def test_an_interval_of_whole_bins_is_their_joint_probability():
@@ -125,9 +123,7 @@ def test_a_range_that_does_not_start_at_zero():
     assert head.predict(torch.tensor([[0.0, 0, 0, 100]])).item() == pytest.approx(55.5)
     logits = outputs(1, 4)
     age = torch.tensor([60.0])
-    torch.testing.assert_close(
-        head.loss(logits, age, age), F.cross_entropy(logits, torch.tensor([3]), reduction="none")
-    )
+    torch.testing.assert_close(head.loss(logits, age, age), F.cross_entropy(logits, torch.tensor([3]), reduction="none"))
 
 
 @pytest.mark.parametrize("edges", [[], [1, 10], [0, 10, 10], [0, 20, 10], [0, 117], [0, 2.5], [-10, 0, 10]])

@@ -10,8 +10,8 @@ from agegender.heads.regression import Regression
 
 DECADES = list(range(0, 111, 10))
 AGE_HEADS = {
-    "regression": lambda: Regression([0, 116]),
-    "standardised": lambda: Regression([0, 116], target="standardised", loss="huber"),
+    "regression": lambda: Regression([0, 116], target="years"),
+    "standardised": lambda: Regression([0, 116], "huber", "standardised"),
     "bins": lambda: AgeBins([0, 116], DECADES),
     "bins_median": lambda: AgeBins([0, 116], DECADES, readout="median"),
     "dldl": lambda: DLDL([0, 116]),
@@ -116,9 +116,7 @@ def test_only_the_layer_is_in_the_checkpoint(head):
 
 @pytest.mark.parametrize("output", [(4,), (4, 1, 1), (4, 99), (3, 0)])
 def test_wrong_shapes_name_the_head_and_what_it_takes(head, output):
-    with pytest.raises(
-        ValueError, match=rf"{type(head).__name__} takes outputs \[B, {head.outputs}\] and labels \[B\]"
-    ):
+    with pytest.raises(ValueError, match=rf"{type(head).__name__} takes outputs \[B, {head.outputs}\] and labels \[B\]"):
         head.loss(torch.zeros(output), torch.zeros(output[0]), torch.zeros(output[0]))
 
 

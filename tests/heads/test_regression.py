@@ -65,8 +65,8 @@ def test_inside_the_interval_nothing_pulls():
 
 def test_the_output_is_in_years_and_starts_at_the_center():
     features = torch.randn(64, 8)
-    years, standardised = Regression([0, 116], center=30), Regression([0, 116], target="standardised", center=30)
-    plain = Regression([0, 116], center=0)
+    years, standardised = (Regression([0, 116], target=target, center=30) for target in ("years", "standardised"))
+    plain = Regression([0, 116], target="years", center=0)
     for head in (years, standardised, plain):
         head(features)
         head.load_state_dict({"layer.weight": torch.ones(1, 8), "layer.bias": torch.zeros(1)})
@@ -77,7 +77,7 @@ def test_the_output_is_in_years_and_starts_at_the_center():
 
 
 def test_the_prediction_is_clamped_but_the_loss_is_not():
-    head = Regression([20, 60])
+    head = Regression([20, 60], target="years")
     output = torch.tensor([[-5.0], [33.25], [80.0]], requires_grad=True)
     assert head.predict(output).tolist() == [20, 33.25, 60]
     head.loss(output, torch.full((3,), 20.0), torch.full((3,), 60.0)).sum().backward()

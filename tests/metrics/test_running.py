@@ -83,9 +83,7 @@ def test_what_has_no_data_is_left_out():
 def test_the_edges_of_cs5_and_of_one_half():
     metric = RunningMetrics()
     ages = torch.full((4,), 30.0)
-    metric.update(
-        torch.tensor([35.0, 25.0, 35.01, 30.0]), ages, ages, torch.full((4,), 0.5), torch.tensor([0, 0, 1, -1])
-    )
+    metric.update(torch.tensor([35.0, 25.0, 35.01, 30.0]), ages, ages, torch.full((4,), 0.5), torch.tensor([0, 0, 1, -1]))
     figures = plain(metric.compute())
     assert figures["age_cs5"] == 0.75
     assert figures["gender_accuracy"] == pytest.approx(2 / 3)
@@ -141,8 +139,7 @@ def test_two_processes_with_uneven_data_count_every_face_once(tmp_path):
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-W", "ignore", "-c", PROCESS]
     processes = [
-        subprocess.Popen([*command, str(rank), str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=root)
-        for rank in range(2)
+        subprocess.Popen([*command, str(rank), str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=root) for rank in range(2)
     ]
     try:
         results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
