@@ -1,0 +1,137 @@
+"""Any image model of timm as a backbone: normalised image -> feature map -> the model's own pooled features."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import huggingface_hub
+import timm
+from huggingface_hub.utils import get_session
+from timm.data import resolve_model_data_config
+from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg, group_parameters, is_model
+from timm.models.vgg import VGG
+from torch import Tensor, nn
+
+from agegender.errors import AgeGenderError
+from agegender.models.base import Backbone
+from agegender.models.weights import load_weights
+
+HUB_TIMEOUT = 5.0  # seconds
+
+
+class TimmBackbone(Backbone):
+    """A timm model without its classifier.
+
+    ``mean``, ``std`` (of RGB images in 0..1) and ``num_features`` (size of the pooled features) are plain attributes:
+    a copy built with ``pretrained=False, weights=None`` and the same mean and std reads and downloads nothing, and
+    takes this one's state dict.
+
+    Args:
+        name: A name timm knows, with or without the tag of its pretrained weights: ``resnet50``, ``resnet50.tv_in1k``.
+        image_size: Side of the input in pixels; only models of fixed input size, such as ViT, are built for it.
+        pretrained: Start from timm's weights, which the Hugging Face hub delivers and the disk remembers.
+        weights: A local safetensors file or torch state dict with timm's names to start from; wins over pretrained.
+        mean: Mean of each RGB channel the weights were trained with; None takes timm's for this name.
+        std: Standard deviation of each RGB channel; None takes timm's for this name.
+        pad_type: "same" pads as TensorFlow does (only for models of timm's EfficientNet and MobileNet family);
+            None keeps the model's own padding.
+
+    Raises:
+        AgeGenderError: timm has no such model, or its weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int = 224,
+        pretrained: bool = False,
+        weights: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        pad_type: Literal["same"] | None = None,
+    ) -> None:
+        super().__init__()
+        _check_name(name)
+        options: dict[str, Any] = {"num_classes": 0}
+        config = get_pretrained_cfg(name)
+        if config is not None and config.fixed_input_size:
+            options["img_size"] = image_size
+        if pad_type is not None:
+            options["pad_type"] = pad_type
+        download = pretrained and weights is None
+        if download:
+            _check_hub(name)
+        try:
+            net: Any = timm.create_model(name, pretrained=download, **options)
+        except OSError as error:  # the hub's errors and interrupted connections
+            raise _no_pretrained(name, error) from error
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            raise AgeGenderError(f"backbone.name={name}: timm cannot build it with {options}: {error}") from error
+
+        if isinstance(net, VGG):
+            # timm's pooled VGG ends in two layers of 4096, nine tenths of its weights; the field fine-tunes the
+            # convolutional base alone.
+            net.pre_logits = nn.Identity()  # type: ignore[assignment]
+            net.head_hidden_size = net.num_features
+        if weights is not None:
+            timm_file = sys.modules[type(net).__module__]
+            load_weights(net, weights, getattr(timm_file, "checkpoint_filter_fn", None))
+
+        data_config = resolve_model_data_config(net)
+        self.mean = [float(value) for value in (data_config["mean"] if mean is None else mean)]
+        self.std = [float(value) for value in (data_config["std"] if std is None else std)]
+        self.num_features = int(net.head_hidden_size)
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps normalised images [B, 3, H, W] to the feature map: [B, C, h, w], or [B, tokens, C] for transformers."""
+        return self.net.forward_features(image)
+
+    def pool(self, feature_map: Tensor) -> Tensor:
+        """The model's own pooling, and what it has between pooling and classifier: feature map to [B, num_features]."""
+        return self.net.forward_head(feature_map, pre_logits=True)
+
+    def depth_groups(self) -> list[list[str]]:
+        """Names of the parameters by depth, those nearest the image first, as timm groups them."""
+        groups = group_parameters(self.net, self.net.group_matcher(coarse=False))
+        return [[f"net.{name}" for name in groups[depth]] for depth in sorted(groups)]
+
+
+def _check_name(name: str) -> None:
+    """Refuses names and tags that timm does not know, showing the nearest it does."""
+    architecture, _, tag = name.partition(".")
+    if not is_model(architecture):
+        close = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
+        hint = f"Did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names."
+        raise AgeGenderError(f"backbone.name={name}: timm {timm.__version__} has no such model. {hint}")
+    known = get_arch_pretrained_cfgs(architecture)
+    if tag and name not in known:
+        raise AgeGenderError(f"backbone.name={name}: timm has no weights of this tag. It has {', '.join(known)}.")
+
+
+def _check_hub(name: str) -> None:
+    """Refuses to start a download when the hub does not answer.
+
+    The hub's client retries for most of a minute, several when packets vanish, before it gives up.
+    """
+    config = get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise AgeGenderError(f"backbone.name={name}: timm has no weights for it, so set backbone.pretrained=false.")
+    if not config.hf_hub_id:  # from elsewhere on the web
+        return
+    if isinstance(huggingface_hub.try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str):
+        return
+    try:
+        get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT)
+    except Exception as error:  # whatever the client's HTTP library raises: its type is no part of the hub's interface
+        raise _no_pretrained(name, error) from error
+
+
+def _no_pretrained(name: str, error: Exception) -> AgeGenderError:
+    reason = str(error).strip().split("\n")[0]
+    return AgeGenderError(
+        f"backbone.pretrained=true: cannot fetch timm's weights of {name} from {huggingface_hub.constants.ENDPOINT} "
+        f"({reason}). Without a network, start from random weights with backbone.pretrained=false or from a local file "
+        "with backbone.weights=FILE."
+    )

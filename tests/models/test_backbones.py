@@ -1,0 +1,189 @@
+import os
+import socket
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from agegender.errors import AgeGenderError
+from agegender.models import backbones
+from agegender.models.backbones import TimmBackbone
+
+SHARED = Path(os.environ.get("AGEGENDER_SHARED", Path(__file__).parents[3] / "shared"))
+
+# Pooled features and the shape of the feature map of a 64-pixel image
+ARCHITECTURES = {
+    "efficientnet_b0": (1280, (1280, 2, 2)),
+    "efficientnet_b2": (1408, (1408, 2, 2)),
+    "resnet50": (2048, (2048, 2, 2)),
+    "vgg16": (512, (512, 2, 2)),
+    "vgg16_bn": (512, (512, 2, 2)),
+    "mobilenetv1_100": (1024, (1024, 2, 2)),
+    "mobilenetv2_100": (1280, (1280, 2, 2)),
+    "mobilenetv3_large_100": (1280, (960, 2, 2)),
+    "vit_base_patch16_224": (768, (17, 768)),
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_each_architecture_runs_forward_and_backward_and_has_its_features(name):
+    features, feature_map_shape = ARCHITECTURES[name]
+    backbone = TimmBackbone(name, image_size=64)
+    feature_map = backbone(torch.randn(2, 3, 64, 64))
+    assert feature_map.shape == (2, *feature_map_shape)
+    pooled = backbone.pool(feature_map)
+    assert pooled.shape == (2, features)
+    assert backbone.num_features == features
+    pooled.square().sum().backward()
+    names = [parameter for parameter, _ in backbone.named_parameters()]
+    assert all(parameter.grad is not None for parameter in backbone.parameters())
+    groups = backbone.depth_groups()
+    assert sorted(parameter for group in groups for parameter in group) == sorted(names)
+    assert names[0] in groups[0] or name.startswith("vit")  # timm counts the class token as embedding
+    assert len(groups) > 5
+
+
+def test_vgg_is_its_convolutional_base_alone():
+    backbone = TimmBackbone("vgg11")
+    assert sum(parameter.numel() for parameter in backbone.parameters()) < 10_000_000
+    feature_map = torch.rand(2, 512, 3, 3)
+    torch.testing.assert_close(backbone.pool(feature_map), feature_map.mean(dim=(2, 3)))
+
+
+def test_preprocessing_is_timms_unless_given():
+    assert TimmBackbone("mobilenetv1_100").mean == [0.5, 0.5, 0.5]
+    assert TimmBackbone("mobilenetv2_100").std == [0.229, 0.224, 0.225]
+    own = TimmBackbone("mobilenetv2_100", mean=(0.1, 0.2, 0.3), std=[1, 1, 1])
+    assert (own.mean, own.std) == ([0.1, 0.2, 0.3], [1.0, 1.0, 1.0])
+
+
+def test_padding_like_tensorflow_changes_the_features():
+    torch.manual_seed(0)
+    same = TimmBackbone("mobilenetv1_100", pad_type="same").eval()
+    plain = TimmBackbone("mobilenetv1_100").eval()
+    plain.load_state_dict(same.state_dict())
+    image = torch.rand(1, 3, 32, 32)
+    assert not torch.allclose(same(image), plain(image))
+
+
+def test_padding_is_refused_where_timm_has_no_such_choice():
+    with pytest.raises(AgeGenderError, match=r"backbone.name=resnet18.*pad_type"):
+        TimmBackbone("resnet18", pad_type="same")
+
+
+def test_an_unknown_name_shows_close_matches():
+    with pytest.raises(AgeGenderError, match=r"backbone.name=resnet5: timm .* has no such model.*resnet50"):
+        TimmBackbone("resnet5")
+    with pytest.raises(AgeGenderError, match="has no such model"):
+        TimmBackbone("hf-hub:somebody/resnet50")
+
+
+def test_an_unknown_tag_shows_the_known_ones():
+    with pytest.raises(AgeGenderError, match=r"resnet50.tv_in2k: timm has no weights of this tag.*resnet50.tv_in1k"):
+        TimmBackbone("resnet50.tv_in2k")
+
+
+@pytest.fixture
+def no_downloads(tmp_path, monkeypatch):
+    """An empty hub cache, and a failing test if timm's weights are asked for in spite of it."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    original = timm.create_model
+
+    def create_model(*args, pretrained=False, **kwargs):
+        assert not pretrained
+        return original(*args, pretrained=pretrained, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+
+
+def closed_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def test_without_a_network_the_message_says_what_to_do(no_downloads, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(AgeGenderError, match=r"backbone.pretrained=false or .* backbone.weights=FILE"):
+        TimmBackbone("mobilenetv2_100", pretrained=True)
+
+
+def test_a_network_that_swallows_packets_does_not_hang(no_downloads, monkeypatch):
+    monkeypatch.setattr(backbones, "HUB_TIMEOUT", 0.2)
+    with socket.socket() as server:  # accepts connections, never answers
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(AgeGenderError, match=r"backbone.pretrained=false"):
+            TimmBackbone("mobilenetv2_100", pretrained=True)
+
+
+def test_a_hub_that_fails_in_the_middle_says_the_same(monkeypatch):
+    def create_model(*args, **kwargs):
+        raise ConnectionResetError("connection reset by peer")
+
+    monkeypatch.setattr(backbones, "_check_hub", lambda name: None)
+    monkeypatch.setattr(timm, "create_model", create_model)
+    with pytest.raises(AgeGenderError, match=r"reset by peer.*backbone.pretrained=false"):
+        TimmBackbone("mobilenetv2_100", pretrained=True)
+
+
+def test_weights_already_on_disk_need_no_network(monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, file: f"/cache/{repo}/{file}")
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{closed_port()}")
+    asked = []
+    original = timm.create_model
+
+    def create_model(name, pretrained, **kwargs):
+        asked.append((name, pretrained))
+        return original(name, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    TimmBackbone("mobilenetv2_100", pretrained=True)
+    assert asked == [("mobilenetv2_100", True)]
+
+
+def test_a_model_without_weights_says_so(no_downloads):
+    with pytest.raises(AgeGenderError, match=r"no weights for it, so set backbone.pretrained=false"):
+        TimmBackbone("efficientnet_b0_g8_gn", pretrained=True)
+
+
+def test_a_local_file_wins_over_pretrained(no_downloads, tmp_path):
+    source = timm.create_model("mobilenetv2_100", num_classes=7)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    backbone = TimmBackbone("mobilenetv2_100", pretrained=True, weights=str(tmp_path / "weights.safetensors"))
+    assert torch.equal(backbone.net.conv_stem.weight, source.conv_stem.weight)
+    rebuilt = TimmBackbone("mobilenetv2_100", mean=backbone.mean, std=backbone.std)
+    rebuilt.load_state_dict(backbone.state_dict())
+
+
+def test_transformer_weights_of_another_image_size_get_resized_position_embeddings(tmp_path):
+    source = timm.create_model("vit_tiny_patch16_224", num_classes=3)
+    torch.save({"model": source.state_dict()}, tmp_path / "weights.pt")
+    backbone = TimmBackbone("vit_tiny_patch16_224", image_size=64, weights=str(tmp_path / "weights.pt"))
+    assert backbone.net.pos_embed.shape == (1, 17, 192)
+    assert torch.equal(backbone.net.pos_embed[:, 0], source.pos_embed[:, 0])  # the class token's stays
+    assert torch.equal(backbone.net.blocks[3].attn.qkv.weight, source.blocks[3].attn.qkv.weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "pad_type"),
+    [
+        ("mobilenetv2_100", "mobilenetv2_100.safetensors", None),
+        ("tf_efficientnet_lite0", "tf_efficientnet_lite0.safetensors", None),
+        ("mobilenetv1_100", "mobilenetv1_100_vggface2.safetensors", "same"),
+    ],
+)
+def test_real_weights_match_completely(name, file, pad_type, caplog):
+    path = SHARED / "weights" / file
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    with caplog.at_level("INFO"):
+        backbone = TimmBackbone(name, pretrained=True, weights=str(path), pad_type=pad_type)
+    total = sum(not key.endswith("num_batches_tracked") for key in backbone.state_dict())
+    assert f"{total} of {total} tensors match" in caplog.text
+    assert "missing" not in caplog.text
+    assert "mismatched" not in caplog.text

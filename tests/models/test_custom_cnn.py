@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from agegender.models.custom_cnn import CustomCNN
+
+
+@pytest.mark.parametrize("size", [16, 50, 128])
+def test_four_blocks_halve_the_image_four_times(size):
+    cnn = CustomCNN().eval()
+    feature_map = cnn(torch.rand(2, 3, size, size))
+    assert feature_map.shape == (2, 256, size // 16, size // 16)
+    assert cnn.pool(feature_map).shape == (2, cnn.num_features)
+
+
+def test_a_block_is_convolution_norm_relu_maxpool():
+    torch.manual_seed(0)
+    cnn = CustomCNN(widths=[5]).eval()
+    convolution, norm = cnn.blocks[0][0], cnn.blocks[0][1]
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    image = torch.rand(1, 3, 8, 8)
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
+    expected = torch.empty(1, 5, 4, 4)
+    for channel in range(5):
+        response = torch.stack(
+            [(padded[0, :, y : y + 3, x : x + 3] * convolution.weight[channel]).sum() for y in range(8) for x in range(8)]
+        ).view(8, 8)
+        scaled = (response - norm.running_mean[channel]) / (norm.running_var[channel] + norm.eps).sqrt()
+        for y in range(4):
+            for x in range(4):
+                expected[0, channel, y, x] = scaled[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].clamp(min=0).max()
+    assert convolution.bias is None
+    torch.testing.assert_close(cnn(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_depth_groups_name_every_parameter_once_from_the_image_inwards():
+    cnn = CustomCNN(widths=[4, 8, 16])
+    groups = cnn.depth_groups()
+    assert len(groups) == 3
+    assert [name for group in groups for name in group] == [name for name, _ in cnn.named_parameters()]
+
+
+def test_normalisation_constants_are_plain_floats():
+    cnn = CustomCNN(mean=(0, 0, 0), std=(1, 1, 1))
+    assert (cnn.mean, cnn.std) == ([0.0] * 3, [1.0] * 3)
+    assert all(type(value) is float for value in cnn.mean + cnn.std)
