@@ -1,0 +1,136 @@
+"""The whole model: uint8 image -> backbone -> pool -> trunk -> per task a tower and a head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from agegender.errors import AgeGenderError
+from agegender.models.base import Backbone
+
+
+class Network(nn.Module):
+    """Maps uint8 images to one output a task; it normalises them itself, as its backbone was trained.
+
+    Trunk, towers and heads may hold lazy layers (``nn.LazyLinear``): one blank image run through in the constructor
+    gives them their sizes, and touches no running statistics.
+
+    Args:
+        backbone: See ``agegender.models.base``.
+        pool: What the trunk gets: the backbone's pooled features ("avg"), the flattened feature map ("flatten"), or
+            the feature map as it is ("none"), which trunk or towers must then flatten.
+        trunk: Layers all tasks share.
+        towers: Layers of one task alone, by task; a task not named has none.
+        heads: Output layer of each task, by task; each takes features [B, F].
+        image_size: Side of the images in pixels.
+
+    Raises:
+        AgeGenderError: The parts do not fit each other or the image size.
+    """
+
+    _scale: Tensor
+    _shift: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        pool: Literal["avg", "flatten", "none"],
+        trunk: Sequence[nn.Module],
+        towers: Mapping[str, Sequence[nn.Module]],
+        heads: Mapping[str, nn.Module],
+        image_size: int,
+    ) -> None:
+        super().__init__()
+        if pool not in ("avg", "flatten", "none"):
+            raise AgeGenderError(f"pool={pool}: must be avg, flatten or none.")
+        self.backbone = backbone
+        self.pool = pool
+        self.trunk = nn.Sequential(*trunk)
+        self.towers = nn.ModuleDict({task: nn.Sequential(*towers.get(task, ())) for task in heads})
+        self.heads = nn.ModuleDict(dict(heads))
+        self.image_size = image_size
+        # (x / 255 - mean) / std as one product and one sum
+        mean, std = torch.tensor(backbone.mean), torch.tensor(backbone.std)
+        self.register_buffer("_scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("_shift", -mean / std, persistent=False)
+        self._dry_run()
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Maps uint8 RGB images [B, 3, H, W] to the output of each task's head."""
+        return self.outputs(self.features(image))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Maps uint8 RGB images [B, 3, H, W] to what the trunk gets: [B, F], or the feature map when pool is "none"."""
+        feature_map = self.backbone(self.normalise(image))
+        if self.pool == "avg":
+            return self.backbone.pool(feature_map)
+        return feature_map.flatten(1) if self.pool == "flatten" else feature_map
+
+    def outputs(self, features: Tensor) -> dict[str, Tensor]:
+        """Maps what ``features`` gives to the output of each task's head."""
+        shared = self.trunk(features)
+        return {task: head(self.towers[task](shared)) for task, head in self.heads.items()}
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Turns uint8 pixels into floats of the backbone's mean and std, keeping the memory format.
+
+        Raises:
+            TypeError: The images are not uint8 [B, 3, H, W].
+        """
+        if image.dtype != torch.uint8 or image.ndim != 4 or image.shape[1] != 3:
+            raise TypeError(
+                f"images must be uint8 of shape [B, 3, H, W] with values 0..255, not {image.dtype} of shape "
+                f"{list(image.shape)}: the network normalises them itself"
+            )
+        if not image.is_contiguous(memory_format=torch.channels_last):
+            pixels = image.to(self._scale.dtype)
+            return pixels.mul_(self._scale.view(3, 1, 1)).add_(self._shift.view(3, 1, 1))
+        # Channels last, a broadcast over channels runs in loops of three. Whole image rows against a row of
+        # repeated constants are contiguous loops: several times faster.
+        batch, _, height, width = image.shape
+        rows = image.permute(0, 2, 3, 1).reshape(batch, height, width * 3).to(self._scale.dtype)
+        rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
+        return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
+
+    def _dry_run(self) -> None:
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        image = torch.zeros(1, 3, self.image_size, self.image_size, dtype=torch.uint8, device=self._scale.device)
+        try:
+            with torch.set_grad_enabled(self.pool != "avg"):
+                features = self.features(image)
+            self._freeze_unreached(features)
+            with torch.no_grad():
+                shared = self.trunk(features)
+                for task, head in self.heads.items():
+                    tower = self.towers[task](shared)
+                    if tower.ndim != 2:
+                        raise AgeGenderError(
+                            f"the {task} head needs features [B, F] but gets {list(tower.shape)}: with "
+                            f"pool={self.pool} put torch.nn.Flatten into trunk.layers or the tower."
+                        )
+                    head(tower)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise AgeGenderError(
+                f"the network cannot take one image of {self.image_size} pixels (image_size, pool={self.pool}, trunk, "
+                f"tower): {error}"
+            ) from error
+        for module, training in modes:
+            module.training = training
+        lazy = [name for name, parameter in self.named_parameters() if is_lazy(parameter)]
+        if lazy:
+            raise AgeGenderError(f"layers without a size, since no image reaches them: {', '.join(lazy)}.")
+
+    def _freeze_unreached(self, features: Tensor) -> None:
+        """Freezes the layers a backbone has behind its pooling when the pooling is not used.
+
+        They would never get a gradient, which distributed training takes for an error.
+        """
+        if not features.requires_grad:
+            return
+        parameters = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+        gradients = torch.autograd.grad(features.sum(), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
