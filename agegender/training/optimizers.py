@@ -1,0 +1,154 @@
+"""Optimizers with separate learning rates for backbone and rest, and no weight decay where it does harm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from agegender.errors import AgeGenderError
+
+FUSED_DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015); weight decay is an L2 penalty in the gradient.
+
+    Args:
+        lr: Learning rate of trunk, towers, heads and task balance.
+        backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
+        betas: Decay rates of the running means of gradient and squared gradient.
+        eps: Term that keeps the denominator from zero.
+        decay_norms_and_biases: Decay norms, biases and embeddings too.
+    """
+
+    lr: float = 1e-3
+    backbone_lr_scale: float = 1.0
+    weight_decay: float = 0.0
+    betas: Sequence[float] = (0.9, 0.999)
+    eps: float = 1e-8
+    decay_norms_and_biases: bool = False
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Makes the optimizer of a model's trainable parameters."""
+        return _build(torch.optim.Adam, self, model, betas=tuple(self.betas), eps=self.eps)
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Args:
+        lr: Learning rate of trunk, towers, heads and task balance.
+        backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
+        betas: Decay rates of the running means of gradient and squared gradient.
+        eps: Term that keeps the denominator from zero.
+        decay_norms_and_biases: Decay norms, biases and embeddings too.
+    """
+
+    lr: float = 1e-3
+    backbone_lr_scale: float = 1.0
+    weight_decay: float = 0.01
+    betas: Sequence[float] = (0.9, 0.999)
+    eps: float = 1e-8
+    decay_norms_and_biases: bool = False
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Makes the optimizer of a model's trainable parameters."""
+        return _build(torch.optim.AdamW, self, model, betas=tuple(self.betas), eps=self.eps)
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum.
+
+    Args:
+        lr: Learning rate of trunk, towers, heads and task balance.
+        backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
+        momentum: Decay rate of the running sum of gradients; 0 for none.
+        nesterov: Look-ahead momentum (Nesterov 1983).
+        decay_norms_and_biases: Decay norms, biases and embeddings too.
+    """
+
+    lr: float = 1e-2
+    backbone_lr_scale: float = 1.0
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    nesterov: bool = True
+    decay_norms_and_biases: bool = False
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Makes the optimizer of a model's trainable parameters."""
+        return _build(torch.optim.SGD, self, model, momentum=self.momentum, nesterov=self.nesterov)
+
+
+def parameter_groups(
+    model: nn.Module, lr: float, backbone_lr_scale: float, weight_decay: float, decay_norms_and_biases: bool
+) -> list[dict[str, Any]]:
+    """Sorts the trainable parameters into groups: backbone or head, decayed or not; each parameter once.
+
+    Norms and biases (whatever has at most one dimension) and what a timm model lists in ``no_weight_decay`` (position
+    embeddings, class tokens) are not decayed. The parameters of ``balance`` never are: decay would pull the tasks'
+    weights towards one.
+
+    Args:
+        model: A module whose backbone, at any depth, is called ``backbone``, and its task balance ``balance``.
+        lr: Learning rate of what is not in the backbone.
+        backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        weight_decay: Weight decay of the decayed groups.
+        decay_norms_and_biases: Decay everything but the balance.
+
+    Returns:
+        Parameter groups with ``name`` ("backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay"), empty
+        ones left out.
+
+    Raises:
+        AgeGenderError: No parameter is trainable.
+    """
+    spared = {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        if callable(listed := getattr(module, "no_weight_decay", None))
+        for name in listed()
+    }
+    groups: dict[tuple[str, str], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        path = name.split(".")
+        decayed = "balance" not in path and (decay_norms_and_biases or (parameter.ndim > 1 and name not in spared))
+        key = ("backbone" if "backbone" in path else "head", "decay" if decayed else "no_decay")
+        groups.setdefault(key, []).append(parameter)
+    if not groups:
+        raise AgeGenderError("nothing to train: every parameter of the model is frozen.")
+    return [
+        {
+            "name": f"{part}/{decay}",
+            "params": groups[part, decay],
+            "lr": lr * backbone_lr_scale if part == "backbone" else lr,
+            "weight_decay": weight_decay if decay == "decay" else 0.0,
+        }
+        for part, decay in sorted(groups)
+    ]
+
+
+def _build(
+    kind: type[torch.optim.Optimizer], options: Adam | AdamW | SGD, model: nn.Module, **arguments: Any
+) -> torch.optim.Optimizer:
+    groups = parameter_groups(
+        model, options.lr, options.backbone_lr_scale, options.weight_decay, options.decay_norms_and_biases
+    )
+    fused = all(parameter.device.type in FUSED_DEVICES for group in groups for parameter in group["params"])
+    try:
+        optimizer = kind(groups, lr=options.lr, fused=fused or None, **arguments)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise AgeGenderError(f"optimizer: {error}") from error
+    # A fused step can undo the loss scaling of 16-mixed itself, but then gradients cannot be clipped before it and
+    # Lightning refuses to. Let the scaler do it, as with any other optimizer.
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    return optimizer

@@ -1,0 +1,146 @@
+import pytest
+import torch
+from torch import nn
+
+from agegender.errors import AgeGenderError
+from agegender.models.backbones import TimmBackbone
+from agegender.models.network import Network
+from agegender.training.balance import Uncertainty
+from agegender.training.optimizers import SGD, Adam, AdamW
+
+BUILDERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+class Model(nn.Module):
+    """As the Lightning module holds its parts: network and balance."""
+
+    def __init__(self, name: str = "mobilenetv3_small_050", image_size: int = 32) -> None:
+        super().__init__()
+        trunk = [nn.LazyLinear(8), nn.LayerNorm(8)]
+        heads = {"age": nn.LazyLinear(5), "gender": nn.LazyLinear(2)}
+        self.network = Network(TimmBackbone(name, image_size=image_size), "avg", trunk, {}, heads, image_size)
+        self.balance = Uncertainty()
+
+
+def by_name(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict]:
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {names[id(parameter)]: group for group in optimizer.param_groups for parameter in group["params"]}
+
+
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "vit_tiny_patch16_224"])
+def test_every_trainable_parameter_is_in_exactly_one_group(builder, name):
+    model = Model(name)
+    frozen = next(model.network.backbone.parameters())
+    frozen.requires_grad_(False)
+    optimizer = builder().build(model)
+    listed = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {id(p) for p in model.parameters() if p is not frozen}
+
+
+def test_rates_and_decay_of_each_kind_of_parameter():
+    model = Model()
+    optimizer = AdamW(lr=0.02, backbone_lr_scale=0.1, weight_decay=0.3).build(model)
+    settings = {name: (group["name"], group["lr"], group["weight_decay"]) for name, group in by_name(model, optimizer).items()}
+    assert settings["network.backbone.net.conv_stem.weight"] == ("backbone/decay", pytest.approx(0.002), 0.3)
+    assert settings["network.backbone.net.bn1.weight"] == ("backbone/no_decay", pytest.approx(0.002), 0)
+    assert settings["network.trunk.0.weight"] == ("head/decay", 0.02, 0.3)
+    assert settings["network.trunk.0.bias"] == ("head/no_decay", 0.02, 0)
+    assert settings["network.trunk.1.weight"] == ("head/no_decay", 0.02, 0)
+    assert settings["network.heads.age.weight"] == ("head/decay", 0.02, 0.3)
+    assert settings["balance.log_variances.age"] == ("head/no_decay", 0.02, 0)
+
+
+def test_position_embeddings_and_class_tokens_are_not_decayed():
+    model = Model("vit_tiny_patch16_224")
+    groups = by_name(model, SGD().build(model))
+    assert groups["network.backbone.net.pos_embed"]["name"] == "backbone/no_decay"
+    assert groups["network.backbone.net.cls_token"]["name"] == "backbone/no_decay"
+    assert groups["network.backbone.net.patch_embed.proj.weight"]["name"] == "backbone/decay"
+
+
+def test_all_but_the_balance_decays_on_request():
+    model = Model()
+    groups = by_name(model, AdamW(weight_decay=0.3, decay_norms_and_biases=True).build(model))
+    assert {name for name, group in groups.items() if group["weight_decay"] == 0} == {
+        "balance.log_variances.age",
+        "balance.log_variances.gender",
+    }
+
+
+def test_a_frozen_backbone_has_no_group():
+    model = Model()
+    model.network.backbone.requires_grad_(False)
+    assert [group["name"] for group in Adam().build(model).param_groups] == ["head/decay", "head/no_decay"]
+
+
+def test_a_frozen_model_is_an_error():
+    model = Model().requires_grad_(False)
+    with pytest.raises(AgeGenderError, match="nothing to train"):
+        Adam().build(model)
+
+
+def test_a_negative_rate_is_one_line():
+    with pytest.raises(AgeGenderError, match=r"optimizer: .*-1"):
+        Adam(lr=-1.0).build(nn.Linear(2, 2))
+
+
+def test_arguments_reach_the_optimizer():
+    layer = nn.Linear(2, 2)
+    adam = Adam(lr=0.5, betas=[0.8, 0.9], eps=1e-4, weight_decay=0.1).build(layer)
+    assert {key: adam.param_groups[0][key] for key in ("lr", "betas", "eps", "weight_decay")} == {
+        "lr": 0.5, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1
+    }  # fmt: skip
+    sgd = SGD(lr=0.5, momentum=0.7, nesterov=True).build(layer)
+    assert {key: sgd.param_groups[0][key] for key in ("lr", "momentum", "nesterov")} == {
+        "lr": 0.5, "momentum": 0.7, "nesterov": True
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+def test_the_fused_step_equals_the_plain_one(builder):
+    def steps(fused: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        layer = nn.Linear(16, 16)
+        optimizer = builder(weight_decay=0.1).build(layer)
+        assert all(group["fused"] for group in optimizer.param_groups)
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+        for _ in range(5):
+            optimizer.zero_grad()
+            layer(torch.ones(2, 16)).square().sum().backward()
+            optimizer.step()
+        return layer.weight.detach()
+
+    torch.testing.assert_close(steps(fused=True), steps(fused=False))
+
+
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+def test_scaled_losses_are_unscaled_before_clipping(builder):
+    """As 16-mixed precision does it: scale, unscale, clip, step; the weights must not notice."""
+
+    def train(scaled: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        layer = nn.Linear(4, 4)
+        optimizer = builder(lr=0.1).build(layer)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=scaled)
+        for _ in range(3):
+            optimizer.zero_grad()
+            scaler.scale(layer(torch.ones(2, 4)).square().sum()).backward()
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(layer.parameters(), 0.5)
+            scaler.step(optimizer)
+            scaler.update()
+        return layer.weight.detach()
+
+    torch.testing.assert_close(train(scaled=True), train(scaled=False))
+
+
+def test_lightning_accepts_clipping_with_it():
+    amp = pytest.importorskip("lightning.pytorch.plugins.precision.amp")
+    layer = nn.Linear(4, 4)
+    optimizer = AdamW().build(layer)
+    layer(torch.ones(2, 4)).sum().backward()
+    amp.MixedPrecision("16-mixed", "cuda", scaler=torch.amp.GradScaler("cpu")).clip_gradients(optimizer, clip_val=0.1)
+    assert sum(parameter.grad.square().sum() for parameter in layer.parameters()).sqrt() <= 0.1001
