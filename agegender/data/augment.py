@@ -103,9 +103,7 @@ class Standard(_Pipeline):
             AgeGenderError: The holes are larger than the images.
         """
         if min(images.shape[1:3]) < self._smallest:
-            raise AgeGenderError(
-                f"augment.hole_size={self._smallest}: larger than the images (image_size={images.shape[1]})"
-            )
+            raise AgeGenderError(f"augment.hole_size={self._smallest}: larger than the images (image_size={images.shape[1]})")
         return super().__call__(images, seed)
 
 

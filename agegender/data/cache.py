@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,14 +94,21 @@ class ImageCache:
 
     def __init__(self, path: Path, length: int, size: int) -> None:
         self.path = path
-        self.images = np.memmap(path, dtype=np.uint8, mode="r", shape=(length, size, size, 3))
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.images = np.frombuffer(self._map, dtype=np.uint8).reshape(length, size, size, 3)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Maps rows ``[B]`` to a copy ``[B, size, size, 3]`` uint8 RGB."""
-        return np.asarray(self.images[rows])
+        # Ask for all rows at once: on a disk that has to be read, several times faster than page fault by page fault.
+        stride = self.images.strides[0]
+        for row in rows.tolist():
+            page = row * stride // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, page, row * stride + stride - page)
+        return self.images[rows]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the name instead of gigabytes, for workers that are spawned."""

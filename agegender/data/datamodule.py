@@ -162,9 +162,7 @@ class FaceDataModule(LightningDataModule):
             self._images = DecodedImages(faces.files(), self.image_size)
         else:
             hashes = faces.frame["sha256"].tolist()
-            self._images = ImageCache.open_or_build(
-                faces.files(), hashes, self.image_size, self.cache_dir, self.progress
-            )
+            self._images = ImageCache.open_or_build(faces.files(), hashes, self.image_size, self.cache_dir, self.progress)
 
     def _require(self, part: str) -> None:
         counts = self.table.frame["split"].value_counts()

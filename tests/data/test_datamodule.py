@@ -174,7 +174,7 @@ def test_missing_labels_and_empty_parts_are_one_clear_line(tmp_path):
 
 def test_no_face_at_all_is_one_clear_line(tmp_path):
     (tmp_path / "faces").mkdir()
-    with pytest.raises(AgeGenderError, match="no readable face in .*faces"):
+    with pytest.raises(AgeGenderError, match=r"no readable face in .*faces"):
         _ready(tmp_path / "faces")
 
 
@@ -214,7 +214,7 @@ def test_a_file_rewritten_with_the_same_size_and_time_is_not_served_stale(folder
 def test_an_unwritable_cache_folder_names_the_way_out_and_the_way_out_works(folder):
     (folder.parent / "file").touch()
     blocked = str(folder.parent / "file" / "cache")
-    with pytest.raises(AgeGenderError, match="loader.cache=none"):
+    with pytest.raises(AgeGenderError, match=r"loader\.cache=none"):
         _ready(folder, cache_dir=blocked)
     module = _ready(folder, cache_dir=blocked, cache="none")
     _shown(module, next(iter(module.val_dataloader())))
@@ -297,7 +297,7 @@ def test_resuming_continues_with_the_next_epochs_order(folder, workers):
     straight = Recorder()
     _trainer(folder.parent / "straight", 5).fit(straight, datamodule=data())
     assert [epoch for epoch, *_ in straight.seen] == [epoch for epoch in range(5) for _ in range(4)]
-    orders = {tuple(sum((rows for _, rows, *_ in straight.seen[start : start + 4]), [])) for start in range(0, 20, 4)}
+    orders = {tuple(row for _, rows, *_ in straight.seen[start : start + 4] for row in rows) for start in range(0, 20, 4)}
     assert len(orders) == 5
 
     parts = []
@@ -315,6 +315,7 @@ def test_predicting_sees_the_test_part_in_order(folder):
     assert torch.cat(batches).tolist() == np.flatnonzero(module.table.frame["split"] == "test").tolist()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_workers_by_default(folder, monkeypatch):
     monkeypatch.setattr("agegender.data.datamodule.usable_cores", lambda: 8)
     module = _ready(folder, num_workers=None)
