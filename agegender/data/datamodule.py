@@ -90,9 +90,6 @@ class FaceDataModule(LightningDataModule):
         progress: Show bars if there is a terminal.
     """
 
-    # A rank without a face of a small validation part has no batch; metrics are reduced at the end of the epoch.
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(
         self,
         sources: Mapping[str, Any],
@@ -111,6 +108,8 @@ class FaceDataModule(LightningDataModule):
         progress: bool = True,
     ) -> None:
         super().__init__()
+        # A rank without a face of a small part has no batch; metrics are reduced at the end of the epoch.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         if batch_size < 1 or image_size < 1:
             raise AgeGenderError(f"loader.batch_size={batch_size}, image_size={image_size}: both must be at least 1")
         self.sources = sources

@@ -309,6 +309,38 @@ def test_resuming_continues_with_the_next_epochs_order(folder, workers):
     assert parts == straight.seen
 
 
+class Writer(Recorder):
+    """Each rank writes down what it validates."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def validation_step(self, batch, number):
+        with (self.folder / f"rank{self.global_rank}").open("a") as file:
+            file.writelines(f"{index}\n" for index in batch["index"].tolist())
+
+
+@pytest.mark.parametrize("faces", [1, 7])
+def test_two_processes_validate_every_face_once(tmp_path, faces):
+    """Also where one of them has no face at all."""
+    for number in range(faces):
+        _draw(tmp_path / "faces", "30_0", number)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp_fork",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    module = _module(tmp_path / "faces", split=AllIn("val"), batch_size=2)
+    trainer.validate(Writer(tmp_path), datamodule=module, verbose=False)
+    seen = [int(line) for file in sorted(tmp_path.glob("rank*")) for line in file.read_text().split()]
+    assert seen == list(range(faces)) and len(list(tmp_path.glob("rank*"))) == min(faces, 2)
+
+
 def test_predicting_sees_the_test_part_in_order(folder):
     module = _module(folder)
     batches = _trainer(folder.parent, 1).predict(Recorder(), datamodule=module)
