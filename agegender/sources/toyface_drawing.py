@@ -6,7 +6,7 @@ import numpy as np
 from agegender.sources.toyface_pen import Colour, Pen, both, curve, darker, mix, oval, strip
 from agegender.sources.toyface_traits import Traits
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a drawn byte changes, so that old drawings are never taken for new ones."""
 
 _ARC = np.linspace(0, np.pi, 33)
