@@ -280,8 +280,8 @@ def _photograph(canvas: np.ndarray, size: int, rng: np.random.Generator) -> np.n
         small = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_LINEAR)
     else:
         small = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
-    curve = 255 * (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.25)) * rng.uniform(0.75, 1.1)
-    image = cv2.LUT(small, curve.astype(np.float32))
+    tone = 255 * (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.25)) * rng.uniform(0.75, 1.1)
+    image = cv2.LUT(small, tone.astype(np.float32))
     across, down = rng.normal(0, 0.18, 2)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     light = 1 + np.float32(across) * ramp[None, :] + np.float32(down) * ramp[:, None]

@@ -104,26 +104,26 @@ def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
     hair_length, bun = _hair_length(person, receding)
     return Traits(
         skull=1.22 - 0.06 * grown + vary(0.04),
-        chin=0.92 + 0.48 * grown + 0.05 * male(0.65) + 0.06 * old + vary(0.045),
-        jaw_square=max(1.7, 2.1 + grown * (0.35 + 0.45 * male(0.65))),
-        jaw_taper=float(np.clip(0.15 - grown * 0.09 * male(0.65), 0, 0.35)),
+        chin=0.92 + 0.48 * grown + 0.05 * male() + 0.06 * old + vary(0.045),
+        jaw_square=max(1.7, 2.1 + grown * (0.35 + 0.45 * male())),
+        jaw_taper=float(np.clip(0.15 - grown * 0.09 * male(), 0, 0.35)),
         jowl=_marks(clock(1.2), 48, 40),
-        neck=0.38 + grown * (0.22 + 0.09 * male(0.65)) + vary(0.02),
+        neck=0.38 + grown * (0.22 + 0.09 * male()) + vary(0.02),
         ear=0.2 + 0.04 * grown + 0.07 * old,
         eye_x=0.46 - 0.05 * grown + vary(0.02),
         eye_width=0.255 - 0.065 * grown + vary(0.014),
-        eye_open=(0.155 - 0.055 * grown - 0.025 * old) * (1 - 0.08 * male(0.65)) * np.exp(vary(0.12)),
+        eye_open=(0.155 - 0.055 * grown - 0.025 * old) * (1 - 0.08 * male()) * np.exp(vary(0.12)),
         iris=0.125 - 0.04 * grown,
         lid=_marks(clock(1.2), 42, 40),
-        lashes=float(np.clip(0.4 - 0.6 * male(0.65), 0, 1)),
-        brow_y=0.3 - 0.045 * grown * male(0.65) - 0.03 * old + vary(0.015),
-        brow_thick=max(0.02, 0.03 + grown * (0.03 + 0.02 * male(0.65))),
-        brow_arch=0.06 - 0.035 * male(0.65) + vary(0.01),
+        lashes=float(np.clip(0.4 - 0.6 * male(), 0, 1)),
+        brow_y=0.3 - 0.045 * grown * male() - 0.03 * old + vary(0.015),
+        brow_thick=max(0.02, 0.03 + grown * (0.03 + 0.02 * male())),
+        brow_arch=0.06 - 0.035 * male() + vary(0.01),
         nose_length=0.3 + 0.26 * grown + 0.08 * old + vary(0.025),
-        nose_width=0.15 + grown * (0.05 + 0.022 * male(0.65)) + 0.03 * old + vary(0.012),
+        nose_width=0.15 + grown * (0.05 + 0.022 * male()) + 0.03 * old + vary(0.012),
         mouth_y=0.64 + vary(0.015),
         mouth_width=0.24 + 0.12 * grown + vary(0.02),
-        lips=max(0.02, (0.055 + grown * (0.02 - 0.018 * male(0.65))) * (1 - 0.5 * min(old, 1)) + vary(0.006)),
+        lips=max(0.02, (0.055 + grown * (0.02 - 0.018 * male())) * (1 - 0.5 * min(old, 1)) + vary(0.006)),
         smile=vary(0.06) + 0.04,
         mouth_open=rng.uniform(0.04, 0.13) if chance(0.3) else 0.0,
         forehead_lines=_marks(clock(1.2), 32, 45),
@@ -167,7 +167,7 @@ class _Person:
         """The age this cue shows: years, not below 0; `spread` 1 strays by 1.5 years at birth, by 6.5 at 50."""
         return max(0.0, self.age + self.rng.normal(0, spread * (1.5 + 0.1 * self.age)))
 
-    def male(self, spread: float) -> float:
+    def male(self, spread: float = 0.65) -> float:
         """A signed cue of gender: about +1 for a man, -1 for a woman, nearer 0 for children."""
         return (1 - 2 * self.gender) * self.dimorphism + self.rng.normal(0, spread)
 
