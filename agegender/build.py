@@ -13,13 +13,15 @@ from typing import Any
 from agegender.errors import AgeGenderError
 
 PACKAGES = ("agegender.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
-LAYERS = frozenset(
+LAYERS = {
     f"torch.nn.{name}"
-    for name in (
-        "LazyLinear LazyConv2d LazyBatchNorm1d LazyBatchNorm2d LayerNorm Flatten AdaptiveAvgPool2d AvgPool2d MaxPool2d "
-        "Dropout Dropout2d AlphaDropout ReLU ReLU6 ELU SELU GELU SiLU Hardswish LeakyReLU Sigmoid Tanh Identity"
-    ).split()
-)
+    for names in (
+        ("LazyLinear", "LazyConv2d", "LazyBatchNorm1d", "LazyBatchNorm2d", "LayerNorm", "Flatten"),
+        ("AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "Dropout", "Dropout2d", "AlphaDropout"),
+        ("ReLU", "ReLU6", "ELU", "SELU", "GELU", "SiLU", "Hardswish", "LeakyReLU", "Sigmoid", "Tanh", "Identity"),
+    )
+    for name in names
+}
 
 
 def build(config: Any, key: str = "") -> Any:

@@ -1,11 +1,12 @@
 """The configuration: where it lies, what its top level holds, and how it is checked before anything heavy is imported."""
 
+import contextlib
 import difflib
 import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,19 @@ class Settings:
     test: bool
 
 
+@dataclass
+class DataSettings:
+    """What every choice of ``data`` says beside its sources and where they lie."""
+
+    duplicates: Literal["keep", "drop_conflicting", "drop"]
+    missing: Literal["error", "skip"]
+    pretrained: bool
+    image_size: int
+
+
+# Figures of a validation that are better when smaller, for each task.
+MONITORS = {"age": ("age_distance", "age_mae", "age_rmse"), "gender": ("gender_error",)}
+
 # Sections that are plain arguments of one class, which is therefore their schema.
 SECTIONS = {
     "trainer": "lightning.pytorch.Trainer",
@@ -62,6 +76,8 @@ def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) ->
         AgeGenderError: Lists the given problems and every fault found.
     """
     problems = list(problems)
+    data, known = config.get("data") or {}, parameters("agegender.config.DataSettings") or {}
+    _check("data", {name: data[name] for name in known if name in data}, known, problems, complete=True)
     for name, target in SECTIONS.items():
         _check(name, config.get(name) or {}, parameters(target) or {}, problems)
     for name, value in config.items():
@@ -77,9 +93,20 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
         problems.append(f"age_range={ages}: expected two ages in years, [lowest, highest], such as [0, 116]")
     if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
         problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
+    if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
+        figures = ["loss", *(f"{task}_loss" for task in tasks), *(name for t in tasks for name in MONITORS.get(t, ()))]
+        prefix, _, figure = str(config.get("monitor")).rpartition("/")
+        if not prefix.startswith("val") or figure not in figures:
+            allowed = ", ".join(f"val/{name}" for name in figures)
+            problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
     return problems
+
+
+def default_monitor(tasks: Sequence[str]) -> str:
+    """The figure that decides when nobody says otherwise: the age distance, or the gender error without an age task."""
+    return "val/age_distance" if "age" in tasks else "val/gender_error"
 
 
 def _is_number(value: Any) -> bool:
@@ -122,6 +149,22 @@ def _did_you_mean(name: str, known: Any) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
+    """The configuration that a command would run with, plain and resolved, for use from Python.
+
+    Args:
+        overrides: As on the command line, such as ``["data=utkface", "data.root=PATH", "head.sigma=3"]``.
+        name: Of a file in ``conf/``: ``train``, ``evaluate`` or ``faces``.
+    """
+    import hydra
+    from omegaconf import OmegaConf
+
+    _register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(name, list(overrides))
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
 def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[], None]]:
     """Makes a function of a plain, resolved configuration dictionary a Hydra command.
 
@@ -129,9 +172,11 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
     process with status 2 and its message alone.
     """
     import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
     from omegaconf import DictConfig, OmegaConf
 
-    OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
+    _register_resolvers()
 
     def decorate(function: Callable[[dict[str, Any]], Any]) -> Callable[[], None]:
         reached = False
@@ -141,14 +186,14 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
             nonlocal reached
             reached = True
             try:
-                missing = sorted(OmegaConf.missing_keys(config))
-                if missing:
+                if missing := list(_missing(OmegaConf.to_container(config, resolve=False))):
                     raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
                 return function(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
             except AgeGenderError as error:
-                _remove_if_empty(_output_dir())
+                _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
                 print(f"error: {error}", file=sys.stderr)
-                if sys.flags.inspect or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                # In a sweep the other jobs shall go on, which an exception lets them and an exit does not.
+                if os.environ.get("HYDRA_FULL_ERROR") == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
                 raise SystemExit(2) from None
 
@@ -165,6 +210,22 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
     return decorate
 
 
+def _register_resolvers() -> None:
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("default_monitor", default_monitor, replace=True)
+
+
+def _missing(value: Any, path: str = "") -> Iterator[str]:
+    """Keys that a person must give: ``???`` in the files."""
+    if value == "???":
+        yield path
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _missing(item, f"{path}.{name}".lstrip("."))
+
+
 def _run_dir(resume: str | None, job: str) -> str:
     """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart."""
     if resume:
@@ -175,39 +236,31 @@ def _run_dir(resume: str | None, job: str) -> str:
     return f"outputs/{datetime.now():%Y-%m-%d}/{datetime.now():%H-%M-%S}-{job}-{token_hex(2)}"
 
 
-def _output_dir() -> Path:
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 def _remove_if_empty(folder: Path) -> None:
     """A run that never began should leave nothing behind."""
-    try:
+    with contextlib.suppress(OSError):
         folder.rmdir()
-    except OSError:
-        pass
 
 
 def _explain(name: str, arguments: list[str]) -> None:
     """Prints, for each override whose key does not exist, the keys that do."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import DictConfig, OmegaConf
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     groups = [a for a in overrides if (CONF / a.partition("=")[0]).is_dir()]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            config = compose(name, groups)
+            config = hydra_compose(name, groups)
         except Exception:  # the group itself was wrong, and Hydra has listed its members
             return
     for key in (a.partition("=")[0].lstrip("+~") for a in overrides if a not in groups and not a.startswith("hydra")):
-        node: Any = config
+        node: Any = OmegaConf.to_container(config)
         for depth, part in enumerate(key.split(".")):
-            if not isinstance(node, DictConfig):
-                break
-            if part not in node:
-                where = ".".join(key.split(".")[:depth]) or "the configuration"
-                print(f"{where} has no {part!r}{_did_you_mean(part, node)}. Allowed: {', '.join(map(str, node))}", file=sys.stderr)
-                break
-            node = OmegaConf.to_container(node)[part] if OmegaConf.is_missing(node, part) else node._get_node(part)  # type: ignore[index]
+            if not isinstance(node, dict) or part in node:
+                node = node.get(part) if isinstance(node, dict) else None
+                continue
+            where = ".".join(key.split(".")[:depth]) or "the configuration"
+            print(f"{where} has no {part!r}{_did_you_mean(part, node)}. Allowed: {', '.join(node)}", file=sys.stderr)
+            break

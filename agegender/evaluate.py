@@ -1,9 +1,12 @@
 """``python -m agegender.evaluate checkpoint=RUN_DIR``: the figures of a trained model on a part of its own data."""
 
-from typing import Any
+from typing import Any, Literal
 
 from agegender.config import entry
 from agegender.errors import AgeGenderError
+
+
+Part = Literal["train", "val", "test"]
 
 
 @entry("evaluate")
@@ -24,7 +27,7 @@ def main(config: dict[str, Any]) -> None:
     evaluate(run, saved, config["part"], config["accelerator"])
 
 
-def evaluate(run: Any, config: dict[str, Any], part: str, accelerator: str = "cpu") -> dict[str, Any]:
+def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "cpu") -> dict[str, Any]:
     """Measures a run's best model on a part of its data.
 
     Args:

@@ -77,11 +77,15 @@ def parameters(target: str) -> dict[str, Parameter] | None:
     """
     module, _, name = target.rpartition(".")
     found = _locate(module, name) if module else None
-    while found is not None and isinstance(found[0], ast.ClassDef):
+    while found is not None:
         node, home = found
-        fields = [item for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
+        if not isinstance(node, ast.ClassDef):
+            return None
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
         if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-            return {f.target.id: Parameter(f.annotation, home, f.value is None) for f in fields}  # type: ignore[union-attr]
+            return {
+                f.target.id: Parameter(f.annotation, home, f.value is None) for f in fields if isinstance(f.target, ast.Name)
+            }
         for item in node.body:
             if isinstance(item, ast.FunctionDef) and item.name == "__init__":
                 return None if item.args.kwarg else _arguments(item, home)
@@ -149,26 +153,29 @@ def conforms(value: Any, annotation: ast.expr, module: str) -> bool:
     if allowed is None:
         return True
     if isinstance(value, list) and list in allowed:
-        return all(_item_conforms(item, annotation, module) for item in value)
+        return all(conforms(item, _item(annotation), module) for item in value)
     kind = type(value)
     if kind is int and float in allowed:
         return True
     return kind in allowed or any(value == choice and type(choice) is kind for choice in allowed)
 
 
-def _item_conforms(item: Any, annotation: ast.expr, module: str) -> bool:
+def _item(annotation: ast.expr) -> ast.expr:
+    """The annotation of a sequence's items."""
     for node in ast.walk(annotation):
         match node:
             case ast.Subscript(value=ast.Name(id="Sequence" | "list" | "List" | "Iterable"), slice=member):
-                return conforms(item, member, module)
+                return member
             case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=[member, *_])):
-                return conforms(item, member, module)
-    return True
+                return member
+    return ANYTHING
 
 
 def describe(annotation: ast.expr, module: str) -> str:
     """The allowed values in words, for an error message."""
     allowed = choices(annotation, module)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list", dict: "a mapping"}
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
+    if allowed and list in allowed:
+        words[list] = f"a list of ({describe(_item(annotation), module)})"
     parts = ["null" if a is None else words.get(a, repr(a) if not isinstance(a, str) else a) for a in allowed or []]
     return ", ".join(dict.fromkeys(parts)) or "anything"

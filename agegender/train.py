@@ -1,12 +1,17 @@
 """``python -m agegender.train``: from faces with labels to a trained and honestly tested model, in one run directory."""
 
+import json
 import logging
+import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from agegender.config import entry, validate
 
 log = logging.getLogger("agegender.train")
+
+PATHS = ("root", "train", "val", "test", "weights")  # keys of sources, splits and backbones that name files
 
 
 @entry("train")
@@ -19,7 +24,15 @@ def main(config: dict[str, Any]) -> float | None:
     if resuming:
         config = run.continued(_overrides())
     validate(config)
-    return train(config, run, resuming)
+    return train(with_absolute_paths(config), run, resuming)
+
+
+def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with relative paths of input files made absolute, so that a run resumes from any directory."""
+    config = deepcopy(config)
+    for section in (*config["data"]["sources"].values(), config["split"], config["backbone"]):
+        section |= {key: str(Path(section[key]).absolute()) for key in PATHS if section.get(key)}
+    return config
 
 
 def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | None:
@@ -39,9 +52,11 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     import lightning as L
     import torch
 
+    _silence_known_warnings()
     from agegender.build import build
     from agegender.data.assemble import assemble
     from agegender.data.summary import summary
+    from agegender.evaluation.results import results_table
     from agegender.training.module import AgeGenderModule
     from agegender.training.run import versions
 
@@ -54,7 +69,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     trainer = L.Trainer(
         **config["trainer"],
         callbacks=[*callbacks.values(), *_progress_bar()],
-        logger=list(build(config["logger"], "logger").values()),
+        logger=_loggers(config["logger"], run.path),
         default_root_dir=run.path,
         enable_checkpointing=True,
         enable_progress_bar=_has_terminal(),
@@ -65,8 +80,8 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         run.log_to_file()
         run.write_config(config)
         run.write_json("versions.json", versions(trainer.precision))
-    if resuming and run.metrics.exists() and _finished(run, trainer.max_epochs):
-        log.info("%s is complete: nothing to resume. See %s", run.path, run.metrics)
+    if checkpoint and run.metrics.exists() and _finished(run, trainer.max_epochs):
+        log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
 
@@ -86,6 +101,13 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
     return best
+
+
+def _loggers(config: dict[str, Any], folder: Path) -> list[Any]:
+    """Loggers that write into the run directory, wherever it has been moved to."""
+    from agegender.build import build
+
+    return [build({**logger, "save_dir": folder}, f"logger.{name}") for name, logger in config.items()]
 
 
 def _new_module(config: dict[str, Any], datamodule: Any) -> Any:
@@ -163,18 +185,29 @@ def _best_score(trainer: Any) -> float | None:
     return saver.best_score if saver.best_epoch >= 0 else None
 
 
-def _finished(run: Any, max_epochs: int) -> bool:
+def _finished(run: Any, max_epochs: int | None) -> bool:
     from agegender.training.module import read_checkpoint
 
     checkpoint = read_checkpoint(run.last)
     stopped = any("stopped_epoch" in s and s["stopped_epoch"] > 0 for s in checkpoint["callbacks"].values())
-    return stopped or checkpoint["epoch"] + 1 >= max_epochs
+    return stopped or (max_epochs is not None and checkpoint["epoch"] + 1 >= max_epochs)
 
 
 def _has_terminal() -> bool:
-    import sys
-
     return sys.stderr.isatty()
+
+
+def _silence_known_warnings() -> None:
+    """Advice of the stack on what is done here on purpose, or on its own insides."""
+    import warnings
+
+    for message in (
+        ".*does not have many workers.*",  # a CPU trainer loads in its own process: the model keeps the cores busy
+        ".*is smaller than the logging interval.*",
+        ".*LeafSpec.*is deprecated.*",
+        ".*exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def _progress_bar() -> list[Any]:

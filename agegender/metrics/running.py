@@ -56,7 +56,7 @@ class RunningMetrics(Metric):
             self.gender = self.gender + torch.stack((known.sum(), right.sum()))
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean figures: `age_distance`, and over exact ages `age_mae`, `age_rmse`, `age_cs5`; `gender_accuracy`.
+        """Mean figures: `age_distance`, and over exact ages `age_mae`, `age_rmse`, `age_cs5`; `gender_accuracy`, `gender_error`.
 
         A figure without any labelled face is left out.
         """
@@ -71,4 +71,5 @@ class RunningMetrics(Metric):
             figures["age_cs5"] = age["within_5"] / age["exact"]
         if gender["labelled"] > 0:
             figures["gender_accuracy"] = gender["right"] / gender["labelled"]
+            figures["gender_error"] = 1 - figures["gender_accuracy"]  # smaller is better, as a monitor must be
         return figures

@@ -30,8 +30,8 @@ def build_network(config: Mapping[str, Any], tasks: Sequence[str]) -> Network:
     return Network(
         backbone=build(config["backbone"], "backbone"),
         pool=config["pool"],
-        trunk=nn.Sequential(*build(config["trunk"]["layers"], "trunk.layers")),
-        towers={task: nn.Sequential(*build(config["tower"][task], f"tower.{task}")) for task in tasks},
+        trunk=build(config["trunk"]["layers"], "trunk.layers"),
+        towers={task: build(config["tower"][task], f"tower.{task}") for task in tasks},
         heads={task: build(config[head_keys[task]], head_keys[task]) for task in tasks},
         image_size=config["image_size"],
     )
@@ -54,6 +54,9 @@ class AgeGenderModule(L.LightningModule):
         about: What a user of the model must know: label convention, age range, licence and provenance of the data.
     """
 
+    network: Network
+    balance: nn.Module
+
     def __init__(
         self,
         network: dict[str, Any],
@@ -73,15 +76,16 @@ class AgeGenderModule(L.LightningModule):
         self.schedule = build(schedule, "schedule")
         self.save_hyperparameters(logger=False)
         self.hparams["network"] = _portable(network, self.network)
-        self.losses = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
-        self.metrics = nn.ModuleDict({part: RunningMetrics() for part in ("fit", "held_out")})
+        self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
+        self.metrics: Any = nn.ModuleDict({part: RunningMetrics() for part in ("fit", "held_out")})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
         return self._read(self.network(image))
 
     def _read(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        heads, estimates = self.network.heads, {}
+        heads: Any = self.network.heads
+        estimates = {}
         if "age" in outputs:
             estimates["age"] = heads["age"].predict(outputs["age"])
         if "gender" in outputs:
@@ -105,7 +109,8 @@ class AgeGenderModule(L.LightningModule):
         Unknown labels are replaced by arbitrary valid ones whose loss is multiplied by zero: the sum stays connected to
         the weights, as DDP requires, even when no face of the batch has a label.
         """
-        heads, losses, known = self.network.heads, {}, {}
+        heads: Any = self.network.heads
+        losses, known = {}, {}
         if "age" in outputs:
             known["age"] = batch["age_low"].isfinite()
             low, high = (torch.nan_to_num(batch[key], nan=0.0) for key in ("age_low", "age_high"))
@@ -132,7 +137,7 @@ class AgeGenderModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch; the loss is logged every ``trainer.log_every_n_steps`` steps only, since logging costs."""
         loss = self._step(batch, "fit")
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss)
         return loss
 
@@ -189,7 +194,7 @@ class AgeGenderModule(L.LightningModule):
         self.log_dict(figures, rank_zero_only=False)
         return figures
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimizer over the trainable weights and the schedule over the steps of the whole run."""
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = max(self.trainer.max_epochs or 1, 1)
@@ -246,12 +251,13 @@ def _portable(config: Mapping[str, Any], network: Network) -> dict[str, Any]:
     """The network's configuration with the preprocessing resolved and without a source of weights to fetch again."""
     portable = _without_weights(config)
     if "mean" in portable["backbone"]:
-        portable["backbone"] |= {"mean": list(network.backbone.mean), "std": list(network.backbone.std)}
+        backbone: Any = network.backbone
+        portable["backbone"] |= {"mean": list(backbone.mean), "std": list(backbone.std)}
     return portable
 
 
 def _without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
-    config = deepcopy(dict(config))
+    plain = deepcopy(dict(config))
     off = {"pretrained": False, "weights": None}
-    config["backbone"] = {key: off.get(key, value) for key, value in config["backbone"].items()}
-    return config
+    plain["backbone"] = {key: off.get(key, value) for key, value in plain["backbone"].items()}
+    return plain

@@ -105,7 +105,7 @@ class RunDirectory:
 
 def versions(precision: str) -> dict[str, Any]:
     """Packages, git revision and the precision really used: 16-mixed becomes bf16-mixed on a CPU."""
-    installed = {}
+    installed: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
             installed[name] = metadata.version(name)

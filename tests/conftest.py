@@ -1,0 +1,62 @@
+"""Small trees of generated faces, and the real configuration composed for them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests start processes, whose threads would spin against each other
+
+# A network of a few thousand weights on images of 16 px: whole runs take a second.
+TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=2"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the caches of the person who runs it."""
+    os.environ["AGEGENDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def write_utkface(root: Path, n: int, seed: int = 0) -> Path:
+    """Writes n UTKFace-named JPEGs whose brightness grows with age and whose colour tells gender, all different."""
+    root.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        age, gender = int(rng.integers(1, 90)), int(i % 2)
+        image = rng.integers(0, 60, (24, 24, 3)).astype(np.uint8) + np.uint8(age)
+        image[..., 0 if gender else 2] += 90
+        cv2.imwrite(str(root / f"{age}_{gender}_{i % 5}_{20170101000000000 + i}.jpg.chip.jpg"), image)
+    return root
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty generated faces; read only."""
+    return write_utkface(tmp_path_factory.mktemp("faces"), 60)
+
+
+@pytest.fixture
+def configure(faces: Path) -> Callable[..., dict[str, Any]]:
+    """Composes the real training configuration, small and on the generated faces, with overrides on top."""
+    from agegender.config import compose
+
+    def configure(*overrides: str, tiny: bool = True) -> dict[str, Any]:
+        base = ["data=utkface", f"data.root={faces}", "backbone.pretrained=false"]
+        base = base[:2] if tiny else base
+        return compose([*base, *(TINY if tiny else []), *overrides])
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real faces and weights; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("AGEGENDER_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("real faces and weights are not here (set AGEGENDER_SHARED to their folder)")
+    return folder

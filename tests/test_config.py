@@ -1,0 +1,124 @@
+"""Configuration: what composes, and how mistakes are answered, on the real command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agegender.config import CONF, compose, validate
+from agegender.errors import AgeGenderError
+
+
+def command(*arguments: str, module: str = "train", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    return subprocess.run(
+        [sys.executable, "-m", f"agegender.{module}", *arguments], capture_output=True, text=True, cwd=cwd, env=environment
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--cfg", "job")])
+def test_help_imports_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys, atexit\n"
+        f"sys.argv = ['agegender.train', *{arguments!r}]\n"
+        "heavy = {'torch', 'lightning', 'timm', 'albumentations', 'cv2', 'pandas', 'numpy', 'torchmetrics', 'matplotlib'}\n"
+        "try:\n    runpy.run_module('agegender.train', run_name='__main__')\nexcept SystemExit: pass\n"
+        "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "backbone" in result.stdout
+
+
+def test_help_shows_groups_and_commands_to_paste(tmp_path: Path) -> None:
+    text = command("--help", cwd=tmp_path).stdout
+    assert "python -m agegender.train backbone=resnet50" in text
+    for group in ("backbone", "head", "data", "augment", "optimizer", "trainer"):
+        assert f"\n{group}: " in text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("trainer.max_epochs=three", ["trainer.max_epochs=three", "whole number"]),
+        ("trainer.max_epoch=3", ["max_epoch", "did you mean max_epochs?", "precision"]),
+        ("+trainer.max_epoch=3", ["trainer.max_epoch", "did you mean max_epochs?"]),
+        ("backbone=resnet5", ["resnet5", "resnet50", "custom_cnn"]),
+        ("data=utkface", ["data.root"]),
+        ("nonsense=1", ["nonsense", "seed", "backbone"]),
+        ("trunk.layers=[{_target_: os.system, command: ls}]", ["os.system", "refusing"]),
+    ],
+)
+def test_a_mistake_dies_with_the_allowed_values_and_without_a_traceback(
+    override: str, expected: list[str], tmp_path: Path
+) -> None:
+    result = command(override, cwd=tmp_path)
+    assert result.returncode != 0
+    for text in expected:
+        assert text in result.stderr, result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.rglob("*.yaml")), "a run began"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("trainer.precision=fp16", ["trainer.precision=fp16", "bf16-mixed"]),
+        ("head.readout=mode", ["head.readout=mode", "expectation, median"]),
+        ("+head.sgima=3", ["head.sgima", "did you mean sigma?"]),
+        ("tasks=[age,race]", ["tasks", "age, gender"]),
+        ("tasks=[]", ["tasks", "[age,gender]"]),
+        ("tasks=[age,age]", ["tasks", "[age,gender]"]),
+        ("age_range=[60,21]", ["age_range", "[0, 116]"]),
+        ("image_size=0", ["image_size=0", "16"]),
+        ("loader.cache=memory", ["loader.cache=memory", "disk, none"]),
+        ("loader.batch_size=1.5", ["loader.batch_size=1.5", "whole number"]),
+        ("data.duplicates=drop_all", ["data.duplicates=drop_all", "drop_conflicting"]),
+        ("data.missing=ignore", ["data.missing=ignore", "error, skip"]),
+        ("monitor=val/gender_accuracy", ["monitor=val/gender_accuracy", "val/gender_error"]),
+        ("tasks=[gender] monitor=val/age_mae", ["monitor=val/age_mae", "val/gender_error"]),
+        ("seed=zero", ["seed=zero", "whole number"]),
+        ("callbacks.early_stopping.patience=true", ["callbacks.early_stopping.patience=True", "whole number"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(override: str, expected: list[str]) -> None:
+    with pytest.raises(AgeGenderError) as error:
+        validate(compose(override.split()))
+    for text in expected:
+        assert text in str(error.value)
+
+
+def test_every_choice_of_every_group_composes_and_is_valid() -> None:
+    checked = 0
+    for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        for choice in sorted(group.glob("*.yaml")):
+            root = ["data.root=/faces"] if group.name != "data" or choice.stem != "toyfaces" else []
+            extra = ["split.train=a.csv", "split.test=b.csv"] if (group.name, choice.stem) == ("split", "file") else []
+            validate(compose([f"{group.name}={choice.stem}", *root, *extra]))
+            checked += 1
+    assert checked > 30
+
+
+def test_all_mistakes_are_listed_at_once() -> None:
+    config = compose(["trainer.max_epochs=three", "head.sigma=wide"])
+    with pytest.raises(AgeGenderError) as error:
+        validate(config)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_real_data_asks_for_pretrained_weights_and_drawn_data_does_not() -> None:
+    assert compose(["data=utkface", "data.root=/x", "backbone=resnet50"])["backbone"]["pretrained"] is True
+    assert compose(["backbone=resnet50"])["backbone"]["pretrained"] is False
+
+
+def test_a_folder_of_ones_own_groups(tmp_path: Path) -> None:
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "narrow.yaml").write_text(
+        "_target_: agegender.heads.dldl.DLDL\nage_range: ${age_range}\nsigma: 1.0\nexpectation_weight: 0.0\nreadout: median\n"
+    )
+    result = command("--config-dir", str(tmp_path), "head=narrow", "--cfg", "job", cwd=tmp_path)
+    assert "sigma: 1.0" in result.stdout, result.stderr
