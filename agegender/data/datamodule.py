@@ -13,7 +13,7 @@ from agegender.data.cache import DecodedImages, ImageCache, cache_root, usable_c
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import resolve
 from agegender.data.scan import scan
-from agegender.data.splits import checksum, split_csv
+from agegender.data.splits import Split, checksum, split_csv
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import PARTS, FaceTable, Skipped, Source, concat
 
@@ -45,7 +45,7 @@ def read_faces(sources: Mapping[str, Source], cache_dir: Path | None, progress: 
     return table
 
 
-def select_faces(faces: FaceTable, split: Any, age_range: Sequence[float], duplicates: Duplicates) -> FaceTable:
+def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Duplicates) -> FaceTable:
     """Leaves out what cannot be used and gives every other face its part.
 
     Args:
@@ -60,7 +60,7 @@ def select_faces(faces: FaceTable, split: Any, age_range: Sequence[float], dupli
     table = faces.where(~outside, reason=f"age outside age_range=[{low:g}, {high:g}]")
     if outside.any():
         table.notes.append(f"{outside.sum()} faces left out: their age is outside age_range=[{low:g}, {high:g}]")
-    table = split.assign(resolve(table, duplicates))
+    table = split.assign(table, clean=lambda written: resolve(written, duplicates))
     if not len(table):
         raise AgeGenderError(f"no face is left for the split {split.name!r}{_reasons(table.skipped)}")
     return table
@@ -73,9 +73,9 @@ class FaceDataModule(LightningDataModule):
     ``split_name``, ``split_csv``, ``split_sha256`` and ``skipped``.
 
     Args:
-        sources: Sources of faces by name.
+        sources: Sources of faces, by any key; each has a name of its own.
         split: ``RandomSplit`` or ``FileSplit``.
-        sampler: ``PlainSampler`` or ``AgeBalancedSampler``.
+        sampler: ``PlainSampler``, ``AgeBalancedSampler`` or ``DatasetSampler``.
         augment: Maps (images, seed) to images; training only.
         image_size: Side of the square images, pixels.
         age_range: Youngest and oldest age, years; faces outside are left out.
@@ -112,7 +112,11 @@ class FaceDataModule(LightningDataModule):
         self.allow_zero_length_dataloader_with_multiple_devices = True
         if batch_size < 1 or image_size < 1:
             raise AgeGenderError(f"loader.batch_size={batch_size}, image_size={image_size}: both must be at least 1")
-        self.sources = sources
+        self.sources: dict[str, Source] = {source.name: source for source in sources.values()}
+        if len(self.sources) < len(sources):
+            raise AgeGenderError(
+                f"data.sources: {len(sources)} sources share the names {', '.join(self.sources)}; give each its own"
+            )
         self.split = split
         self.sampler = sampler
         self.augment = augment
@@ -125,7 +129,6 @@ class FaceDataModule(LightningDataModule):
         self.cache_dir = cache_root(cache_dir) if cache == "disk" else None
         self.seed = seed
         self.progress = progress
-        self.split_name: str = split.name
         self._images: Images | None = None
 
     def prepare_data(self) -> None:
@@ -154,6 +157,7 @@ class FaceDataModule(LightningDataModule):
         faces = read_faces(self.sources, self.cache_dir, self.progress)
         self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
         self.skipped: list[Skipped] = self.table.skipped
+        self.split_name = self.split.describe(faces)
         self.split_csv = split_csv(self.table)
         self.split_sha256 = checksum(self.split_csv)
         # All readable faces are cached, so that another split, age range or rule for duplicates finds them there.
@@ -177,17 +181,29 @@ class FaceDataModule(LightningDataModule):
     def _labelled(self, task: str) -> np.ndarray:
         return self.table.frame[{"age": "age_low", "gender": "gender"}[task]].notna().to_numpy(dtype=bool)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled and augmented batches of the train part."""
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches of a process in an epoch.
+
+        Known without a data loader: asking the Trainer (``estimated_stepping_batches``) would make it start the loading
+        processes before it has restored the epoch of a resumed run, and they would begin with the first epoch's order.
+        """
+        return len(self._train_batches())
+
+    def _train_batches(self) -> TrainBatches:
         labelled = np.any([self._labelled(task) for task in self.tasks], axis=0)
         chosen = (self.table.frame["split"] == "train").to_numpy() & labelled
-        batches = TrainBatches(
+        return TrainBatches(
             np.flatnonzero(chosen),
             self.batch_size,
             self.seed,
             *self._place(),
             weights=self.sampler.weights(self.table.where(chosen)),
         )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled and augmented batches of the train part."""
+        batches = self._train_batches()
         # On resuming, Lightning starts the workers, which ask for their first batches at once, before it calls
         # set_epoch. The restored loop knows already how many epochs were trained (current_epoch is one behind in a
         # checkpoint saved at the end of an epoch).
@@ -225,6 +241,7 @@ class FaceDataModule(LightningDataModule):
             frame["gender"].fillna(-1).to_numpy(dtype=np.int64),
             augment,
             frame["row"].to_numpy(),
+            frame["dataset"].map({name: number for number, name in enumerate(self.sources)}).to_numpy(dtype=np.int64),
         )
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
         workers = self._workers(device)

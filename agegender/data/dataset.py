@@ -28,6 +28,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         gender: ``[N]`` 0 male, 1 female, -1 unknown.
         augment: Maps (images ``[B, S, S, 3]`` uint8, seed) to images; None for evaluation.
         rows: ``[N]`` where each face's image is in ``images``; by default the faces are in the same order.
+        dataset: ``[N]`` number of the data set each face is from; by default 0.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         gender: np.ndarray,
         augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
         rows: np.ndarray | None = None,
+        dataset: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.age_low = torch.from_numpy(np.array(age_low, dtype=np.float32))
         self.age_high = torch.from_numpy(np.array(age_high, dtype=np.float32))
         self.gender = torch.from_numpy(np.array(gender, dtype=np.int64))
+        self.dataset = torch.from_numpy(np.array(np.zeros_like(gender) if dataset is None else dataset, dtype=np.int64))
         self.augment = augment
         self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
 
@@ -55,7 +58,8 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
 
         Returns:
             ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory), ``age_low`` and ``age_high`` float32 years (NaN
-            unknown), ``gender`` int64 (-1 unknown), ``index`` int64 (row of the face table).
+            unknown), ``gender`` int64 (-1 unknown), ``dataset`` int64 (number of the data set), ``index`` int64 (row of
+            the face table).
         """
         images = self.images[self.rows[batch.indices]]
         if self.augment is not None:
@@ -66,5 +70,6 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
             "age_low": self.age_low[index],
             "age_high": self.age_high[index],
             "gender": self.gender[index],
+            "dataset": self.dataset[index],
             "index": index,
         }

@@ -47,10 +47,10 @@ def resolve(table: FaceTable, policy: Policy) -> FaceTable:
     """Decides what stays of byte-identical files.
 
     Labels of copies conflict when no single age lies in all of their known age intervals, or when two known genders
-    differ.
+    differ. Faces that are written down as test stay whatever the policy, so that figures compare with published ones.
 
     Args:
-        table: scanned faces (with column `sha256`), copies already in one group.
+        table: scanned faces (with column `sha256`), copies already in one group; `split` where it is written down.
         policy: `keep` keeps every copy; `drop_conflicting` leaves out all copies of an image with conflicting labels;
             `drop` does so too, and of agreeing copies keeps only the first by data set and path.
 
@@ -78,11 +78,15 @@ def resolve(table: FaceTable, policy: Policy) -> FaceTable:
             reasons |= dict.fromkeys(same.index[1:], f"byte-identical to {same['name'].iloc[0]}")
     if not images:
         return table
+    published = reasons.keys() & set(frame.index[frame["split"] == "test"])
+    for row in published:
+        del reasons[row]
     kept = [row not in reasons for row in range(len(frame))]
     result = table.where(kept, [reasons.get(row, "") for row in range(len(frame))])
     result.notes += [
         f"{images} images stand in several byte-identical files ({faces} files), {conflicts} of them with conflicting "
         f"labels ({conflicting_faces} files): {len(reasons)} faces left out (data.duplicates={policy})"
+        + (f"; {len(published)} more stay, in a published test part" if published else "")
     ]
     if not len(result):
         raise AgeGenderError(f"data.duplicates={policy} leaves no face of {len(table)}: all are copies that disagree")

@@ -1,5 +1,7 @@
 """How often each face is drawn for training."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from agegender.errors import AgeGenderError
@@ -44,3 +46,34 @@ class AgeBalancedSampler:
             weights[known] = count[band] ** -self.power
             weights[~known] = weights[known].mean()
         return weights
+
+
+class DatasetSampler:
+    """Draws each data set in proportion to a weight, whatever its size, with replacement.
+
+    Args:
+        weights: one positive number a data set; twice the weight is twice the share of the faces drawn.
+
+    Raises:
+        AgeGenderError: A weight is not positive.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.shares = dict(weights)
+        for name, weight in self.shares.items():
+            if not weight > 0:
+                raise AgeGenderError(f"sampler.weights.{name}={weight} must be positive")
+
+    def weights(self, table: FaceTable) -> np.ndarray:
+        """One positive weight a row of the table; those of a data set sum to its share.
+
+        Raises:
+            AgeGenderError: The weights and the table name different data sets.
+        """
+        number = table.frame["dataset"].value_counts()
+        if set(number.index) != set(self.shares):
+            raise AgeGenderError(
+                f"sampler.weights are of {', '.join(self.shares) or 'no data set'}; "
+                f"the train part has faces of {', '.join(sorted(number.index))}"
+            )
+        return table.frame["dataset"].map({name: weight / number[name] for name, weight in self.shares.items()}).to_numpy(float)

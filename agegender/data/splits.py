@@ -3,9 +3,10 @@
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ CSV_COLUMNS = ("dataset", "path", "split", "age_low", "age_high", "gender", "gro
 _LISTED = 5
 
 
-class Split(Protocol):
+class Split(ABC):
     """A rule that assigns faces to parts.
+
+    Some faces have a part that is written down, in files of names or by the data set itself; the rule deals the others.
 
     Attributes:
         name: of the rule with all that decides its outcome, for reports.
@@ -26,13 +29,37 @@ class Split(Protocol):
 
     name: str
 
-    def assign(self, table: FaceTable) -> FaceTable:
-        """The faces that belong to a part, with column `split` filled in."""
-        ...
+    def assign(self, table: FaceTable, clean: Callable[[FaceTable], FaceTable] = lambda table: table) -> FaceTable:
+        """The faces that belong to a part, with column `split` filled in and no group in two parts.
+
+        Of faces in one group (byte-identical copies) but in several parts, those of test stay, else those of val.
+
+        Args:
+            table: faces; column `split` holds the part that a data set names itself.
+            clean: leaves faces out before any are dealt. It sees the written parts, freed of such copies: a test face
+                does not leave a published test part because a train face contradicts it.
+        """
+        return _untie(self.deal(clean(_untie(self.written(table)))))
+
+    @abstractmethod
+    def written(self, table: FaceTable) -> FaceTable:
+        """The faces that can belong to a part, with the parts that are written down."""
+
+    @abstractmethod
+    def deal(self, table: FaceTable) -> FaceTable:
+        """The same faces, each with a part."""
+
+    def describe(self, table: FaceTable) -> str:
+        """The rule's name with what applies to these faces, before parts were assigned."""
+        return self.name
 
 
-class RandomSplit:
-    """Random parts, stratified by decade of age and by gender, with groups never torn.
+class RandomSplit(Split):
+    """Parts that data sets name themselves are kept; all other faces are dealt at random.
+
+    Dealing is stratified by decade of age and by gender, never tears a group, and goes data set by data set, so that
+    each has the parts it would have alone. A data set that names train but no val gets a val part out of its train
+    part, in the ratio of their fractions.
 
     The outcome depends on the faces' data sets, paths, labels and groups, on the fractions and on the seed alone: not
     on the order of rows, on where the folder lies or on any library's random numbers.
@@ -51,24 +78,47 @@ class RandomSplit:
             raise AgeGenderError(f"split.fractions={list(fractions)} leaves nothing to train on")
         self.name = f"random {'/'.join(f'{100 * fraction:g}' for fraction in self.fractions)} seed {seed}"
 
-    def assign(self, table: FaceTable) -> FaceTable:
+    def written(self, table: FaceTable) -> FaceTable:
+        """All faces, as they are."""
+        return table
+
+    def describe(self, table: FaceTable) -> str:
+        """The rule's name, after the data sets that name parts themselves."""
+        owners = table.frame["dataset"][table.frame["split"].notna()].unique()
+        return f"own parts of {', '.join(owners)}, else {self.name}" if len(owners) else self.name
+
+    def deal(self, table: FaceTable) -> FaceTable:
         """Every face gets a part.
 
         Raises:
             AgeGenderError: some part that is asked for would hold no face.
         """
-        parts = deal(table.frame, self.fractions, self.seed)
-        empty = [name for i, name in enumerate(PARTS) if self.fractions[i] > 0 and not (parts == i).any()]
+        parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
+        train, val, _ = self.fractions
+        notes = []
+        for name, rows in sorted(table.frame.groupby("dataset").indices.items()):
+            own = parts[rows]
+            unnamed = rows[own == None]  # noqa: E711 (an array is compared)
+            parts[unnamed] = np.array(PARTS)[deal(table.frame.iloc[unnamed], self.fractions, self.seed)]
+            if len(unnamed) < len(rows):
+                notes.append(f"{name}: {_count(len(rows) - len(unnamed), 'face')} stay in the part that the data set names")
+            if val and "train" in own and "val" not in own:
+                carved = _carve(table.frame, rows[own == "train"], val / (train + val), self.seed)
+                parts[carved] = "val"
+                notes[-1] += f"; {_count(len(carved), 'face')} of its train part become val"
+        empty = [name for i, name in enumerate(PARTS) if self.fractions[i] > 0 and not (parts == name).any()]
         if empty:
             raise AgeGenderError(
                 f"split.fractions={list(self.fractions)} of {_count(len(table), 'face')} in "
                 f"{_count(table.frame['group'].nunique(), 'group')} leaves no face for {' and '.join(empty)}: "
                 "give more faces, or set that fraction to 0"
             )
-        return _with_split(table, np.array(PARTS, dtype=object)[parts])
+        result = _with_split(table, parts)
+        result.notes += notes
+        return result
 
 
-class FileSplit:
+class FileSplit(Split):
     """A published split: CSV files of names, one for each part.
 
     A name matches the face whose path equals it or ends with it, whole path parts only. Train faces tied to a test or
@@ -109,25 +159,27 @@ class FileSplit:
         rest = "" if val is not None else f" val {100 * val_fraction:g} of train seed {seed}"
         self.name = f"file {'+'.join(path.stem for path in self.files.values())}{rest}"
 
-    def assign(self, table: FaceTable) -> FaceTable:
-        """Keeps the faces that the files name.
+    def deal(self, table: FaceTable) -> FaceTable:
+        """Carves val out of train where there is no val file.
+
+        Raises:
+            AgeGenderError: some part would be empty.
+        """
+        parts = table.frame["split"].to_numpy(dtype=object)
+        if "val" not in self.files and self.val_fraction:
+            parts[_carve(table.frame, np.flatnonzero(parts == "train"), self.val_fraction, self.seed)] = "val"
+        empty = [part for part in PARTS if part not in parts and (part in self.files or self.val_fraction)]
+        if empty:
+            raise AgeGenderError(f"split ({self.name}): no face for {' and '.join(empty)} among {len(table)} faces")
+        return _with_split(table, parts)
+
+    def written(self, table: FaceTable) -> FaceTable:
+        """Keeps the faces that the files name, whatever the data set names itself.
 
         Raises:
             AgeGenderError: a file cannot be read or lacks the column, two files name one face, a name matches several
-                faces, faces are missing (unless they may be), or some part would be empty.
+                faces, or faces are missing (unless they may be).
         """
-        split = _untie(self._match(table))
-        if "val" not in self.files and self.val_fraction:
-            train = np.flatnonzero(split.frame["split"] == "train")
-            parts = deal(split.frame.iloc[train], (1 - self.val_fraction, self.val_fraction), self.seed)
-            split.frame.loc[train[parts == 1], "split"] = "val"
-        held = set(split.frame["split"])
-        empty = [part for part in PARTS if part not in held and (part in self.files or self.val_fraction)]
-        if empty:
-            raise AgeGenderError(f"split ({self.name}): no face for {' and '.join(empty)} among {len(split)} faces")
-        return split
-
-    def _match(self, table: FaceTable) -> FaceTable:
         paths = table.frame["path"].tolist()
         rows_of: dict[str, list[int]] = {}
         for row, path in enumerate(paths):
@@ -192,19 +244,25 @@ def deal(frame: pd.DataFrame, fractions: Sequence[float], seed: int) -> np.ndarr
     return np.array([part_of[group] for group in frame["group"]], dtype=np.int64)
 
 
+def _carve(frame: pd.DataFrame, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """The rows of `train` that become val: a stratified, group-safe fraction of them."""
+    return train[deal(frame.iloc[train], (1 - fraction, fraction), seed) == 1]
+
+
 def _order(seed: int, name: str) -> bytes:
     """A place in a random order that depends on seed and name alone."""
     return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def _untie(table: FaceTable) -> FaceTable:
-    """Leaves out of train what is tied to val or test, and out of val what is tied to test."""
-    rank = table.frame["split"].map({part: rank for rank, part in enumerate(PARTS)}).astype("int64")
-    highest = rank.groupby(table.frame["group"]).transform("max")
+    """Leaves out of train what is tied to val or test, and out of val what is tied to test; faces without a part stay."""
+    rank = table.frame["split"].map({part: rank for rank, part in enumerate(PARTS)}).astype("float64").fillna(np.inf)
+    highest = rank.where(np.isfinite(rank), -1).groupby(table.frame["group"]).transform("max")
     tied = (rank < highest).to_numpy()
-    parts = table.frame["split"].to_numpy()
-    holders = np.array(PARTS)[highest]
-    reasons = [f"{part} face in one group with a {holder} face" for part, holder in zip(parts, holders, strict=True)]
+    parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
+    reasons = ["" for _ in parts]
+    for row in np.flatnonzero(tied):
+        reasons[row] = f"{parts[row]} face in one group with a {PARTS[int(highest[row])]} face"
     result = table.where(~tied, reasons)
     for part in ("train", "val"):
         number = int((tied & (parts == part)).sum())

@@ -19,13 +19,16 @@ def summary(table: FaceTable, licenses: dict[str, str], split_name: str, sha256:
     frame = table.frame
     lines = []
     for name, rows in frame.groupby("dataset", sort=False):
-        lines += [f"{name}: {len(rows)} faces in {table.roots[str(name)]}", f"  {licenses[str(name)]}"]
+        lines += [f"{name}: {len(rows)} faces in {table.roots[str(name)]}  ({_parts(rows)})", f"  {licenses[str(name)]}"]
     lines += _labels(frame)
     lines += [f"note: {note}" for note in table.notes]
     lines += _set_aside(table.skipped)
-    sizes = "  ".join(f"{part} {int((frame['split'] == part).sum())}" for part in PARTS)
-    lines.append(f"split {split_name}: {sizes}  sha256 {sha256}")
+    lines.append(f"split {split_name}: {_parts(frame)}  sha256 {sha256}")
     return lines
+
+
+def _parts(frame: pd.DataFrame) -> str:
+    return "  ".join(f"{part} {int((frame['split'] == part).sum())}" for part in PARTS)
 
 
 def _set_aside(skipped: list[Skipped]) -> list[str]:
@@ -44,11 +47,14 @@ def _set_aside(skipped: list[Skipped]) -> list[str]:
 
 def _labels(frame: pd.DataFrame) -> list[str]:
     ages = frame["age_low"]
-    exact = int((ages == frame["age_high"]).sum())
+    is_exact = ages == frame["age_high"]  # exact ages are counted by decade, ranges as they are
+    exact = int(is_exact.sum())
     lines = [f"age: {exact} exact, {int(ages.notna().sum()) - exact} ranges, {int(ages.isna().sum())} unknown"]
-    decade = (ages // 10 * 10).map(lambda low: "unknown" if pd.isna(low) else f"{low:3.0f}-{low + 9:.0f}")
+    low, high = ages.mask(is_exact, ages // 10 * 10), frame["age_high"].mask(is_exact, ages // 10 * 10 + 9)
+    band = ("  " + low.map("{:.0f}".format)).str[-3:] + "-" + high.map("{:.0f}".format)
+    band = band.mask(ages.isna(), "unknown")
     gender = frame["gender"].map({0: "male", 1: "female"}).fillna("unknown")
-    counts = pd.crosstab(decade.rename("age"), gender.rename("gender"), margins=True, margins_name="all")
+    counts = pd.crosstab(band.rename("age"), gender.rename("gender"), margins=True, margins_name="all")
     lines += [f"  {line}" for line in counts.to_string().splitlines()]
     races = frame["race"].fillna("unknown").value_counts()
     lines.append("race as labelled: " + ", ".join(f"{race} {count}" for race, count in races.items()))

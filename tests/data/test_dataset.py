@@ -29,6 +29,7 @@ def test_the_form_of_a_batch():
         "age_low": ((3,), torch.float32),
         "age_high": ((3,), torch.float32),
         "gender": ((3,), torch.int64),
+        "dataset": ((3,), torch.int64),
         "index": ((3,), torch.int64),
     }
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)

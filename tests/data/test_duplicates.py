@@ -95,6 +95,15 @@ def test_reasons() -> None:
     assert reasons["d/m"].endswith("ages 0-2, 3-9")
 
 
+@pytest.mark.parametrize("policy", ["drop_conflicting", "drop"])
+def test_a_published_test_part_stays_whole(policy: str) -> None:
+    faces = table(*FACES)
+    faces.frame["split"] = ["test" if face[1] in ("sex", "agree") else None for face in FACES]
+    resolved = resolve(faces, policy)  # type: ignore[arg-type]
+    assert set("efgh") < set(resolved.frame["path"]) and not set("bclm") & set(resolved.frame["path"])
+    assert resolved.notes[0].endswith(f"; {2 + (policy == 'drop')} more stay, in a published test part")
+
+
 def test_a_group_of_different_images_is_no_conflict() -> None:
     one_person = table(("a", "x", 20, 20, 0), ("b", "y", 60, 60, 0), group=["anna", "anna"])
     resolved = resolve(one_person, "drop_conflicting")

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agegender.data.sampler import AgeBalancedSampler, PlainSampler
+from agegender.data.batches import TrainBatches
+from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, PlainSampler
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import FaceTable
+from agegender.sources.faces import FaceTable, concat
 
 
 def _table(low: list[float], high: list[float] | None = None) -> FaceTable:
@@ -45,3 +46,27 @@ def test_no_age_known_at_all():
 def test_bad_settings_are_refused():
     with pytest.raises(AgeGenderError, match="band=0"):
         AgeBalancedSampler(band=0)
+
+
+def _two_sets(first: int, second: int) -> FaceTable:
+    names = [f"{row}.jpg" for row in range(first + second)]
+    return concat(
+        [FaceTable.of("a", Path("a"), {"path": names[:first]}), FaceTable.of("b", Path("b"), {"path": names[first:]})]
+    )
+
+
+def test_data_sets_are_drawn_by_their_weights_whatever_their_sizes():
+    weights = DatasetSampler({"b": 1.5, "a": 0.5}).weights(_two_sets(30, 7))
+    assert [weights[:30].sum(), weights[30:].sum()] == pytest.approx([0.5, 1.5])
+    assert len(set(weights[:30])) == len(set(weights[30:])) == 1
+    drawn = np.concatenate([batch.indices for batch in TrainBatches(np.arange(37), 37, seed=0, weights=weights)])
+    assert (drawn >= 30).sum() > 18  # expected 28 of 37; a plain draw would give 7
+
+
+def test_weights_of_data_sets_must_be_those_that_are_there():
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights are of a; the train part has faces of a, b"):
+        DatasetSampler({"a": 1}).weights(_two_sets(2, 2))
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights are of a, b, c; the train part has faces of a, b"):
+        DatasetSampler({"a": 1, "b": 1, "c": 1}).weights(_two_sets(2, 2))
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights\.b=0 must be positive"):
+        DatasetSampler({"a": 1, "b": 0})

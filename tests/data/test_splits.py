@@ -14,7 +14,7 @@ import yaml
 
 from agegender.data.splits import FileSplit, RandomSplit, checksum, split_csv
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import FaceTable, Skipped
+from agegender.sources.faces import FaceTable, Skipped, concat
 from agegender.sources.utkface import UTKFace
 
 PROJECT = Path(__file__).parents[2]
@@ -292,3 +292,98 @@ def test_the_coral_split_of_utkface() -> None:
     assert 0.75 < len(test) / 3287 < 0.85 and 0.75 < len(rest) / 13147 < 0.85
     assert abs((frame["split"] == "val").sum() - 0.1 * len(rest)) <= 1
     assert len(frame) + len(assigned.skipped) == len(table) + len(table.skipped)
+
+
+def with_own_parts(number: int, groups: int | None = None) -> FaceTable:
+    """Two data sets: `own` names train for its first two thirds and test for the others; `d` names nothing."""
+    plain, own = population(number, groups=groups), population(number, seed=1)
+    own.frame["dataset"], own.roots = "own", {"own": Path("/own")}
+    own.frame["group"] = "own/" + own.frame["path"]
+    own.frame["split"] = ["train"] * (2 * number // 3) + ["test"] * (number - 2 * number // 3)
+    return concat([plain, own])
+
+
+def test_parts_that_a_data_set_names_are_kept_and_val_is_carved_out_of_its_train_part() -> None:
+    table = with_own_parts(900)
+    split = RandomSplit((0.6, 0.2, 0.2), seed=2)
+    frame = split.assign(table).frame
+    own = frame["dataset"] == "own"
+    named = table.frame["split"]
+    assert frame["split"][own].value_counts().to_dict() == {"train": 450, "val": 150, "test": 300}
+    assert (frame["split"][own & (named == "test")] == "test").all() and (
+        frame["split"][own & (named == "train")] != "test"
+    ).all()
+    train = frame[own & (named == "train")]
+    for _, stratum in train.groupby([train["age_low"] // 10, "gender"]):
+        assert abs((stratum["split"] == "val").sum() - len(stratum) / 4) <= 2
+    assert (
+        split.describe(table) == "own parts of own, else random 60/20/20 seed 2" and split.describe(population(5)) == split.name
+    )
+
+
+def test_a_data_set_has_the_same_parts_alone_and_beside_another() -> None:
+    table = with_own_parts(300, groups=100)
+    together = parts(RandomSplit().assign(table).where(table.frame["dataset"] == "d"))
+    assert together == parts(RandomSplit().assign(table.where(table.frame["dataset"] == "d")))
+
+
+def test_a_val_part_that_a_data_set_names_is_kept() -> None:
+    table = population(30)
+    table.frame["split"] = ["train"] * 10 + ["val"] * 8 + ["test"] * 12
+    assigned = RandomSplit().assign(table)
+    assert parts(assigned) == parts(table)
+    assert assigned.notes == ["d: 30 faces stay in the part that the data set names"]
+
+
+def test_faces_without_a_part_beside_named_ones_are_dealt() -> None:
+    table = population(300)
+    table.frame["split"] = pd.array(["test"] * 100 + [None] * 200, dtype="string")
+    assert Counter(RandomSplit((0.5, 0.25, 0.25)).assign(table).frame["split"]) == {"train": 100, "val": 50, "test": 150}
+
+
+def test_no_val_part_is_carved_where_none_is_wanted() -> None:
+    table = with_own_parts(30)
+    assert "val" not in set(RandomSplit((0.8, 0, 0.2)).assign(table).frame["split"])
+
+
+def test_a_named_test_face_stays_and_its_copies_leave_train_and_val_of_every_data_set() -> None:
+    table = with_own_parts(300)
+    table.frame["group"] = table.frame["group"].where(table.frame.index % 300 != 299, "copies")  # one of d, one of own's test
+    table.frame.loc[[300, 301], "group"] = table.frame["group"][595]  # own: two train faces are copies of a test face
+    counts = Counter()
+    for seed in range(10):
+        assigned = RandomSplit((0.4, 0.3, 0.3), seed).assign(table)
+        frame = assigned.frame
+        assert frame.groupby("group")["split"].nunique().max() == 1
+        assert (frame["dataset"] == "own").sum() == 298 and (frame["split"][frame["dataset"] == "own"] == "test").sum() == 100
+        left_out = {one.path: one.reason for one in assigned.skipped}
+        own = [left_out.pop(table.names()[row]) for row in (300, 301)]
+        assert own == ["train face in one group with a test face"] * 2
+        assert assigned.notes[0] == "2 faces dropped from train: in one group with held-out faces"
+        assert set(left_out) <= {table.names()[299]}
+        counts[left_out.get(table.names()[299])] += 1  # dealt to test it stays
+    assert set(counts) == {None, "train face in one group with a test face", "val face in one group with a test face"}
+
+
+def test_cleaning_sees_written_parts_without_the_copies_of_held_out_faces(tmp_path: Path) -> None:
+    table = with_own_parts(30)
+    table.frame.loc[30, "group"] = table.frame["group"][59]
+    seen = []
+
+    def clean(written: FaceTable) -> FaceTable:
+        seen.append(written)
+        return written.where(written.frame.index != 0, "dirty")
+
+    assigned = RandomSplit().assign(table, clean)
+    assert len(seen[0]) == 59 and seen[0].frame["split"].isna().sum() == 30 and len(assigned) == 58
+    of_file = files(tmp_path, train=table.frame["path"][:20].tolist(), test=table.frame["path"][20:30].tolist())
+    FileSplit(**of_file).assign(population(30), clean)
+    assert Counter(seen[1].frame["split"]) == {"train": 20, "test": 10}
+
+
+def test_the_files_of_a_split_overrule_the_parts_that_a_data_set_names(tmp_path: Path) -> None:
+    table = population(30)
+    names = table.frame["path"].tolist()
+    table.frame["split"] = ["test"] * 20 + ["train"] * 10
+    assigned = FileSplit(**files(tmp_path, train=names[:20], test=names[20:]), val_fraction=0).assign(table)
+    assert parts(assigned) == dict.fromkeys(names[:20], "train") | dict.fromkeys(names[20:], "test")
