@@ -39,8 +39,7 @@ class History(Checkpoint):
         self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **figures})
         if trainer.is_global_zero:
             write_csv(self.rows, Path(trainer.default_root_dir) / "history.csv")
-            shown = "  ".join(f"{k} {v:.3f}" for k, v in figures.items() if not k.endswith("_loss"))
-            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, shown)
+            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, in_words(figures))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws the curves."""
@@ -54,6 +53,15 @@ class History(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues after saved rows."""
         self.rows = state_dict["rows"]
+
+
+def in_words(figures: dict[str, float]) -> str:
+    """The figures that curves show, as ``train loss 2.10 MAE (years) 5.31 ...  val loss ...``."""
+    parts = []
+    for part in ("train", "val"):
+        shown = [f"{label} {figures[f'{part}/{name}']:.3f}" for name, label in CURVES.items() if f"{part}/{name}" in figures]
+        parts += [" ".join([part, *shown])] if shown else []
+    return "  |  ".join(parts)
 
 
 def write_csv(rows: list[dict[str, float]], path: Path) -> None:

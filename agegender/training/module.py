@@ -1,5 +1,6 @@
 """The network as something to train: losses over known labels, optimizer, figures of each epoch, and safe loading."""
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -196,11 +197,17 @@ class AgeGenderModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the trainable weights and the schedule over the steps of the whole run."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        epochs = max(self.trainer.max_epochs or 1, 1)
+        steps = self._steps_per_epoch()
         optimizer = self.optimizer.build(self)
-        schedule = self.schedule.build(optimizer, total_steps=steps, steps_per_epoch=max(steps // epochs, 1))
+        total = steps * max(self.trainer.max_epochs or 1, 1)
+        schedule = self.schedule.build(optimizer, total_steps=total, steps_per_epoch=steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _steps_per_epoch(self) -> int:
+        trainer: Any = self.trainer
+        batches, limit = trainer.datamodule.batches_per_epoch, trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return max(math.ceil(batches / trainer.accumulate_grad_batches), 1)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Steps schedules that count steps; a plateau schedule is stepped at validation, where its figure is fresh."""
