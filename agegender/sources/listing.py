@@ -9,6 +9,8 @@ from pathlib import Path
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import Skipped
 
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
 
 def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[str], list[Skipped]]:
     """Lists a data set's folder recursively, in sorted order.

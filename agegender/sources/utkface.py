@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, Skipped
-from agegender.sources.listing import list_files
+from agegender.sources.listing import IMAGE_SUFFIXES, list_files
 
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 MAX_AGE = 120
@@ -14,7 +14,6 @@ MAX_AGE = 120
 # harmless: the three labels before them stand where they must.
 _NAME = re.compile(r"([0-9]+)_([0-9]+)_([0-9]+)_[0-9]{16,18} *\.?jpg(\.chip\.jpg)?", re.IGNORECASE | re.ASCII)
 _FIELD_MISSING = re.compile(r"[0-9]+_+[0-9]*_+[0-9]{16,18} *\.?jpg(\.chip\.jpg)?", re.IGNORECASE | re.ASCII)
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 
 class UTKFace:
@@ -67,7 +66,7 @@ def _labels(path: str) -> tuple[int, int, str] | str:
         if _FIELD_MISSING.fullmatch(name):
             return "a label is missing from the file name, gender or race: which one cannot be told"
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix in _IMAGE_SUFFIXES:
+        if suffix in IMAGE_SUFFIXES:
             return "not named [age]_[gender]_[race]_[timestamp].jpg"
         return "not an image file"
     age, gender, race = (int(match[i]) for i in (1, 2, 3))
