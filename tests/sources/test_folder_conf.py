@@ -49,8 +49,8 @@ def test_all_age_faces_tells_females_by_zero(tmp_path: Path) -> None:
     table = read("all_age_faces", tmp_path)
     assert rows(table, "age_low", "age_high", "gender", "split") == {
         "original images/00000A02.jpg": (2, 2, 1, "train"),
-        "original images/07380A67.jpg": (67, 67, 1, "val"),
-        "original images/07381A03.jpg": (3, 3, 0, "val"),
+        "original images/07380A67.jpg": (67, 67, 1, "test"),
+        "original images/07381A03.jpg": (3, 3, 0, "test"),
         "original images/13321A80.jpg": (80, 80, 0, "train"),
     }
     assert len(reasons(table)) == 5 and reasons(table)["key points/00000A02.txt"] == "not an image file"
