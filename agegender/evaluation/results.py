@@ -7,7 +7,9 @@ import pandas as pd
 
 from agegender.metrics.age import age_metrics
 from agegender.metrics.baseline import age_baseline, gender_baseline
-from agegender.metrics.gender import gender_metrics
+from agegender.metrics.gender import CLASSES, gender_metrics
+from agegender.metrics.groups import group_figures
+from agegender.metrics.ranges import range_metrics
 
 CAVEAT = "Gender labels are binary and assigned by appearance; an estimate is a guess at appearance, never an identity."
 
@@ -21,22 +23,48 @@ def part_metrics(predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
         seed: Of the bootstrap.
 
     Returns:
-        ``n`` faces, and ``age`` and ``gender`` as described in ``agegender.metrics``.
+        ``n`` faces; ``age`` (with ``ranges``) and ``gender`` as described in ``agegender.metrics``; ``by_group``, figures of
+        each ``gender``, ``race`` and ``race_gender`` as labelled; and where faces are of several data sets ``by_dataset``,
+        all of this for each of them.
     """
     result: dict[str, Any] = {"n": len(predictions)}
     if "age_pred" in predictions:
-        result["age"] = age_metrics(predictions["age_pred"], predictions["age_low"], predictions["age_high"], seed)
+        age = predictions["age_pred"], predictions["age_low"], predictions["age_high"]
+        result["age"] = {**age_metrics(*age, seed), "ranges": range_metrics(*age, seed)}
     if "probability_female" in predictions:
         result["gender"] = gender_metrics(predictions["probability_female"], gender_labels(predictions), seed)
+    result["by_group"] = _by_group(predictions)
+    parts = predictions.groupby("dataset", sort=False)
+    if len(parts) > 1:
+        result["by_dataset"] = {name: part_metrics(rows, seed) for name, rows in parts}
     return result
 
 
-def baseline(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-    """Figures of guessing the training part's median age and majority gender for every test face."""
+def _by_group(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Race and gender as labelled; a race is in the data set's own words."""
+    gender = predictions["gender"].map(dict(enumerate(CLASSES))).astype("string")
+    groups = {"gender": gender, "race": predictions["race"], "race_gender": predictions["race"] + " " + gender}
+    labels = predictions["age_low"], predictions["age_high"]
+    age, female = predictions.get("age_pred"), predictions.get("probability_female")
     return {
+        name: group_figures(group.astype(object).where(group.notna(), None), age, *labels, female, gender_labels(predictions))
+        for name, group in groups.items()
+    }
+
+
+def baseline(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+    """Figures of guessing the training part's median age and majority gender for every test face.
+
+    Where the test faces are of several data sets, ``by_dataset`` holds those of the same guess for each of them.
+    """
+    result: dict[str, Any] = {
         "age": age_baseline(train["age_low"], train["age_high"], test["age_low"], test["age_high"]),
         "gender": gender_baseline(gender_labels(train), gender_labels(test)),
     }
+    parts = test.groupby("dataset", sort=False)
+    if len(parts) > 1:
+        result["by_dataset"] = {name: baseline(train, rows) for name, rows in parts}
+    return result
 
 
 def gender_labels(frame: pd.DataFrame) -> np.ndarray:
@@ -48,37 +76,79 @@ def results_table(metrics: dict[str, Any], part: str = "test") -> str:
     """The figures of one part as text, each with its sample size, interval, split and baseline."""
     figures, split, guess = metrics[part], metrics["split"], metrics.get("baseline", {})
     lines = [f"{part} part: {figures['n']} faces, split {split['name']} {split['sha256'][:12]}"]
-    if age := figures.get("age"):
-        lines += _age_lines(age, guess.get("age", {}))
-    if gender := figures.get("gender"):
-        lines += _gender_lines(gender, guess.get("gender", {}))
+    datasets = figures.get("by_dataset", {})
+    lines += _lines(figures, guess, in_detail=not datasets)
+    for name, own in datasets.items():
+        lines += [f"of these {own['n']} faces of {name}", *_lines(own, guess.get("by_dataset", {}).get(name, {}))]
     return "\n".join([*lines, CAVEAT])
 
 
-def _age_lines(age: dict[str, Any], guess: dict[str, Any]) -> list[str]:
-    if age["mae"] is None:
-        distance = "-" if age["distance"] is None else f"{age['distance']:.2f}"
-        return [f"  age     distance to the labelled range {distance} years (n={age['n']}; no exact ages)"]
-    low, high = age["mae_ci95"]
-    against = f"; guessing the median: {guess['mae']:.2f}" if guess.get("mae") is not None else ""
-    lines = [
-        f"  age     MAE {age['mae']:.2f} years [95% {low:.2f}, {high:.2f}]  RMSE {age['rmse']:.2f}  "
-        f"CS@5 {age['cs5']:.1%}  (n={age['n_exact']}{against})"
-    ]
-    lines += [
-        f"          {decade:>8}  MAE {row['mae']:5.2f}  bias {row['bias']:+6.2f}  n={row['n']}"
-        for decade, row in age["by_decade"].items()
-    ]
+def _lines(figures: dict[str, Any], guess: dict[str, Any], in_detail: bool = True) -> list[str]:
+    lines = []
+    if age := figures.get("age"):
+        lines += _age_lines(age, guess.get("age", {}), in_detail)
+    if gender := figures.get("gender"):
+        lines += _gender_lines(gender, guess.get("gender", {}), in_detail)
+    if in_detail:
+        lines += _group_lines(figures.get("by_group", {}))
     return lines
 
 
-def _gender_lines(gender: dict[str, Any], guess: dict[str, Any]) -> list[str]:
+def _age_lines(age: dict[str, Any], guess: dict[str, Any], in_detail: bool) -> list[str]:
+    if not age["n"]:
+        return ["  age     no labelled faces"]
+    lines = []
+    if age["n_exact"]:
+        low, high = age["mae_ci95"]
+        against = f"; guessing the median: {guess['mae']:.2f}" if guess.get("mae") is not None else ""
+        lines.append(
+            f"  age     MAE {age['mae']:.2f} years [95% {low:.2f}, {high:.2f}]  RMSE {age['rmse']:.2f}  "
+            f"CS@5 {age['cs5']:.1%}  (n={age['n_exact']}{against})"
+        )
+    if age["n_exact"] < age["n"]:
+        against = f"; guessing the median: {guess['distance']:.2f}" if guess.get("distance") is not None else ""
+        exact = f", {age['n_exact']} exact ages among them" if age["n_exact"] else ", all of them ranges"
+        lines.append(f"  age     {age['distance']:.2f} years from the label  (n={age['n']}{exact}{against})")
+    ranges = age.get("ranges", {})
+    if ranges.get("n"):
+        low, high = ranges["accuracy_ci95"]
+        lines.append(
+            f"          nine ranges: accuracy {ranges['accuracy']:.1%} [95% {low:.1%}, {high:.1%}]  balanced "
+            f"{ranges['balanced_accuracy']:.1%}  one-off {ranges['one_off']:.1%}  (n={ranges['n']})"
+        )
+    if in_detail:
+        lines += [
+            f"          {decade:>8}  MAE {row['mae']:5.2f}  bias {row['bias']:+6.2f}  n={row['n']}"
+            for decade, row in age["by_decade"].items()
+        ]
+    return lines
+
+
+def _group_lines(groups: dict[str, Any]) -> list[str]:
+    """A line for all faces and one for each race, with a cell for each gender; what is not labelled has none."""
+    races = list(groups.get("race", {}))
+    rows = {"all": [(name, groups.get("gender", {}).get(name)) for name in CLASSES]}
+    if len(races) > 1:
+        rows |= {race: [(name, groups["race_gender"].get(f"{race} {name}")) for name in CLASSES] for race in races}
+    cells = {name: "   ".join(f"{gender} {_cell(row)}" for gender, row in pair if row) for name, pair in rows.items()}
+    lines = [f"          {name:>15}  {cell}" for name, cell in cells.items() if cell]
+    return ["  groups  as labelled, by appearance", *lines] if lines else []
+
+
+def _cell(row: dict[str, Any]) -> str:
+    error = next(((word, row[key]) for key, word in (("mae", "MAE"), ("distance", "off")) if row.get(key) is not None), None)
+    shown = [f"{error[0]} {error[1]:5.2f}"] if error else []
+    shown += [f"gender {row['gender_accuracy']:6.1%}"] if row.get("gender_accuracy") is not None else []
+    return " ".join([*shown, f"n={row['n']:<5}"])
+
+
+def _gender_lines(gender: dict[str, Any], guess: dict[str, Any], in_detail: bool) -> list[str]:
     if gender["accuracy"] is None:
         return ["  gender  no labelled faces"]
     low, high = gender["accuracy_ci95"]
     against = f"; guessing the majority: {guess['accuracy']:.1%}" if guess.get("accuracy") is not None else ""
     lines = [f"  gender  accuracy {gender['accuracy']:.1%} [95% {low:.1%}, {high:.1%}]  (n={gender['n']}{against})"]
-    for row, name in enumerate(("male", "female")):
+    for row, name in enumerate(CLASSES if in_detail else ()):
         share = {key: "-" if gender[key][name] is None else f"{gender[key][name]:.1%}" for key in ("precision", "recall", "f1")}
         lines.append(
             f"          {name:>8}  precision {share['precision']}  recall {share['recall']}  F1 {share['f1']}  "

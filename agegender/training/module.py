@@ -78,7 +78,8 @@ class AgeGenderModule(L.LightningModule):
         self.save_hyperparameters(logger=False)
         self.hparams["network"] = _portable(network, self.network)
         self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
-        self.metrics: Any = nn.ModuleDict({part: RunningMetrics() for part in ("fit", "held_out")})
+        datasets = list(about.get("data", {})) or [""]  # in the order that numbers them in a batch
+        self.metrics: Any = nn.ModuleDict({"fit": RunningMetrics(), "held_out": RunningMetrics(datasets)})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
@@ -100,8 +101,9 @@ class AgeGenderModule(L.LightningModule):
             estimates = self._read(outputs)
             self.losses[part].update(sums, counts)
             self.metrics[part].update(
-                estimates.get("age"), batch["age_low"], batch["age_high"], estimates.get("probability_female"), batch["gender"]
-            )
+                estimates.get("age"), batch["age_low"], batch["age_high"], estimates.get("probability_female"), batch["gender"],
+                batch.get("dataset") if part == "held_out" else None,
+            )  # fmt: skip
         return self.balance(self._means(sums, counts))
 
     def _loss_sums(self, outputs: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -29,13 +29,15 @@ def faces(n, seed=0):
 
 def references(pred, low, high, probability, gender):
     exact, known = (low == high).numpy(), (gender >= 0).numpy()
+    accuracy = accuracy_score(gender.numpy()[known], probability.numpy()[known] > 0.5)
     age, years = low.numpy()[exact], pred.numpy()[exact]
     return {
         "age_mae": mean_absolute_error(age, years),
         "age_rmse": root_mean_squared_error(age, years),
         "age_cs5": float((np.abs(age.astype(float) - years) <= 5).mean()),
         "age_distance": age_metrics(pred, low, high, seed=0)["distance"],
-        "gender_accuracy": accuracy_score(gender.numpy()[known], probability.numpy()[known] > 0.5),
+        "gender_accuracy": accuracy,
+        "gender_error": 1 - accuracy,
     }
 
 
@@ -73,8 +75,8 @@ def test_what_has_no_data_is_left_out():
     ages = {"age_mae", "age_rmse", "age_cs5", "age_distance"}
     assert names(pred, low, high, None, gender) == ages
     assert names(pred, low, high, probability, nobody) == ages
-    assert names(None, low, high, probability, gender) == {"gender_accuracy"}
-    assert names(pred, nothing, nothing, probability, gender) == {"gender_accuracy"}
+    assert names(None, low, high, probability, gender) == {"gender_accuracy", "gender_error"}
+    assert names(pred, nothing, nothing, probability, gender) == {"gender_accuracy", "gender_error"}
     assert names(pred, torch.zeros(50), torch.full((50,), 9.0), None, gender) == {"age_distance"}
     assert names(pred, nothing, nothing, probability, nobody) == set()
     assert names(*(part[:0] for part in (pred, low, high, probability, gender))) == set()
@@ -149,3 +151,22 @@ def test_two_processes_with_uneven_data_count_every_face_once(tmp_path):
     assert results[0] == results[1]
     assert results[0][0] == pytest.approx(references(*faces(173)), rel=1e-5)
     assert results[0][1] == pytest.approx(references(*faces(40, seed=9)), rel=1e-5)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_each_data_set_has_figures_of_its_own(autocast):
+    parts = faces(700)
+    dataset = torch.from_numpy(np.random.default_rng(5).integers(0, 3, 700))
+    parts[1][dataset == 2] = parts[2][dataset == 2] = NAN  # the third knows no age
+    metric = RunningMetrics(["a", "b", "c", "absent"])
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        for batch in zip(*(torch.split(part, 64) for part in (*parts, dataset)), strict=True):
+            metric.update(*batch)
+    expected = references(*parts)
+    for number, name in enumerate("ab"):
+        mine = dataset == number
+        expected |= {f"{name}/{figure}": value for figure, value in references(*(part[mine] for part in parts)).items()}
+    third = (dataset == 2) & (parts[4] >= 0)
+    expected["c/gender_accuracy"] = accuracy_score(parts[4][third], parts[3][third] > 0.5)
+    expected["c/gender_error"] = 1 - expected["c/gender_accuracy"]
+    assert plain(metric.compute()) == pytest.approx(expected, rel=1e-5)
