@@ -89,7 +89,9 @@ def parameters(target: str) -> dict[str, Parameter] | None:
         for item in node.body:
             if isinstance(item, ast.FunctionDef) and item.name == "__init__":
                 return None if item.args.kwarg else _arguments(item, home)
-        base = node.bases[0] if node.bases else None
+        if not node.bases:
+            return {}
+        base = node.bases[0]
         found = _locate(home, base.id) if isinstance(base, ast.Name) else None
     return None
 

@@ -35,6 +35,12 @@ def write_utkface(root: Path, n: int, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_utkface() -> Callable[..., Path]:
+    """Writes a folder of generated faces: ``make_utkface(root, n)``."""
+    return write_utkface
+
+
+@pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty generated faces; read only."""
     return write_utkface(tmp_path_factory.mktemp("faces"), 60)
@@ -46,8 +52,9 @@ def configure(faces: Path) -> Callable[..., dict[str, Any]]:
     from agegender.config import compose
 
     def configure(*overrides: str, tiny: bool = True) -> dict[str, Any]:
-        base = ["data=utkface", f"data.root={faces}", "backbone.pretrained=false"]
-        base = base[:2] if tiny else base
+        own = any(one.startswith("data=") for one in overrides)
+        base = [] if own else ["data=utkface", f"data.root={faces}"]
+        base += [] if tiny else ["backbone.pretrained=false"]
         return compose([*base, *(TINY if tiny else []), *overrides])
 
     return configure

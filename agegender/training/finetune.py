@@ -1,11 +1,12 @@
 """Which weights train, and when."""
 
 import lightning as L
+from lightning.pytorch.callbacks import Callback
 
 from agegender.training.module import AgeGenderModule
 
 
-class Frozen(L.Callback):
+class Frozen(Callback):
     """Keeps the backbone as it is, batch norm statistics included; trunk, towers and heads train."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

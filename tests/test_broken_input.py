@@ -1,0 +1,96 @@
+"""Folders as they come: each broken file is set aside and named, each hopeless folder gives one clear line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from agegender.config import validate
+from agegender.errors import AgeGenderError
+from agegender.train import train
+from agegender.training.run import RunDirectory
+
+Configure = Callable[..., dict[str, Any]]
+
+
+def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    validate(config)
+    directory = RunDirectory(folder)
+    train(config, directory)
+    return json.loads(directory.metrics.read_text())
+
+
+def test_broken_files_are_listed_and_the_rest_trains(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "faces", 40)
+    name = "30_1_0_2017{:013d}.jpg.chip.jpg".format
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 32, 3)).astype(np.uint8)
+    jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
+    (root / name(900)).write_bytes(jpeg[: len(jpeg) // 2])
+    (root / name(901)).write_text("not an image")
+    (root / name(902)).write_bytes(b"")
+    (root / name(903)).symlink_to(root / name(903))
+    Image.new("L", (1, 1)).save(root / name(904), "JPEG")
+    cv2.imwrite(str(root / "bomb.png"), np.zeros((20_000, 20_000), np.uint8))
+    (root / "bomb.png").rename(root / name(905))
+    Image.fromarray(pixels[..., 0]).save(root / name(910), "JPEG")  # from here on: readable
+    Image.fromarray(pixels).convert("CMYK").save(root / name(911), "JPEG")
+    Image.fromarray(pixels[..., 1].astype(np.uint16) * 257).save(root / name(912), "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotated by a quarter
+    Image.fromarray(pixels[::-1]).save(root / name(913), "JPEG", exif=exif)
+
+    metrics = run(configure(f"data.root={root}", "trainer.max_epochs=1", "loader.cache=none"), tmp_path / "run")
+    split = (tmp_path / "run" / "split.csv").read_text()
+    assert split.count("\n") - 1 == 44
+    for number in (910, 911, 912, 913):
+        assert name(number) in split
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "set aside: 6 files" in log
+    for number in range(900, 906):
+        assert name(number) not in split and name(number) in log
+    assert metrics["train"]["n"] + metrics["val"]["n"] + metrics["test"]["n"] == 44
+
+
+def test_one_gender_only_is_learnable_and_reported_as_such(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "faces", 60)
+    for path in root.glob("*_1_*_*.jpg"):
+        path.unlink()
+    metrics = run(configure(f"data.root={root}", "split.fractions=[0.6,0.2,0.2]"), tmp_path / "run")
+    assert metrics["baseline"]["gender"]["accuracy"] == 1.0
+    assert metrics["test"]["gender"]["recall"]["female"] is None
+
+
+@pytest.mark.parametrize(
+    ("faces", "message"),
+    [(None, r"data\.root"), (0, r"data\.root|no face"), (3, "3 faces|3 |too few|train part")],
+)
+def test_hopeless_folders_give_one_clear_line(
+    faces: int | None, message: str, configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = tmp_path / "faces"
+    if faces is not None:
+        make_utkface(root, faces)
+    try:
+        metrics = run(configure(f"data.root={root}"), tmp_path / "run")
+    except AgeGenderError as error:
+        import re
+
+        assert re.search(message, str(error)), error
+        assert len(str(error).splitlines()) == 1
+    else:  # three faces may be split one each
+        assert faces == 3 and metrics["test"]["n"] == 1
+
+
+def test_a_folder_that_is_a_file(configure: Configure, tmp_path: Path) -> None:
+    (tmp_path / "faces").write_text("")
+    with pytest.raises(AgeGenderError, match=r"data\.root"):
+        run(configure(f"data.root={tmp_path / 'faces'}"), tmp_path / "run")

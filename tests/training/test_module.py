@@ -1,0 +1,156 @@
+"""The module: masked losses against a reference, reproducible noise, and checkpoints that cannot run code."""
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agegender.config import compose
+from agegender.errors import AgeGenderError
+from agegender.training.module import AgeGenderModule, read_checkpoint
+
+NAN = float("nan")
+
+
+def module(*overrides: str) -> AgeGenderModule:
+    config = compose(["image_size=16", "backbone.widths=[4,8]", *overrides])
+    parts = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
+    rest = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
+    torch.manual_seed(0)
+    return AgeGenderModule(network={k: config[k] for k in parts}, **{k: config[k] for k in rest}, about={"data": "none"})
+
+
+def batch(age: list[float], gender: list[int], high: list[float] | None = None) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "image": torch.randint(0, 256, (len(age), 3, 16, 16), dtype=torch.uint8, generator=generator),
+        "age_low": torch.tensor(age),
+        "age_high": torch.tensor(high or age),
+        "gender": torch.tensor(gender),
+        "index": torch.arange(len(age)),
+    }
+
+
+@pytest.mark.parametrize("head", ["regression", "age_bins", "dldl"])
+def test_the_loss_is_the_weighted_sum_of_means_over_known_labels(head: str) -> None:
+    model = module(f"head={head}", "balance.age=0.1", "balance.gender=2.0").eval()
+    faces = batch([20.0, NAN, 40.0, 3.0, NAN], [0, 1, -1, 1, -1], [20.0, NAN, 49.0, 9.0, NAN])
+    with torch.no_grad():
+        total = model._step(faces, "fit")
+        outputs = model.network(faces["image"])
+    heads: Any = model.network.heads
+    age = [
+        float(heads["age"].loss(outputs["age"][i : i + 1], faces["age_low"][i : i + 1], faces["age_high"][i : i + 1]))
+        for i in (0, 2, 3)
+    ]
+    gender = [float(heads["gender"].loss(outputs["gender"][i : i + 1], faces["gender"][i : i + 1])) for i in (0, 1, 3)]
+    assert float(total) == pytest.approx(0.1 * np.mean(age) + 2.0 * np.mean(gender), rel=1e-5)
+    logged = model.losses["fit"].compute()
+    assert float(logged["age"]) == pytest.approx(np.mean(age), rel=1e-5)
+    assert float(logged["gender"]) == pytest.approx(np.mean(gender), rel=1e-5)
+
+
+@pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
+def test_a_batch_without_any_label_of_a_task_gives_it_zero_but_connected_gradients(balance: str) -> None:
+    model = module(f"balance={balance}")
+    model._step(batch([NAN, NAN, NAN], [0, 1, 1]), "fit").backward()
+    heads: Any = model.network.heads
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients.values())
+    assert heads["age"].layer.weight.grad.abs().sum() == 0
+    assert heads["gender"].layer.weight.grad.abs().sum() > 0
+
+
+def test_a_batch_without_any_label_at_all_changes_nothing() -> None:
+    model = module()
+    loss = model._step(batch([NAN, NAN], [-1, -1]), "fit")
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert all(p.grad.abs().sum() == 0 for p in model.parameters() if p.grad is not None)
+
+
+def test_estimates_have_the_promised_units() -> None:
+    estimates = module().eval()(batch([1.0, 2.0], [0, 1])["image"])
+    assert estimates["age"].shape == estimates["probability_female"].shape == (2,)
+    assert ((estimates["age"] >= 0) & (estimates["age"] <= 116)).all()
+    assert ((estimates["probability_female"] >= 0) & (estimates["probability_female"] <= 1)).all()
+
+
+def saved(path: Path, model: AgeGenderModule, **changes: Any) -> Path:
+    hyperparameters = {**copy.deepcopy(dict(model.hparams)), **changes}
+    torch.save({"state_dict": model.state_dict(), "hyper_parameters": hyperparameters}, path)
+    return path
+
+
+def test_a_checkpoint_alone_rebuilds_the_model_with_its_preprocessing(tmp_path: Path) -> None:
+    model = module("backbone.mean=[0.1,0.2,0.3]", "head.sigma=3", "age_range=[5,80]").eval()
+    loaded = AgeGenderModule.load_from_checkpoint(saved(tmp_path / "x.ckpt", model))
+    image = batch([1.0, 2.0], [0, 1])["image"]
+    for key, value in model(image).items():
+        assert torch.equal(value, loaded(image)[key])
+    assert loaded.hparams["network"]["backbone"]["mean"] == [0.1, 0.2, 0.3]
+    assert not loaded.training
+
+
+def test_pretrained_weights_and_files_are_not_fetched_again(tmp_path: Path) -> None:
+    config = compose(["image_size=32", "backbone=mobilenetv2", "backbone.name=test_efficientnet"])
+    parts = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
+    rest = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
+    model = AgeGenderModule(network={k: config[k] for k in parts}, **{k: config[k] for k in rest}, about={})
+    network = copy.deepcopy(model.hparams["network"])
+    network["backbone"] |= {"pretrained": True, "weights": "/nowhere.safetensors"}
+    loaded = AgeGenderModule.load_from_checkpoint(saved(tmp_path / "x.ckpt", model, network=network))
+    assert loaded.hparams["network"]["backbone"]["pretrained"] is False
+    assert loaded.hparams["network"]["backbone"]["weights"] is None
+    assert len(loaded.hparams["network"]["backbone"]["mean"]) == 3
+
+
+def test_a_pickled_object_is_refused_unexecuted(tmp_path: Path) -> None:
+    flag = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (open, (str(flag), "w"))
+
+    torch.save({"state_dict": {}, "hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(AgeGenderError, match=r"evil\.ckpt"):
+        AgeGenderModule.load_from_checkpoint(tmp_path / "evil.ckpt")
+    assert not flag.exists()
+    pickle.loads(pickle.dumps(Evil()))  # the attack itself works
+    assert flag.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": {"_target_": "os.system", "command": "touch FLAG"}},
+        {"balance": {"_target_": "agegender.training.run.subprocess.Popen", "args": ["touch", "FLAG"]}},
+        {"schedule": {"_target_": "builtins.exec", "source": "open('FLAG', 'w')"}},
+        {"_instantiator": "os.system"},
+        {"_class_path": "os.system"},
+        {"network": {"backbone": {"_target_": "agegender.sources.images.os.system", "command": "touch FLAG"}}},
+        {"network": "no mapping"},
+    ],
+)
+def test_crafted_hyperparameters_run_nothing(change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = module()
+    if isinstance(change.get("network"), dict):
+        change = {"network": {**model.hparams["network"], **change["network"]}}
+    path = saved(tmp_path / "x.ckpt", model, **change)
+    with pytest.raises(AgeGenderError):
+        AgeGenderModule.load_from_checkpoint(path)
+    assert not (tmp_path / "FLAG").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken zip"])
+def test_damaged_files_are_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.ckpt").write_bytes(content)
+    with pytest.raises(AgeGenderError, match=r"x\.ckpt"):
+        read_checkpoint(tmp_path / "x.ckpt")
+    with pytest.raises(AgeGenderError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / "absent.ckpt")
