@@ -50,15 +50,14 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
 
     keep_freed_memory()
     import lightning as L
-    import torch
 
     _silence_known_warnings()
     from agegender.build import build
     from agegender.data.assemble import assemble
-    from agegender.data.summary import summary
     from agegender.evaluation.results import results_table
     from agegender.training.module import AgeGenderModule
     from agegender.training.run import versions
+    from agegender.training.wandb_logging import dashboards
 
     L.seed_everything(config["seed"], workers=True, verbose=False)
     # Everything is built before any data work, so that a mistake costs seconds.
@@ -84,6 +83,16 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
+    with dashboards(trainer.loggers):
+        return _fit_and_test(config, run, module, datamodule, trainer, checkpoint)
+
+
+def _fit_and_test(
+    config: dict[str, Any], run: Any, module: Any, datamodule: Any, trainer: Any, checkpoint: Path | None
+) -> float | None:
+    import torch
+
+    from agegender.data.summary import summary
 
     datamodule.prepare_data()
     datamodule.setup()
@@ -132,6 +141,7 @@ def _test(config: dict[str, Any], run: Any, datamodule: Any, trainer: Any) -> No
 
     from agegender.evaluation.results import baseline, part_metrics, results_table
     from agegender.training.testing import predict
+    from agegender.training.wandb_logging import Wandb
 
     log.info("testing %s in full precision", run.best.name)
     table = datamodule.table.frame
@@ -157,6 +167,9 @@ def _test(config: dict[str, Any], run: Any, datamodule: Any, trainer: Any) -> No
     pd.concat(parts.values()).loc[:, columns].to_parquet(run.path / "predictions.parquet", index=False)
     run.write_json("metrics.json", metrics)
     log.info("\n%s", results_table(metrics))
+    for logger in trainer.loggers:
+        if isinstance(logger, Wandb):
+            logger.log_test(metrics, parts["test"], datamodule.table.roots)
     for source in datamodule.sources.values():
         log.info("%s: %s", source.name, source.license)
     log.info("all figures: %s", run.metrics)
