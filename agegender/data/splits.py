@@ -58,8 +58,9 @@ class RandomSplit(Split):
     """Parts that data sets name themselves are kept; all other faces are dealt at random.
 
     Dealing is stratified by decade of age and by gender, never tears a group, and goes data set by data set, so that
-    each has the parts it would have alone. A data set that names train but no val gets a val part out of its train
-    part, in the ratio of their fractions.
+    each has the parts it would have alone. What a data set leaves unnamed goes to train and to the parts that it does
+    not name. If it names train but no val, a val part is carved out of its train part. All that in the ratios of the
+    fractions.
 
     The outcome depends on the faces' data sets, paths, labels and groups, on the fractions and on the seed alone: not
     on the order of rows, on where the folder lies or on any library's random numbers.
@@ -99,7 +100,9 @@ class RandomSplit(Split):
         for name, rows in sorted(table.frame.groupby("dataset").indices.items()):
             own = parts[rows]
             unnamed = rows[own == None]  # noqa: E711 (an array is compared)
-            parts[unnamed] = np.array(PARTS)[deal(table.frame.iloc[unnamed], self.fractions, self.seed)]
+            wanted = [0 if part in own else share for part, share in zip(PARTS[1:], self.fractions[1:], strict=True)]
+            shares = np.array([train, *wanted]) / (train + sum(wanted)) if any(own) else self.fractions
+            parts[unnamed] = np.array(PARTS)[deal(table.frame.iloc[unnamed], shares, self.seed)]
             if len(unnamed) < len(rows):
                 notes.append(f"{name}: {_count(len(rows) - len(unnamed), 'face')} stay in the part that the data set names")
             if val and "train" in own and "val" not in own:

@@ -131,7 +131,7 @@ def _group_lines(groups: dict[str, Any]) -> list[str]:
     if len(races) > 1:
         rows |= {race: [(name, groups["race_gender"].get(f"{race} {name}")) for name in CLASSES] for race in races}
     cells = {name: "   ".join(f"{gender} {_cell(row)}" for gender, row in pair if row) for name, pair in rows.items()}
-    lines = [f"          {name:>15}  {cell}" for name, cell in cells.items() if cell]
+    lines = [f"          {name:>15}  {cell}".rstrip() for name, cell in cells.items() if cell]
     return ["  groups  as labelled, by appearance", *lines] if lines else []
 
 

@@ -335,10 +335,18 @@ def test_a_val_part_that_a_data_set_names_is_kept() -> None:
     assert assigned.notes == ["d: 30 faces stay in the part that the data set names"]
 
 
-def test_faces_without_a_part_beside_named_ones_are_dealt() -> None:
-    table = population(300)
-    table.frame["split"] = pd.array(["test"] * 100 + [None] * 200, dtype="string")
-    assert Counter(RandomSplit((0.5, 0.25, 0.25)).assign(table).frame["split"]) == {"train": 100, "val": 50, "test": 150}
+@pytest.mark.parametrize(
+    ("named", "counts"),
+    [
+        (["test"] * 100 + [None] * 150, {"train": 100, "val": 50, "test": 100}),
+        (["test"] * 50 + ["val"] * 50 + [None] * 150, {"train": 150, "val": 50, "test": 50}),
+        (["test"] * 40 + ["train"] * 60 + [None] * 150, {"train": 40 + 100, "val": 20 + 50, "test": 40}),
+    ],
+)
+def test_unnamed_faces_go_to_train_and_to_the_parts_that_are_not_named(named: list[str | None], counts: dict[str, int]) -> None:
+    table = population(250)
+    table.frame["split"] = pd.array(named, dtype="string")
+    assert Counter(RandomSplit((0.5, 0.25, 0.25)).assign(table).frame["split"]) == counts
 
 
 def test_no_val_part_is_carved_where_none_is_wanted() -> None:

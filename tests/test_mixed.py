@@ -1,0 +1,102 @@
+"""Exact ages and age ranges in one run, from miniatures of both data sets to the figures of each."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from agegender.config import validate
+from agegender.evaluate import evaluate
+from agegender.sources.fairface import AGES, RACES
+from agegender.train import train
+from agegender.training.run import RunDirectory
+
+
+def write_fairface(root: Path, train: int, val: int) -> Path:
+    """FairFace in small: brightness grows with age, colour tells gender; `val/1.jpg` is a copy of `train/1.jpg`."""
+    rng = np.random.default_rng(7)
+    for part, number in (("train", train), ("val", val)):
+        (root / part).mkdir(parents=True)
+        rows = []
+        for i in range(number):
+            age, gender = list(AGES)[i % 9], ("Male", "Female")[i % 2]
+            image = rng.integers(0, 60, (24, 24, 3)).astype(np.uint8) + np.uint8(AGES[age][0])
+            image[..., 0 if i % 2 else 2] += 90
+            cv2.imwrite(str(root / f"{part}/{i}.jpg"), image)
+            rows.append((f"{part}/{i}.jpg", age.replace("3-9", "9-Mar"), gender, RACES[i % 7], "True"))
+        with (root / f"fairface_label_{part}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("file", "age", "gender", "race", "service_test"), *rows])
+    (root / "val/1.jpg").write_bytes((root / "train/1.jpg").read_bytes())
+    return root
+
+
+@pytest.fixture(scope="module")
+def fairface(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fairface(tmp_path_factory.mktemp("fairface"), 90, 27)
+
+
+@pytest.fixture
+def configure_mixed(configure: Callable[..., dict[str, Any]], faces: Path, fairface: Path) -> Callable[..., dict[str, Any]]:
+    def configure_mixed(*overrides: str) -> dict[str, Any]:
+        roots = [f"data.utkface.root={faces}", f"data.fairface.root={fairface}"]
+        config = configure("data=mixed", *roots, "data.pretrained=false", *overrides)
+        validate(config)
+        return config
+
+    return configure_mixed
+
+
+def run(config: dict[str, Any], folder: Path) -> tuple[RunDirectory, dict[str, Any]]:
+    directory = RunDirectory(folder)
+    train(config, directory)
+    return directory, json.loads(directory.metrics.read_text())
+
+
+def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    directory, metrics = run(configure_mixed("sampler=by_dataset", "monitor=val/fairface/age_distance"), tmp_path / "run")
+    split = pd.read_csv(directory.path / "split.csv")
+    numbers = split.groupby("dataset")["split"].value_counts()
+    assert numbers["fairface"].to_dict() == {"train": 79, "test": 27, "val": 10}  # train/1.jpg is a copy of a test face
+    assert numbers["utkface"].to_dict() == {"train": 48, "val": 6, "test": 6}
+    assert metrics["split"]["name"].startswith("own parts of fairface, else random")
+
+    test = metrics["test"]
+    own = test["by_dataset"]
+    assert set(own) == {"utkface", "fairface"} and (own["utkface"]["n"], own["fairface"]["n"], test["n"]) == (6, 27, 33)
+    assert own["utkface"]["age"]["n_exact"] == 6 and own["utkface"]["age"]["mae"] == test["age"]["mae"]
+    assert own["fairface"]["age"]["n_exact"] == 0 and own["fairface"]["age"]["ranges"]["n"] == 27
+    both = (6 * own["utkface"]["age"]["distance"] + 27 * own["fairface"]["age"]["distance"]) / 33
+    assert test["age"]["distance"] == pytest.approx(both)
+    assert set(own["fairface"]["by_group"]["race"]) == set(RACES)
+    assert sum(row["n"] for row in own["fairface"]["by_group"]["race_gender"].values()) == 27
+
+    with (directory.path / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    named = {"utkface/age_mae", "utkface/age_distance", "utkface/gender_accuracy", "fairface/age_distance"}
+    assert {f"val/{name}" for name in named} < set(rows[0]) and "val/fairface/age_mae" not in rows[0]
+    best = min(float(row["val/fairface/age_distance"]) for row in rows)
+    assert best == pytest.approx(metrics["val"]["by_dataset"]["fairface"]["age"]["distance"], rel=1e-4)
+
+    text = (directory.path / "log.txt").read_text(encoding="utf-8")
+    assert "of these 6 faces of utkface" in text and "of these 27 faces of fairface" in text
+    assert "Southeast Asian  male" in text and "turned 13 ages into dates (9-Mar)" in text
+    again = evaluate(directory, directory.config(), "test")
+    assert again["test"]["by_dataset"] == own
+
+
+def test_utkface_has_the_same_parts_alone_and_in_the_mixture(
+    configure: Callable[..., dict[str, Any]], configure_mixed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    frames = []
+    for name, config in (("alone", configure("trainer.max_epochs=1")), ("mixed", configure_mixed("trainer.max_epochs=1"))):
+        directory, metrics = run(config, tmp_path / name)
+        frame = pd.read_csv(directory.path / "split.csv")
+        frames.append(frame[frame["dataset"] == "utkface"].reset_index(drop=True))
+        assert ("by_dataset" in metrics["test"]) == (name == "mixed")
+    assert frames[0].equals(frames[1])
