@@ -44,6 +44,7 @@ class DataSettings:
     missing: Literal["error", "skip"]
     pretrained: bool
     image_size: int
+    near_copies: int | None = None
 
 
 # Figures of a validation that are better when smaller, for each task.

@@ -20,6 +20,7 @@ def assemble(config: Mapping[str, Any]) -> FaceDataModule:
         sampler=build(config["sampler"], "sampler"),
         augment=build(config["augment"], "augment"),
         duplicates=config["data"]["duplicates"],
+        near_copies=config["data"].get("near_copies"),
         **{key: config[key] for key in ("image_size", "age_range", "tasks", "seed")},
         **config["loader"],
     )

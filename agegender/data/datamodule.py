@@ -12,6 +12,7 @@ from agegender.data.batches import EvalBatches, TrainBatches
 from agegender.data.cache import DecodedImages, ImageCache, cache_root, usable_cores
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import resolve
+from agegender.data.near_copies import tie_near_copies
 from agegender.data.scan import scan
 from agegender.data.splits import Split, checksum, split_csv
 from agegender.errors import AgeGenderError
@@ -22,22 +23,25 @@ MAX_WORKERS = 8
 Duplicates = Literal["keep", "drop_conflicting", "drop"]
 
 
-def read_faces(sources: Mapping[str, Source], cache_dir: Path | None, progress: bool = True) -> FaceTable:
+def read_faces(
+    sources: Mapping[str, Source], cache_dir: Path | None, progress: bool = True, near_copies: int | None = None
+) -> FaceTable:
     """Reads all sources and decodes every file once, to know which are faces.
 
     Args:
         sources: By any name; read in this order.
         cache_dir: Where the outcome is remembered, so that a second call opens no image; None for not at all.
         progress: Show a bar if there is a terminal.
+        near_copies: Bits of 256 in which near-identical pictures may differ; None for byte-identical ones alone.
 
     Returns:
-        Every readable face, with the further columns ``sha256`` and ``row`` (its own row number, which finds its image
-        again after later stages have left faces out).
+        Every readable face, with the further columns ``sha256``, ``phash`` and ``row`` (its own row number, which finds
+        its image again after later stages have left faces out), copies in one group.
 
     Raises:
         AgeGenderError: There is not a single readable face.
     """
-    table = scan(concat([source.read() for source in sources.values()]), cache_dir, progress)
+    table = tie_near_copies(scan(concat([source.read() for source in sources.values()]), cache_dir, progress), near_copies)
     if not len(table):
         folders = ", ".join(str(source.root) for source in sources.values())
         raise AgeGenderError(f"no readable face in {folders}{_reasons(table.skipped)}")
@@ -80,6 +84,8 @@ class FaceDataModule(LightningDataModule):
         image_size: Side of the square images, pixels.
         age_range: Youngest and oldest age, years; faces outside are left out.
         duplicates: What becomes of byte-identical copies.
+        near_copies: Bits of 256 in which the perceptual hashes of pictures in one group may differ; None ties only
+            byte-identical ones.
         tasks: ``age``, ``gender``: faces with a label for none of them are not trained on.
         batch_size: Faces a process sees a step.
         num_workers: Loading processes; None for none beside a CPU trainer (the model keeps the cores busy), else a
@@ -99,6 +105,7 @@ class FaceDataModule(LightningDataModule):
         image_size: int,
         age_range: Sequence[float],
         duplicates: Literal["keep", "drop_conflicting", "drop"] = "drop_conflicting",
+        near_copies: int | None = None,
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -123,6 +130,7 @@ class FaceDataModule(LightningDataModule):
         self.image_size = image_size
         self.age_range = age_range
         self.duplicates: Duplicates = duplicates
+        self.near_copies = near_copies
         self.tasks = tasks
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -154,7 +162,7 @@ class FaceDataModule(LightningDataModule):
     def _load(self) -> None:
         if self._images is not None:
             return
-        faces = read_faces(self.sources, self.cache_dir, self.progress)
+        faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies)
         self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
         self.skipped: list[Skipped] = self.table.skipped
         self.split_name = self.split.describe(faces)

@@ -1,4 +1,4 @@
-"""One look at every file: can it be decoded, and which files are the same to the byte?"""
+"""One look at every file: can it be decoded, which files are the same to the byte, and what marks the picture?"""
 
 import hashlib
 import os
@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from agegender.data.duplicates import tie
+from agegender.data.near_copies import HASH, perceptual_hash
 from agegender.errors import AgeGenderError
 from agegender.sources import images
 from agegender.sources.faces import FaceTable
@@ -30,6 +31,7 @@ class _Verdict:
     ctime_ns: int
     inode: int
     sha256: str = ""
+    phash: str = ""
     reason: str = ""
 
     @property
@@ -48,8 +50,8 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
         progress: shows a bar, if there is a terminal.
 
     Returns:
-        The readable faces with a new column `sha256` of the file's bytes, byte-identical ones in one group; the
-        unreadable ones are in `skipped`.
+        The readable faces with new columns `sha256` of the file's bytes and `phash` of the picture (both in hex),
+        byte-identical ones in one group; the unreadable ones are in `skipped`.
 
     Raises:
         AgeGenderError: no file can be decoded, or the cache folder cannot be written.
@@ -70,7 +72,8 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
     if found and not any(readable):
         raise AgeGenderError(f"none of {len(found)} files is a usable image; the first, {paths[0]}: {found[0].reason}")
     scanned = FaceTable(table.frame.copy(), table.roots, table.skipped, table.notes)
-    scanned.frame["sha256"] = pd.array([verdict.sha256 for verdict in found], dtype="string")
+    for column in ("sha256", "phash"):
+        scanned.frame[column] = pd.array([getattr(verdict, column) for verdict in found], dtype="string")
     scanned = scanned.where(readable, [verdict.reason for verdict in found])
     scanned.frame["group"] = pd.array(tie(scanned.frame["group"], scanned.frame["sha256"]), dtype="string")
     return scanned
@@ -99,19 +102,19 @@ def _look(states: list[_Verdict], progress: bool) -> list[_Verdict]:
 
 def _look_at(state: _Verdict) -> _Verdict:
     """Without a hash when the bytes could not be read: that may pass, so it is not remembered."""
-    sha256, reason = "", ""
+    sha256, phash, reason = "", "", ""
     try:
         data = images.read_bytes(Path(state.path))
         sha256 = hashlib.sha256(data).hexdigest()
-        images.decode(data)
+        phash = perceptual_hash(images.decode(data)).hex()
     except images.ImageError as error:
         reason = str(error)
-    return replace(state, sha256=sha256, reason=reason)
+    return replace(state, sha256=sha256, phash=phash, reason=reason)
 
 
 def _key(table: FaceTable) -> str:
     roots = sorted(str(root.absolute()) for root in table.roots.values())
-    return hashlib.sha256("\n".join([images.DECODER, *roots]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([images.DECODER, HASH, *roots]).encode()).hexdigest()[:16]
 
 
 def _load(memory: Path) -> dict[str, _Verdict]:
