@@ -93,12 +93,17 @@ def test_a_wrong_value_is_named_with_what_is_allowed(override: str, expected: li
 
 
 def test_every_choice_of_every_group_composes_and_is_valid() -> None:
+    required = {
+        ("split", "file"): ["split.train=a.csv", "split.test=b.csv"],
+        ("data", "folder"): ["data.root=/faces", "data.csv=faces.csv"],
+        ("data", "folder_names"): ["data.root=/faces", "data.pattern=x"],
+        ("data", "mixed"): ["data.utkface.root=/u", "data.fairface.root=/f"],
+    }
     checked = 0
     for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
         for choice in sorted(group.glob("*.yaml")):
-            root = ["data.root=/faces"] if group.name != "data" or choice.stem != "toyfaces" else []
-            extra = ["split.train=a.csv", "split.test=b.csv"] if (group.name, choice.stem) == ("split", "file") else []
-            validate(compose([f"{group.name}={choice.stem}", *root, *extra]))
+            extra = required.get((group.name, choice.stem), ["data.root=/faces"])
+            validate(compose([f"{group.name}={choice.stem}", *extra]))
             checked += 1
     assert checked > 30
 

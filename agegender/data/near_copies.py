@@ -18,7 +18,7 @@ HASH = "1 dct32 low16"
 """Whatever can change a hash; part of the key of everything that remembers hashes."""
 
 BITS = 256
-MAX_THRESHOLD = 64  # different faces, aligned alike, begin at 44
+MAX_THRESHOLD = 64  # of faces that are aligned alike, different ones begin at 42
 _SIDE, _LOW = 32, 16
 _PIECE_BITS = 16
 _BLOCK = 1 << 20
