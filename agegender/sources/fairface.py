@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from agegender.errors import AgeGenderError
+from agegender.sources.download import FAIRFACE_FILES, download_fairface
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import list_files
 
@@ -46,6 +47,8 @@ class FairFace:
         root: folder of `fairface_label_train.csv`, `fairface_label_val.csv` and of the images in `train/` and `val/`.
         max_age: upper end in years of the range "more than 70".
         missing: what to do when there are rows without an image: `error`, or `skip` and report.
+        download: fetch the data set from the Hugging Face hub if the folder is absent or empty.
+        margin: how much of the surroundings fetched images show: 0.25 (0.6 GB) or 1.25 (2.1 GB).
         name: name of the data set in tables and reports.
     """
 
@@ -55,13 +58,23 @@ class FairFace:
     )
 
     def __init__(
-        self, root: str, max_age: float = 116, missing: Literal["error", "skip"] = "error", name: str = "fairface"
+        self,
+        root: str,
+        max_age: float = 116,
+        missing: Literal["error", "skip"] = "error",
+        download: bool = False,
+        margin: float = 0.25,
+        name: str = "fairface",
     ) -> None:
         if missing not in ("error", "skip"):
             raise AgeGenderError(f"data.missing={missing} is neither error nor skip")
+        if margin not in FAIRFACE_FILES:
+            raise AgeGenderError(f"data.sources.{name}.margin={margin} is neither {' nor '.join(map(str, FAIRFACE_FILES))}")
         self.root = Path(root).expanduser()
         self.max_age = max_age
         self.missing = missing
+        self.download = download
+        self.margin = margin
         self.name = name
 
     def read(self) -> FaceTable:
@@ -71,6 +84,8 @@ class FairFace:
             AgeGenderError: a label file cannot be read, a row of it is not understood (it is named), rows have no image
                 (unless they may), or there is no image at all.
         """
+        if self.download:
+            download_fairface(self.root, self.margin, self.license)
         files, skipped = list_files(self.root, self.name)
         there, named = set(files), set(LABELS.values())
         columns: dict[str, list] = {key: [] for key in ("path", "age_low", "age_high", "gender", "race", "split")}

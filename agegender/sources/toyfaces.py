@@ -59,7 +59,7 @@ class ToyFaces:
             AgeGenderError: the folder cannot be written, or somebody took faces away.
         """
         self._draw_once()
-        table = UTKFace(str(self.root), self.name).read()
+        table = UTKFace(str(self.root), name=self.name).read()
         if len(table) != self.n:
             raise AgeGenderError(
                 f"{self.root} holds {len(table)} faces instead of {self.n}: delete the folder to have them drawn again"

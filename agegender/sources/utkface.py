@@ -4,6 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from agegender.errors import AgeGenderError
+from agegender.sources.download import download_utkface
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.listing import IMAGE_SUFFIXES, list_files
 
@@ -23,6 +24,7 @@ class UTKFace:
 
     Args:
         root: folder of the images.
+        download: fetch the aligned and cropped faces from the Hugging Face hub if the folder is absent or empty.
         name: name of the data set in tables and reports.
     """
 
@@ -31,8 +33,9 @@ class UTKFace:
         "(DEX) and checked by people; they are not what the persons say of themselves."
     )
 
-    def __init__(self, root: str, name: str = "utkface") -> None:
+    def __init__(self, root: str, download: bool = False, name: str = "utkface") -> None:
         self.root = Path(root).expanduser()
+        self.download = download
         self.name = name
 
     def read(self) -> FaceTable:
@@ -41,6 +44,8 @@ class UTKFace:
         Raises:
             AgeGenderError: the root is no folder that can be listed, or no file in it is named like a face.
         """
+        if self.download:
+            download_utkface(self.root, self.license)
         files, skipped = list_files(self.root, self.name)
         rows = []
         for path, labels in zip(files, map(_labels, files), strict=True):

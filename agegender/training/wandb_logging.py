@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 IDENTITY = "wandb.json"  # in the run directory: which run a resumed one continues
 COLUMNS = ("dataset", "path", "age_low", "age_high", "age_pred", "gender", "probability_female")
-PATIENCE = {"init_timeout": 30.0, "finish_timeout": 120.0}  # seconds; what was not uploaded stays on disk
+BEGIN_SECONDS, END_SECONDS = 30, 120  # at most; what was not uploaded stays on disk
 
 
 class Wandb(Logger):
@@ -111,7 +111,12 @@ class Wandb(Logger):
                 mode=mode,
                 resume="allow" if mode == "online" else None,  # an offline run of the same id continues it when synced
                 settings=wandb.Settings(
-                    disable_git=True, git_commit=commit, save_code=False, reinit="finish_previous", **PATIENCE
+                    disable_git=True,
+                    git_commit=commit,
+                    save_code=False,
+                    reinit="finish_previous",
+                    init_timeout=BEGIN_SECONDS,
+                    finish_timeout=END_SECONDS,
                 ),
                 **identity,
             )
