@@ -11,7 +11,12 @@ from lightning.pytorch.callbacks import Checkpoint
 
 log = logging.getLogger(__name__)
 
-CURVES = {"loss": "loss", "age_mae": "MAE (years)", "gender_accuracy": "gender accuracy"}
+CURVES = {
+    "loss": "loss",
+    "age_mae": "MAE (years)",
+    "age_distance": "years from label",
+    "gender_accuracy": "gender accuracy",
+}
 
 
 class History(Checkpoint):
@@ -56,12 +61,26 @@ class History(Checkpoint):
 
 
 def in_words(figures: dict[str, float]) -> str:
-    """The figures that curves show, as ``train loss 2.10 MAE (years) 5.31 ...  val loss ...``."""
-    parts = []
-    for part in ("train", "val"):
-        shown = [f"{label} {figures[f'{part}/{name}']:.3f}" for name, label in CURVES.items() if f"{part}/{name}" in figures]
+    """The figures that curves show, as ``train loss 2.10 MAE (years) 5.31 ...  |  val loss ...  |  val/utkface ...``."""
+    curves, parts = _curves([figures]), []
+    for part in _parts([figures]):
+        shown = [f"{label} {figures[f'{part}/{name}']:.3f}" for name, label in curves.items() if f"{part}/{name}" in figures]
         parts += [" ".join([part, *shown])] if shown else []
     return "  |  ".join(parts)
+
+
+def _parts(rows: list[dict[str, float]]) -> list[str]:
+    """``train``, ``val`` and, where there are several data sets, ``val/NAME`` for each."""
+    found = {name.rpartition("/")[0] for row in rows for name in row if "/" in name}
+    return sorted(found)
+
+
+def _curves(rows: list[dict[str, float]]) -> dict[str, str]:
+    """What was measured, without the distance from the label where it is the MAE, all ages being exact."""
+    measured = {name: label for name, label in CURVES.items() if any(f"val/{name}" in row for row in rows)}
+    if all(row.get("val/age_distance") == row.get("val/age_mae") for row in rows):
+        measured.pop("age_distance", None)
+    return measured
 
 
 def write_csv(rows: list[dict[str, float]], path: Path) -> None:
@@ -74,15 +93,15 @@ def write_csv(rows: list[dict[str, float]], path: Path) -> None:
 
 
 def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Draws loss, MAE and gender accuracy over the epochs, training and validation, as far as they were measured."""
+    """Draws loss, age and gender figures over the epochs, training and validation, as far as they were measured."""
     from matplotlib.figure import Figure
 
-    measured = {name: label for name, label in CURVES.items() if any(f"val/{name}" in row for row in rows)}
+    measured = _curves(rows)
     figure = Figure(figsize=(5 * max(len(measured), 1), 4), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, max(len(measured), 1), squeeze=False)[0], measured.items(), strict=False):
-        for part, style in (("train", "--"), ("val", "-")):
+        for part in _parts(rows):
             points = [(row["epoch"] + 1, row[f"{part}/{name}"]) for row in rows if f"{part}/{name}" in row]
-            axes.plot(*zip(*points, strict=True), style, marker=".", label=part) if points else None
+            axes.plot(*zip(*points, strict=True), "--" if part == "train" else "-", marker=".", label=part) if points else None
         axes.set(xlabel="epoch", ylabel=label)
         axes.legend()
     figure.savefig(path, dpi=120)
