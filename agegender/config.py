@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agegender import processes
 from agegender.errors import AgeGenderError
 from agegender.signatures import Parameter, conforms, describe, parameters
 
@@ -191,8 +192,9 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                     raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
                 return function(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
             except AgeGenderError as error:
-                _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
-                print(f"error: {error}", file=sys.stderr)
+                if processes.rank() == 0:
+                    _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+                print(f"error{f' (process {processes.rank()})' if processes.rank() else ''}: {error}", file=sys.stderr)
                 # In a sweep the other jobs shall go on, which an exception lets them and an exit does not.
                 if os.environ.get("HYDRA_FULL_ERROR") == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
@@ -228,9 +230,16 @@ def _missing(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _run_dir(resume: str | None, job: str) -> str:
-    """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart."""
+    """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart.
+
+    Of several processes the first chooses, and the others write nothing: they get a folder that exists.
+    """
     if resume:
         return resume
+    if chosen := os.environ.get(processes.RUN_DIR):
+        return chosen
+    if processes.rank() > 0:
+        return "."
     from datetime import datetime
     from secrets import token_hex
 

@@ -7,7 +7,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from agegender import processes
 from agegender.config import entry, validate
+from agegender.errors import AgeGenderError
 
 log = logging.getLogger("agegender.train")
 
@@ -19,11 +21,20 @@ def main(config: dict[str, Any]) -> float | None:
     """Trains, tests and returns the best value of ``monitor`` for sweepers."""
     from agegender.training.run import RunDirectory
 
+    if processes.started():
+        processes.end_with_launcher()
     run = RunDirectory(_output_dir())
     resuming = config["resume"] is not None
     if resuming:
         config = run.continued(_overrides())
     validate(config)
+    if _is_sweep():
+        processes.refuse_sweep(config["trainer"])
+    if not processes.started() and (count := processes.wanted(config["trainer"])) > 1:
+        if status := processes.launch("agegender.train", count, run.path):
+            raise SystemExit(status)
+        return None
+    run = RunDirectory(processes.first("run directory", lambda: str(run.path)))
     return train(with_absolute_paths(config), run, resuming)
 
 
@@ -48,10 +59,11 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     """
     from agegender.training.allocator import keep_freed_memory
 
+    config = {**config, "trainer": processes.placed(config["trainer"])}
     keep_freed_memory()
     import lightning as L
 
-    _silence_known_warnings()
+    _silence_what_is_known()
     from agegender.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
@@ -75,6 +87,8 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    if trainer.world_size > 1 and config["trainer"].get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
+        raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     if trainer.is_global_zero:
         run.log_to_file()
         run.write_config(config)
@@ -83,7 +97,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
-    with dashboards(trainer.loggers):
+    with dashboards(trainer.loggers), processes.lost_ranks_in_words():
         return _fit_and_test(config, run, module, datamodule, trainer, checkpoint)
 
 
@@ -94,7 +108,8 @@ def _fit_and_test(
 
     from agegender.data.summary import summary
 
-    datamodule.prepare_data()
+    datamodule.progress = trainer.is_global_zero
+    processes.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
     if trainer.is_global_zero:
         run.write("split.csv", datamodule.split_csv)
@@ -107,8 +122,9 @@ def _fit_and_test(
     best = _best_score(trainer)
     if config["test"]:
         _test(config, run, datamodule, trainer)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if processes.world_size() > 1:
         torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
     return best
 
 
@@ -210,14 +226,17 @@ def _has_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def _silence_known_warnings() -> None:
-    """Advice of the stack on what is done here on purpose, or on its own insides."""
+def _silence_what_is_known() -> None:
+    """Advice of the stack on what is done here on purpose, or on its own insides; and all but one of several processes."""
     import warnings
 
+    for name in ("lightning.pytorch", "lightning.fabric", *(["agegender"] if processes.rank() > 0 else [])):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # a CPU trainer loads in its own process: the model keeps the cores busy
         ".*is smaller than the logging interval.*",
         ".*LeafSpec.*is deprecated.*",
+        ".*sync_dist=True.*",  # what is logged at the end of an epoch was summed over the processes before
         ".*exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", message=message)
@@ -234,6 +253,13 @@ def _output_dir() -> Path:
     from hydra.core.hydra_config import HydraConfig
 
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _is_sweep() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _overrides() -> list[str]:

@@ -80,6 +80,9 @@ class TrainBatches(Sampler[BatchIndex]):
 class EvalBatches(Sampler[BatchIndex]):
     """Batches in table order: over all ranks every face comes exactly once, so shards may differ by one face.
 
+    All ranks have the same number of batches, of which the last may be empty, because a rank may wait for the others in
+    each of them: Lightning validates through DistributedDataParallel, which first synchronises the buffers of the model.
+
     Args:
         indices: Rows of the face table.
         batch_size: Faces a rank sees a step.
@@ -88,14 +91,17 @@ class EvalBatches(Sampler[BatchIndex]):
     """
 
     def __init__(self, indices: np.ndarray, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self.indices = np.array_split(np.asarray(indices, dtype=np.int64), world_size)[rank]
+        shards = np.array_split(np.asarray(indices, dtype=np.int64), world_size)  # the first is a longest one
+        self.indices = shards[rank]
         self.batch_size = batch_size
+        self.length = -(-len(shards[0]) // batch_size)
 
     def __len__(self) -> int:
-        """Batches of this rank."""
-        return -(-len(self.indices) // self.batch_size)
+        """Batches, the same on every rank."""
+        return self.length
 
     def __iter__(self) -> Iterator[BatchIndex]:
         """Yields consecutive slices of this rank's shard."""
-        for start in range(0, len(self.indices), self.batch_size):
+        for number in range(self.length):
+            start = number * self.batch_size
             yield BatchIndex(self.indices[start : start + self.batch_size], 0)

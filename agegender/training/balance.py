@@ -18,8 +18,8 @@ class Fixed(nn.Module):
         super().__init__()
         self.weights = {"age": age, "gender": gender}
 
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Sums the weighted losses of the tasks given, one or more."""
+    def forward(self, losses: Mapping[str, Tensor], labelled: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Sums the weighted losses of the tasks given, one or more; of a task without labels the loss is zero."""
         return torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum()
 
 
@@ -30,7 +30,7 @@ class Uncertainty(nn.Module):
     loss gets the factor exp(-s) and a squared error exp(-s) / 2; here every loss gets exp(-s), since the factor only
     moves the optimum s = log 2 L by a constant and leaves the weight there, 1 / (2 L), as it is.
 
-    A loss of exactly zero (no face of the batch has the task's label) moves no s, which would otherwise fall for ever.
+    A task without any label in the batch moves no s, which would otherwise fall for ever.
 
     Args:
         age: Initial s of age.
@@ -46,15 +46,21 @@ class Uncertainty(nn.Module):
             {task: nn.Parameter(torch.tensor(float(value))) for task, value in (("age", age), ("gender", gender))}
         )
 
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """Sums the weighted losses of the tasks given, one or more."""
+    def forward(self, losses: Mapping[str, Tensor], labelled: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Sums the weighted losses of the tasks given, one or more.
+
+        Args:
+            losses: A mean a task.
+            labelled: Whether any face of the batch has a label for the task, seen by any process: one process may see
+                none while another does. By default a loss of exactly zero has none.
+        """
         low, high = self.log_variance_range
         terms = []
         for task, log_variance in self.log_variances.items():
             with torch.no_grad():
                 log_variance.clamp_(low, high)
             if task in losses:
-                known = (losses[task].detach() != 0).to(log_variance.dtype)
+                known = (losses[task].detach() != 0 if labelled is None else labelled[task]).to(log_variance.dtype)
                 terms.append(losses[task] * torch.exp(-log_variance) + known * log_variance / 2)
             else:
                 terms.append(0 * log_variance)  # distributed training misses a parameter without gradient

@@ -94,7 +94,11 @@ class AgeGenderModule(L.LightningModule):
             estimates["probability_female"] = heads["gender"].probability_female(outputs["gender"])
         return estimates
 
-    def _step(self, batch: Batch, part: str) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
+        return self.balance(*self._means(*self._measure(batch, "fit")))
+
+    def _measure(self, batch: Batch, part: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Adds a batch to the figures of a part, and gives for each task the sum of its losses and the number of labels."""
         outputs = self.network(batch["image"])
         sums, counts = self._loss_sums(outputs, batch)
         with torch.no_grad():
@@ -104,7 +108,7 @@ class AgeGenderModule(L.LightningModule):
                 estimates.get("age"), batch["age_low"], batch["age_high"], estimates.get("probability_female"), batch["gender"],
                 batch.get("dataset") if part == "held_out" else None,
             )  # fmt: skip
-        return self.balance(self._means(sums, counts))
+        return sums, counts
 
     def _loss_sums(self, outputs: Mapping[str, Tensor], batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """For each task the loss summed over faces with a label, and their number.
@@ -123,36 +127,46 @@ class AgeGenderModule(L.LightningModule):
             losses["gender"] = heads["gender"].loss(outputs["gender"], batch["gender"].clamp(min=0))
         return {t: (losses[t] * known[t]).sum() for t in losses}, {t: known[t].sum() for t in losses}
 
-    def _means(self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the labelled faces of all processes, so that DDP's averaged gradient is that of one process."""
+    def _means(
+        self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Means over the labelled faces of all processes, so that DDP's averaged gradient is that of one process.
+
+        And for each task whether any process has a labelled face.
+        """
         number = torch.stack([counts[task] for task in sums]).float()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(number, op=torch.distributed.ReduceOp.SUM)
             number = number / torch.distributed.get_world_size()
         divisor = torch.where(number > 0, number, 1.0)
-        return {task: sums[task] / divisor[i] for i, task in enumerate(sums)}
+        return {t: sums[t] / divisor[i] for i, t in enumerate(sums)}, {t: number[i] > 0 for i, t in enumerate(sums)}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Derives all random numbers of a step from the seed and the step, so that resuming replays nothing."""
         state = [self.hparams["seed"], self.current_epoch, batch_idx, self.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(state).generate_state(1)[0]))
+        seed = int(np.random.SeedSequence(state).generate_state(1)[0])
+        # torch.manual_seed seeds every kind of device, which costs a millisecond where there is none
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch; the loss is logged every ``trainer.log_every_n_steps`` steps only, since logging costs."""
-        loss = self._step(batch, "fit")
+        loss = self._loss(batch)
         if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """One batch of the validation part."""
-        self._step(batch, "held_out")
+        """One batch of the validation part; a process with fewer faces than others may get an empty one."""
+        if len(batch["index"]):
+            self._measure(batch, "held_out")
 
     test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Estimates of one batch, with the rows of the face table they belong to as ``index``."""
-        return {"index": batch["index"], **self(batch["image"])}
+        return {"index": batch["index"], **(self(batch["image"]) if len(batch["index"]) else {})}
 
     def on_train_epoch_start(self) -> None:
         """Starts the sums of a training epoch."""

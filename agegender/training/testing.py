@@ -13,13 +13,15 @@ from agegender.training.module import AgeGenderModule
 
 
 class Collector(L.Callback):
-    """Gathers the outputs of ``predict_step`` from all processes."""
+    """Keeps the outputs of ``predict_step``."""
 
     def __init__(self) -> None:
         self.outputs: list[dict[str, np.ndarray]] = []
 
     def on_predict_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:
-        """Keeps one batch, on the CPU."""
+        """Keeps one batch, on the CPU; a process with fewer faces than others may get an empty one."""
+        if not len(outputs["index"]):
+            return
         self.outputs.append({name: value.float().cpu().numpy() if name != "index" else value.cpu().numpy()
                              for name, value in outputs.items()})  # fmt: skip
 

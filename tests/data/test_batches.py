@@ -95,6 +95,9 @@ def test_evaluation_sees_every_face_exactly_once_in_order():
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_evaluation_of_fewer_faces_than_ranks_leaves_a_rank_without_batches():
-    assert [len(EvalBatches(np.arange(2), 8, rank, 3)) for rank in range(3)] == [1, 1, 0]
+@pytest.mark.parametrize(("faces", "batch", "sizes"), [(2, 8, [[1], [1], [0]]), (7, 2, [[2, 1], [2, 0], [2, 0]])])
+def test_ranks_evaluate_equally_many_batches_of_which_the_last_may_be_empty(faces, batch, sizes):
+    parts = [EvalBatches(np.arange(faces), batch, rank, 3) for rank in range(3)]
+    assert [[len(step.indices) for step in part] for part in parts] == sizes
+    assert len({len(part) for part in parts}) == 1
     assert list(EvalBatches(np.arange(0), 8)) == []

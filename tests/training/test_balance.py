@@ -67,3 +67,12 @@ def test_log_variances_stay_in_range_and_come_back():
     assert total.item() == pytest.approx(3 * math.e - 0.5)
     assert balance.log_variances["age"].item() == -1.0
     assert balance.log_variances["age"].grad.item() < 0  # free to rise again
+
+
+def test_a_label_that_another_process_sees_counts():
+    balance = Uncertainty(age=1.0)
+    none_here = losses(age=0.0)
+    total = balance(none_here, {"age": torch.tensor(True)})
+    total.backward()
+    assert total.item() == pytest.approx(1.0 / 2)
+    assert balance.log_variances["age"].grad.item() == pytest.approx(1 / 2)

@@ -40,7 +40,7 @@ def test_the_loss_is_the_weighted_sum_of_means_over_known_labels(head: str) -> N
     model = module(f"head={head}", "balance.age=0.1", "balance.gender=2.0").eval()
     faces = batch([20.0, NAN, 40.0, 3.0, NAN], [0, 1, -1, 1, -1], [20.0, NAN, 49.0, 9.0, NAN])
     with torch.no_grad():
-        total = model._step(faces, "fit")
+        total = model._loss(faces)
         outputs = model.network(faces["image"])
     heads: Any = model.network.heads
     age = [
@@ -57,7 +57,7 @@ def test_the_loss_is_the_weighted_sum_of_means_over_known_labels(head: str) -> N
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
 def test_a_batch_without_any_label_of_a_task_gives_it_zero_but_connected_gradients(balance: str) -> None:
     model = module(f"balance={balance}")
-    model._step(batch([NAN, NAN, NAN], [0, 1, 1]), "fit").backward()
+    model._loss(batch([NAN, NAN, NAN], [0, 1, 1])).backward()
     heads: Any = model.network.heads
     gradients = {name: p.grad for name, p in model.named_parameters()}
     assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients.values())
@@ -67,7 +67,7 @@ def test_a_batch_without_any_label_of_a_task_gives_it_zero_but_connected_gradien
 
 def test_a_batch_without_any_label_at_all_changes_nothing() -> None:
     model = module()
-    loss = model._step(batch([NAN, NAN], [-1, -1]), "fit")
+    loss = model._loss(batch([NAN, NAN], [-1, -1]))
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(p.grad.abs().sum() == 0 for p in model.parameters() if p.grad is not None)
