@@ -1,10 +1,9 @@
-"""``python -m agegender.evaluate checkpoint=RUN_DIR``: the figures of a trained model on a part of its own data."""
+"""``python -m agegender.evaluate checkpoint=RUN_DIR``: a trained model's figures on its own faces or on others."""
 
 from typing import Any, Literal
 
-from agegender.config import entry
+from agegender.config import entry, validate_targets
 from agegender.errors import AgeGenderError
-
 
 Part = Literal["train", "val", "test"]
 
@@ -12,35 +11,42 @@ Part = Literal["train", "val", "test"]
 @entry("evaluate")
 def main(config: dict[str, Any]) -> None:
     """Predicts one part with the run's best model and prints and writes the figures."""
-    from agegender.training.run import RunDirectory
-
     if config["part"] not in ("train", "val", "test"):
         raise AgeGenderError(f"part={config['part']}: allowed: train, val, test")
+    others = config.get("data") is not None
+    validate_targets({key: config[key] for key in ("data", "split") if others})
+    from agegender.training.run import RunDirectory
+
     run = RunDirectory(config["checkpoint"])
     saved = run.config()
     if config["root"] is not None:
         if len(saved["data"]["sources"]) != 1:
-            raise AgeGenderError("root=: this run has several sources; set each as they were set in training")
+            raise AgeGenderError("root=: this run has several sources; name them all with data=... instead")
         next(iter(saved["data"]["sources"].values()))["root"] = config["root"]
     if config["batch_size"] is not None:
         saved["loader"]["batch_size"] = config["batch_size"]
-    evaluate(run, saved, config["part"], config["accelerator"])
+    if others:
+        saved |= {key: config[key] for key in ("data", "split", "age_range")}
+    evaluate(run, saved, config["part"], config["accelerator"], others)
 
 
-def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "cpu") -> dict[str, Any]:
-    """Measures a run's best model on a part of its data.
+def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "cpu", others: bool = False) -> dict[str, Any]:
+    """Measures a run's best model on a part of some data.
 
     Args:
         run: A ``RunDirectory`` with a best checkpoint.
-        config: The run's configuration.
+        config: The run's configuration, with other ``data``, ``split`` and ``age_range`` for other faces.
         part: ``train``, ``val`` or ``test``.
         accelerator: As Lightning's Trainer takes it.
+        others: The faces are not the run's own.
 
     Returns:
-        The figures, which are also in ``evaluation/PART/metrics.json`` beside the predictions.
+        The figures, which are also in ``metrics.json`` under ``evaluation/PART`` (``evaluation/DATA-PART`` for other
+        faces), beside the predictions.
 
     Raises:
-        AgeGenderError: The faces found differ from those of the run's ``split.csv``.
+        AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
+            the model was trained or selected on.
     """
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import baseline, part_metrics, results_table
@@ -50,10 +56,13 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     datamodule = assemble(config)
     datamodule.prepare_data()
     datamodule.setup()
-    _require_same_faces(run, datamodule)
     table = datamodule.table.frame
     if not (table["split"] == part).any():
-        raise AgeGenderError(f"part={part}: the run's split has no such faces")
+        raise AgeGenderError(f"part={part}: the split {datamodule.split_name!r} has no such faces")
+    if others:
+        _require_unseen_faces(run, table[table["split"] == part])
+    else:
+        _require_same_faces(run, datamodule)
     frame = predict(run.best, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
     metrics = {
         "schema": 1,
@@ -61,19 +70,41 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
         part: part_metrics(frame, config["seed"]),
         "baseline": baseline(table[table["split"] == "train"], frame),
     }
-    out = RunDirectory(run.path / "evaluation" / part)
+    name = f"{'-'.join(config['data']['sources'])}-{part}" if others else part
+    out = RunDirectory(run.path / "evaluation" / name)
     out.write_json("metrics.json", metrics)
+    out.write("split.csv", datamodule.split_csv)
     frame.to_parquet(out.path / "predictions.parquet", index=False)
     print(results_table(metrics, part))
     print(f"all figures: {out.metrics}")
     return metrics
 
 
-def _require_same_faces(run: Any, datamodule: Any) -> None:
+def _own_split(run: Any) -> str:
     try:
-        expected = (run.path / "split.csv").read_text(encoding="utf-8")
+        return (run.path / "split.csv").read_text(encoding="utf-8")
     except OSError as error:
         raise AgeGenderError(f"{run.path}: has no split.csv, so nobody can tell which faces it was trained on") from error
+
+
+def _require_unseen_faces(run: Any, faces: Any) -> None:
+    """Refuses faces of the run's train and val parts, told by data set and path."""
+    import io
+
+    import pandas as pd
+
+    own = pd.read_csv(io.StringIO(_own_split(run)), dtype=str)
+    seen = set((own["dataset"] + "/" + own["path"])[own["split"] != "test"])
+    again = [name for name in faces["dataset"] + "/" + faces["path"] if name in seen]
+    if again:
+        raise AgeGenderError(
+            f"{len(again)} of {len(faces)} faces were in the run's own train or val part, such as {again[0]}: figures on "
+            "them would be no test. Use the same split, or leave data= out for the run's own test"
+        )
+
+
+def _require_same_faces(run: Any, datamodule: Any) -> None:
+    expected = _own_split(run)
     if expected != datamodule.split_csv:
         then, now = set(expected.splitlines()), set(datamodule.split_csv.splitlines())
         sample = next(iter(sorted(then ^ now)), "")

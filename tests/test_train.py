@@ -279,3 +279,19 @@ def test_the_test_part_is_left_alone_when_asked(configure: Configure, tmp_path: 
     directory = run(configure("test=false"), tmp_path)
     assert not directory.metrics.exists()
     assert directory.best.exists()
+
+
+def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    directory = run(configure("trainer.max_epochs=1"), tmp_path / "run")
+    config = directory.config()
+    config["data"]["sources"]["utkface"]["root"] = str(make_utkface(tmp_path / "others", 30, seed=7))
+    config["data"]["sources"]["utkface"]["name"] = "others"
+    metrics = evaluate(directory, config, "test", others=True)
+    assert metrics["test"]["n"] == 3
+    assert (directory.path / "evaluation" / "utkface-test" / "metrics.json").exists()
+    own = directory.config()
+    own["split"]["seed"] = 5
+    with pytest.raises(AgeGenderError, match="train or val part"):
+        evaluate(directory, own, "test", others=True)
