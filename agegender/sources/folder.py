@@ -1,6 +1,5 @@
 """Anyone's faces: a folder of images, labelled by their names, by text files, or by both."""
 
-import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.labels import LABELS, checked_values, parse_labels
-from agegender.sources.listing import IMAGE_SUFFIXES, list_files
+from agegender.sources.listing import IMAGE_SUFFIXES, inside, list_files
 from agegender.sources.tables import Rows, Table
 
 _LISTED = 5
@@ -79,8 +78,7 @@ class FolderFaces:
         said = [] if self.pattern is None else [self._from_names(files)]
         for table in self.tables:
             rows = table.read(self.root)
-            if rows.unread:
-                notes.append(f"{rows.file}: columns not read: {', '.join(rows.unread)}")
+            notes += [f"{rows.file}: columns not read: {', '.join(rows.unread)}"] if rows.unread else []
             said.append(self._from_rows(rows, table.match, files, skipped, notes))
         labels = _joined(said, files)
         if not {"age_low", "gender"} & set(labels.columns):
@@ -141,7 +139,7 @@ class FolderFaces:
         """Number of the file that each row names, -1 where there is none."""
         names = [PurePosixPath(file).name for file in files] if match == "name" else files
         number = {name: row for row, name in enumerate(names)}
-        paths = [_inside(image, self.root) for image in rows.images]
+        paths = [inside(image, self.root) for image in rows.images]
         outside = [row for row, path in enumerate(paths) if path is None]
         if outside:
             first = ", ".join(f"row {rows.lines[row]} {rows.images[row] or '(no name)'}" for row in outside[:_LISTED])
@@ -180,15 +178,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if {"age", "age_low", "age_high"} & set(compiled.groupindex) not in (set(), {"age"}, {"age_low", "age_high"}):
         raise AgeGenderError(f"pattern={pattern} must have either age, or age_low and age_high")
     return compiled
-
-
-def _inside(image: str, root: Path) -> str | None:
-    """The POSIX path of an image relative to the root, or None where it leads elsewhere."""
-    path = posixpath.normpath(image.replace("\\", "/")) if image else "."
-    if path.startswith("/"):
-        base = next((base for base in (root.absolute(), root.resolve()) if PurePosixPath(path).is_relative_to(base)), None)
-        return None if base is None else PurePosixPath(path).relative_to(base).as_posix()
-    return None if path.split("/")[0] in (".", "..") or re.match("[A-Za-z]:", path) else path
 
 
 def _joined(said: list[_Said], files: list[str]) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import posixpath
+import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import Skipped
@@ -42,6 +44,18 @@ def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[s
         else:
             skipped.append(Skipped(f"{dataset}/{_printable(path)}", reason))
     return sorted(files), sorted(skipped, key=lambda one: one.path)
+
+
+def inside(image: str, root: Path) -> str | None:
+    """The POSIX path, relative to the root, of an image that somebody's list names; None where it leads elsewhere.
+
+    Backslashes are taken for slashes; an absolute path may name a file in the root.
+    """
+    path = posixpath.normpath(image.replace("\\", "/")) if image else "."
+    if path.startswith("/"):
+        base = next((base for base in (root.absolute(), root.resolve()) if PurePosixPath(path).is_relative_to(base)), None)
+        return None if base is None else PurePosixPath(path).relative_to(base).as_posix()
+    return None if path.split("/")[0] in (".", "..") or re.match("[A-Za-z]:", path) else path
 
 
 def _walk(root: str, folder: str) -> Iterator[tuple[str, str | None]]:

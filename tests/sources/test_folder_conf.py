@@ -138,6 +138,14 @@ def test_imdb_clean_ties_the_pictures_of_a_person(tmp_path: Path) -> None:
     assert len(read("imdb_clean", tmp_path, "data.missing=skip")) == 4
 
 
+@pytest.mark.parametrize("choice", ["appa_real", "adience", "imdb_wiki"])
+def test_readers_of_their_own_get_their_arguments(tmp_path: Path, choice: str) -> None:
+    config = compose([f"data={choice}", f"data.root={tmp_path}", "data.missing=skip"], "faces")
+    validate_targets(config)
+    (source,) = build(config["data"]["sources"], "data.sources").values()
+    assert (source.name, source.root, source.missing) == (choice, tmp_path, "skip")
+
+
 def test_your_own_csv(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "faces.csv").write_text("file;age;gender;split\na.jpg;20-29;W;valid\nb.jpg;n/a;Male;TRAIN\n")

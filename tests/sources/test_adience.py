@@ -1,0 +1,87 @@
+"""Adience on a miniature of its fold files, faults included."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agegender.data.splits import RandomSplit
+from agegender.errors import AgeGenderError
+from agegender.sources.adience import Adience
+
+HEADER = "user_id\toriginal_image\tface_id\tage\tgender\tx\ty\tdx\tdy\ttilt_ang\tfiducial_yaw_angle\tfiducial_score"
+ROWS = {
+    0: [
+        ("30601258@N03", "10399646885_67c7d20df9_o.jpg", 1, "(25, 32)", "f"),
+        ("30601258@N03", "10424815813_e94_o.jpg", 2, "35", "m"),
+    ],
+    1: [("7153718@N04", "9733_o.jpg", 3, "(60, 100)", "u"), ("7153718@N04", "9734_o.jpg", 3, "None", "m")],
+    2: [("64504106@N06", "1_o.jpg", 4, "(8, 12)", "")],
+    3: [("9999@N00", "2_o.jpg", 5, "(0, 2)", "f"), ("9999@N00", "2_o.jpg", 6, "(8, 23)", "f")],
+    4: [("1234@N01", "3_o.jpg", 7, "None", "u"), ("1234@N01", "4_o.jpg", 8, "(4, 6)", "m")],
+}
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    for fold, rows in ROWS.items():
+        lines = [HEADER]
+        for user, image, face, age, gender in rows:
+            lines.append("\t".join([user, image, str(face), age, gender, "0", "0", "9", "9", "115", "30", "17"]))
+            for folder, prefix in (("aligned", "landmark_aligned_face"), ("faces", "coarse_tilt_aligned_face")):
+                file = tmp_path / folder / user / f"{prefix}.{face}.{image}"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+        (tmp_path / f"fold_{fold}_data.txt").write_text("\n".join(lines) + "\n")
+        (tmp_path / f"fold_frontal_{fold}_data.txt").write_text("another protocol\n")
+    return tmp_path
+
+
+def labels(frame: pd.DataFrame) -> dict[str, tuple]:
+    columns = frame[["age_low", "age_high", "gender", "group", "fold"]].astype(object)
+    rows = columns.where(columns.notna(), None).itertuples(index=False, name=None)
+    return {path.split(".")[1]: row for path, row in zip(frame["path"], rows, strict=True)}
+
+
+def test_ranges_single_ages_and_unknowns(release: Path) -> None:
+    table = Adience(str(release)).read()
+    frame = table.frame[~table.frame["path"].str.contains("9734")]
+    assert labels(frame) == {
+        "1": (25, 32, 1, "adience:30601258@N03", "0"),
+        "2": (35, 35, 0, "adience:30601258@N03", "0"),
+        "3": (60, 100, None, "adience:7153718@N04", "1"),
+        "4": (8, 12, None, "adience:64504106@N06", "2"),
+        "5": (0, 2, 1, "adience:9999@N00", "3"),
+        "6": (8, 23, 1, "adience:9999@N00", "3"),
+        "8": (4, 6, 0, "adience:1234@N01", "4"),
+    }
+    assert table.frame["split"].isna().all()
+    only_gender = table.frame[table.frame["path"].str.contains("9734")].iloc[0]
+    assert only_gender["gender"] == 0 and pd.isna(only_gender["age_low"])
+    reasons = {one.path.rsplit("/")[-1]: one.reason for one in table.skipped}
+    assert reasons["landmark_aligned_face.7.3_o.jpg"] == "neither age nor gender is known"
+    assert "no row of" in reasons["coarse_tilt_aligned_face.7.3_o.jpg"]
+    assert reasons["fold_frontal_0_data.txt"] == "not an image file"
+
+
+def test_the_other_images(release: Path) -> None:
+    frame = Adience(str(release), images="faces").read().frame
+    assert frame["path"].str.fullmatch(r"faces/[0-9@N]+/coarse_tilt_aligned_face\.\d\.\w+\.jpg").all() and len(frame) == 8
+
+
+def test_a_fold_can_be_the_test_part(release: Path) -> None:
+    table = Adience(str(release), test_fold=3).read()
+    assert (table.frame["split"] == "test").equals(table.frame["fold"] == "3")
+    split = RandomSplit((0.7, 0.3, 0), seed=0).assign(table).frame
+    assert set(split["split"][split["fold"] == "3"]) == {"test"}
+    assert set(split["split"][split["fold"] != "3"]) == {"train", "val"}
+
+
+def test_faults_name_fold_and_row(release: Path) -> None:
+    file = release / "fold_2_data.txt"
+    file.write_text(file.read_text().replace("(8, 12)", "(8, 12").replace("\t\t0", "\tx\t0"))
+    with pytest.raises(AgeGenderError, match=r"fold_2_data\.txt row 2, column gender: 'x' is none of m, f, u"):
+        Adience(str(release)).read()
+    file.unlink()
+    with pytest.raises(AgeGenderError, match=r"fold_2_data\.txt cannot be read: No such file"):
+        Adience(str(release)).read()
