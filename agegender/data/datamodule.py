@@ -54,7 +54,7 @@ def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], dup
 
     Args:
         faces: As ``read_faces`` returns them.
-        split: ``RandomSplit`` or ``FileSplit``.
+        split: A ``Split``.
         age_range: Youngest and oldest age, years: faces whose interval does not touch it are left out. Faces without
             an age stay.
         duplicates: What becomes of byte-identical copies.
@@ -78,7 +78,7 @@ class FaceDataModule(LightningDataModule):
 
     Args:
         sources: Sources of faces, by any key; each has a name of its own.
-        split: ``RandomSplit`` or ``FileSplit``.
+        split: A ``Split``.
         sampler: ``PlainSampler``, ``AgeBalancedSampler`` or ``DatasetSampler``.
         augment: Maps (images, seed) to images; training only.
         image_size: Side of the square images, pixels.

@@ -9,8 +9,8 @@ import pytest
 
 from agegender.config import compose
 from agegender.errors import AgeGenderError
-from agegender.sources.fairface import AGES, FairFace
 from agegender.sources.faces import FaceTable
+from agegender.sources.fairface import AGES, FairFace
 
 SHARED = Path(os.environ.get("AGEGENDER_SHARED", Path(__file__).parents[2].parent / "shared"))
 Row = tuple[str, str, str, str]
@@ -101,7 +101,7 @@ def test_rows_without_an_image(tmp_path: Path) -> None:
 
 def test_a_folder_without_any_of_its_images_is_an_error_all_the_same(tmp_path: Path) -> None:
     root = tree(tmp_path, TRAIN, VAL, absent=tuple(row[0] for row in TRAIN + VAL))
-    with pytest.raises(AgeGenderError, match="^11 of 11 faces .* have no image"):
+    with pytest.raises(AgeGenderError, match=r"^11 of 11 faces .* have no image"):
         FairFace(str(root), missing="skip").read()
 
 
