@@ -121,7 +121,8 @@ class Wandb(Logger):
                 **identity,
             )
         except wandb.Error as error:
-            raise AgeGenderError(f"logger=wandb: {error}. Without a server: logger.wandb.mode=offline") from error
+            reason = str(error).strip().splitlines()[0]
+            raise AgeGenderError(f"logger=wandb: {reason}. Without a server: logger.wandb.mode=offline") from error
         if mode != "disabled":
             self._folder.write_json(IDENTITY, identity)
         self._run.config.update({**self._folder.config(), "versions": versions}, allow_val_change=True)
@@ -161,7 +162,16 @@ class Wandb(Logger):
         if not self._run:
             return
         self._run.summary.update(dict(metrics))
-        shown: dict[str, Any] = {"test/predictions": self._table(predictions, roots)}
+        some = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
+        columns: list[str | int] = [name for name in COLUMNS if name in some]
+        rows = some[columns].astype(object).where(some[columns].notna(), None).to_numpy().tolist()
+        shown: dict[str, Any] = {"test/predictions": wandb.Table(columns=columns, data=rows)}
+        if self._faces:  # beside the table: wandb keeps the images of a table outside the run directory
+            files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
+            captions = [", ".join(f"{name} {_short(value)}" for name, value in zip(columns, row, strict=True)) for row in rows]
+            shown["test/faces"] = [
+                wandb.Image(images.read(file), caption=caption) for file, caption in zip(files, captions, strict=True)
+            ]
         known = predictions[predictions["gender"].notna()]
         if "probability_female" in known and len(known):
             shown["test/gender_confusion"] = wandb.plot.confusion_matrix(
@@ -171,17 +181,6 @@ class Wandb(Logger):
                 title="gender, as labelled by appearance",
             )
         self._run.log(shown)
-
-    def _table(self, predictions: pd.DataFrame, roots: Mapping[str, Path]) -> Any:
-        import wandb
-
-        chosen = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
-        shown = chosen[[name for name in COLUMNS if name in chosen]].astype(object)
-        table = shown.where(shown.notna(), None)
-        if self._faces:
-            files = [roots[dataset] / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
-            table["face"] = [wandb.Image(images.read(file)) for file in files]
-        return wandb.Table(columns=list(table.columns), data=table.to_numpy().tolist())
 
     @rank_zero_only
     def end(self, failed: bool) -> None:
@@ -204,6 +203,10 @@ def dashboards(loggers: Iterable[Logger]) -> Iterator[None]:
     finally:
         for run in runs:
             run.end(failed)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _sweep_folder() -> str | None:
