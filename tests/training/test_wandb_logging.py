@@ -297,6 +297,7 @@ def test_a_server_that_fails_and_a_missing_key_are_told_in_seconds(tmp_path: Pat
     with pytest.raises(AgeGenderError, match=r"logger=wandb: .*logger\.wandb\.mode=offline") as error:
         begun(tmp_path / "failing")
     assert KEY not in str(error.value)
+    assert files_holding(KEY, tmp_path) == []
     wandb.teardown()
     monkeypatch.delenv("WANDB_API_KEY")
     with pytest.raises(AgeGenderError, match="API key"):
