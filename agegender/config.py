@@ -258,14 +258,14 @@ def _explain(name: str, arguments: list[str]) -> None:
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
-    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    overrides = [a for a in arguments if "=" in a and not a.startswith(("-", "+"))]
     groups = [a for a in overrides if (CONF / a.partition("=")[0]).is_dir()]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             config = hydra_compose(name, groups)
         except Exception:  # the group itself was wrong, and Hydra has listed its members
             return
-    for key in (a.partition("=")[0].lstrip("+~") for a in overrides if a not in groups and not a.startswith("hydra")):
+    for key in (a.partition("=")[0].lstrip("~") for a in overrides if a not in groups and not a.startswith("hydra")):
         node: Any = OmegaConf.to_container(config)
         for depth, part in enumerate(key.split(".")):
             if not isinstance(node, dict) or part in node:

@@ -75,7 +75,7 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     out.write_json("metrics.json", metrics)
     out.write("split.csv", datamodule.split_csv)
     frame.to_parquet(out.path / "predictions.parquet", index=False)
-    print(results_table(metrics, part))
+    print(results_table(metrics))
     print(f"all figures: {out.metrics}")
     return metrics
 

@@ -107,6 +107,7 @@ def _fit_and_test(
     import torch
 
     from agegender.data.summary import summary
+    from agegender.training.testing import test_best
 
     datamodule.progress = trainer.is_global_zero
     processes.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
@@ -121,7 +122,7 @@ def _fit_and_test(
     trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     best = _best_score(trainer)
     if config["test"]:
-        _test(config, run, datamodule, trainer)
+        test_best(config, run, datamodule, trainer)
     if processes.world_size() > 1:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
@@ -149,62 +150,6 @@ def _new_module(config: dict[str, Any], datamodule: Any) -> Any:
             "data": {name: source.license for name, source in datamodule.sources.items()},
         },
     )
-
-
-def _test(config: dict[str, Any], run: Any, datamodule: Any, trainer: Any) -> None:
-    """Tests the best checkpoint, once, and writes what was measured."""
-    import pandas as pd
-
-    from agegender.evaluation.results import baseline, part_metrics, results_table
-    from agegender.training.testing import predict
-    from agegender.training.wandb_logging import Wandb
-
-    log.info("testing %s in full precision", run.best.name)
-    table = datamodule.table.frame
-    parts = {
-        part: predict(run.best, datamodule.loader(part), table, config["trainer"])
-        for part in ("val", "test")
-        if (table["split"] == part).any()
-    }
-    if not trainer.is_global_zero:
-        return
-    split = {"name": datamodule.split_name, "sha256": datamodule.split_sha256, "part": "test", "n": len(parts["test"])}
-    train = table[table["split"] == "train"]
-    metrics = {
-        "schema": 1,
-        "split": split,
-        **{part: part_metrics(frame, config["seed"]) for part, frame in parts.items()},
-        "baseline": baseline(train, parts["test"]),
-        "train": {"n": len(train), **_training_figures(trainer)},
-        "seed": config["seed"],
-        "age_range": config["age_range"],
-    }
-    columns = [c for c in parts["test"].columns if c not in ("row",)]
-    pd.concat(parts.values()).loc[:, columns].to_parquet(run.path / "predictions.parquet", index=False)
-    run.write_json("metrics.json", metrics)
-    log.info("\n%s", results_table(metrics))
-    for logger in trainer.loggers:
-        if isinstance(logger, Wandb):
-            logger.log_test(metrics, parts["test"], datamodule.table.roots)
-    for source in datamodule.sources.values():
-        log.info("%s: %s", source.name, source.license)
-    log.info("all figures: %s", run.metrics)
-
-
-def _training_figures(trainer: Any) -> dict[str, Any]:
-    """Running figures of the epoch that was tested, measured in training mode on augmented images."""
-    from agegender.training.checkpoints import EpochCheckpoint
-    from agegender.training.history import History
-
-    best = next(c.best_epoch for c in trainer.callbacks if isinstance(c, EpochCheckpoint))
-    rows = next((c.rows for c in trainer.callbacks if isinstance(c, History)), [])
-    row = next((row for row in rows if row["epoch"] == best), {})
-    named = {"age": ("age_mae", "age_rmse", "age_cs5"), "gender": ("gender_accuracy",)}
-    figures: dict[str, Any] = {"epoch": best + 1}
-    for task, names in named.items():
-        known = {name.removeprefix(f"{task}_"): row[f"train/{name}"] for name in names if f"train/{name}" in row}
-        figures |= {task: known} if known else {}
-    return figures
 
 
 def _best_score(trainer: Any) -> float | None:

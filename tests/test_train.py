@@ -79,7 +79,7 @@ def test_every_backbone_head_and_balance_trains_tests_and_predicts(
 def test_one_task_alone(tasks: str, configure: Configure, tmp_path: Path) -> None:
     directory = run(configure(f"tasks={tasks}"), tmp_path)
     test = json.loads(directory.metrics.read_text())["test"]
-    assert set(test) == {"n", tasks.strip("[]")}
+    assert set(test) == {"n", tasks.strip("[]"), "by_group"}
 
 
 @pytest.mark.parametrize(
@@ -295,3 +295,10 @@ def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
     own["split"]["seed"] = 5
     with pytest.raises(AgeGenderError, match="train or val part"):
         evaluate(directory, own, "test", others=True)
+
+
+def test_a_split_without_a_test_part_says_which_part_the_figures_are_of(configure: Configure, tmp_path: Path) -> None:
+    directory = run(configure("split.fractions=[0.8,0.2,0]", "trainer.max_epochs=1"), tmp_path)
+    metrics = json.loads(directory.metrics.read_text())
+    assert metrics["split"]["part"] == "val" and "test" not in metrics
+    assert "no test part" in (directory.path / "log.txt").read_text()

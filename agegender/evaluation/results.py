@@ -72,8 +72,9 @@ def gender_labels(frame: pd.DataFrame) -> np.ndarray:
     return frame["gender"].fillna(-1).to_numpy(dtype=np.int64)
 
 
-def results_table(metrics: dict[str, Any], part: str = "test") -> str:
-    """The figures of one part as text, each with its sample size, interval, split and baseline."""
+def results_table(metrics: dict[str, Any]) -> str:
+    """The figures of the tested part as text, each with its sample size, interval, split and baseline."""
+    part = metrics["split"]["part"]
     figures, split, guess = metrics[part], metrics["split"], metrics.get("baseline", {})
     lines = [f"{part} part: {figures['n']} faces, split {split['name']} {split['sha256'][:12]}"]
     datasets = figures.get("by_dataset", {})

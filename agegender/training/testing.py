@@ -1,7 +1,9 @@
-"""Predictions of a saved model over one part of the data, each face exactly once whatever the number of processes."""
+"""The best model of a run on faces it has not learned from: each exactly once, whatever the number of processes."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -9,7 +11,17 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
+from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.results import baseline, part_metrics, results_table
+from agegender.training.checkpoints import EpochCheckpoint
+from agegender.training.history import History
 from agegender.training.module import AgeGenderModule
+from agegender.training.run import RunDirectory
+from agegender.training.wandb_logging import Wandb
+
+log = logging.getLogger(__name__)
+
+HELD_OUT: tuple[Literal["val"], Literal["test"]] = ("val", "test")
 
 
 class Collector(L.Callback):
@@ -56,3 +68,66 @@ def predict(checkpoint: Path, loader: DataLoader, table: pd.DataFrame, trainer: 
     columns = {name: np.concatenate([batch[name] for batch in collector.outputs]) for name in collector.outputs[0]}
     predicted = pd.DataFrame(columns).rename(columns={"age": "age_pred"}).set_index("index").sort_index()
     return pd.concat([table.iloc[predicted.index].reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
+
+
+def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceDataModule, trainer: L.Trainer) -> None:
+    """Predicts the validation and test parts by the best checkpoint and writes what was measured.
+
+    A split without a test part has its figures told of the validation part, by that name.
+
+    Args:
+        config: The run's configuration.
+        run: Where the figures and predictions go.
+        datamodule: Set up, with its split.
+        trainer: That has trained.
+    """
+    log.info("testing %s in full precision", run.best.name)
+    table = datamodule.table.frame
+    parts = {
+        part: predict(run.best, datamodule.loader(part), table, config["trainer"])
+        for part in HELD_OUT
+        if (table["split"] == part).any()
+    }
+    if not trainer.is_global_zero:
+        return
+    part = list(parts)[-1]
+    train = table[table["split"] == "train"]
+    metrics: dict[str, Any] = {
+        "schema": 1,
+        "split": {
+            "name": datamodule.split_name,
+            "sha256": datamodule.split_sha256,
+            "part": part,
+            "n": len(parts[part]),
+        },
+        **{name: part_metrics(frame, config["seed"]) for name, frame in parts.items()},
+        "baseline": baseline(train, parts[part]),
+        "train": {"n": len(train), **_training_figures(trainer)},
+        "seed": config["seed"],
+        "age_range": config["age_range"],
+    }
+    pd.concat(parts.values()).drop(columns="row").to_parquet(run.path / "predictions.parquet", index=False)
+    run.write_json("metrics.json", metrics)
+    log.info("\n%s", results_table(metrics))
+    if part != "test":
+        log.info("the split has no test part: the model was selected on these very faces, so these figures flatter it")
+    for logger in trainer.loggers:
+        if isinstance(logger, Wandb):
+            logger.log_test(metrics, parts[part], datamodule.table.roots)
+    for source in datamodule.sources.values():
+        log.info("%s: %s", source.name, source.license)
+    log.info("all figures: %s", run.metrics)
+
+
+def _training_figures(trainer: L.Trainer) -> dict[str, Any]:
+    """Running figures of the epoch that was tested, measured in training mode on augmented images."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    best = next(c.best_epoch for c in callbacks if isinstance(c, EpochCheckpoint))
+    rows = next((c.rows for c in callbacks if isinstance(c, History)), [])
+    row = next((row for row in rows if row["epoch"] == best), {})
+    named = {"age": ("age_mae", "age_rmse", "age_cs5"), "gender": ("gender_accuracy",)}
+    figures: dict[str, Any] = {"epoch": best + 1}
+    for task, names in named.items():
+        known = {name.removeprefix(f"{task}_"): row[f"train/{name}"] for name in names if f"train/{name}" in row}
+        figures |= {task: known} if known else {}
+    return figures

@@ -9,7 +9,7 @@ import pytest
 
 from agegender.evaluation.results import CAVEAT, baseline, part_metrics, results_table
 
-SPLIT = {"name": "random", "sha256": "0123456789abcdef"}
+SPLIT = {"name": "random", "sha256": "0123456789abcdef", "part": "test"}
 
 
 def predictions(dataset: str, n: int, width: float = 0, seed: int = 0) -> pd.DataFrame:
