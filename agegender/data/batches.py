@@ -80,8 +80,8 @@ class TrainBatches(Sampler[BatchIndex]):
 class EvalBatches(Sampler[BatchIndex]):
     """Batches in table order: over all ranks every face comes exactly once, so shards may differ by one face.
 
-    All ranks have the same number of batches, of which the last may be empty, because a rank may wait for the others in
-    each of them: Lightning validates through DistributedDataParallel, which first synchronises the buffers of the model.
+    All ranks have the same number of batches, of which the last may be empty: a rank without any batch would skip the
+    whole validation, while the others wait for it (to synchronise the model's buffers, then to add up the figures).
 
     Args:
         indices: Rows of the face table.

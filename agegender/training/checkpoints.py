@@ -8,8 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from agegender.errors import AgeGenderError
-
-LAST, BEST = "last.ckpt", "best.ckpt"
+from agegender.training.run import BEST, LAST
 
 
 class EpochCheckpoint(Checkpoint):

@@ -127,9 +127,7 @@ class AgeGenderModule(L.LightningModule):
             losses["gender"] = heads["gender"].loss(outputs["gender"], batch["gender"].clamp(min=0))
         return {t: (losses[t] * known[t]).sum() for t in losses}, {t: known[t].sum() for t in losses}
 
-    def _means(
-        self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _means(self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Means over the labelled faces of all processes, so that DDP's averaged gradient is that of one process.
 
         And for each task whether any process has a labelled face.

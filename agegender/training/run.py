@@ -14,10 +14,10 @@ import yaml
 
 from agegender.config import CONF, PACKAGE
 from agegender.errors import AgeGenderError
-from agegender.training.checkpoints import BEST, LAST
 
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "hydra-core", "albumentations", "opencv-python-headless",
             "numpy", "pandas", "torchmetrics")  # fmt: skip
+LAST, BEST = "last.ckpt", "best.ckpt"
 
 
 class RunDirectory:
