@@ -154,7 +154,7 @@ class Wandb(Logger):
 
         Args:
             metrics: As in ``metrics.json``; they become the run's summary.
-            predictions: Of the test part, with columns of a face table.
+            predictions: Of the part that was tested (``split.part`` of the metrics), with columns of a face table.
             roots: Folder of each data set.
         """
         import wandb
@@ -162,19 +162,20 @@ class Wandb(Logger):
         if not self._run:
             return
         self._run.summary.update(dict(metrics))
+        part = metrics["split"]["part"]
         some = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
         columns: list[str | int] = [name for name in COLUMNS if name in some]
         rows = some[columns].astype(object).where(some[columns].notna(), None).to_numpy().tolist()
-        shown: dict[str, Any] = {"test/predictions": wandb.Table(columns=columns, data=rows)}
+        shown: dict[str, Any] = {f"{part}/predictions": wandb.Table(columns=columns, data=rows)}
         if self._faces:  # beside the table: wandb keeps the images of a table outside the run directory
             files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
             captions = [", ".join(f"{name} {_short(value)}" for name, value in zip(columns, row, strict=True)) for row in rows]
-            shown["test/faces"] = [
+            shown[f"{part}/faces"] = [
                 wandb.Image(images.read(file), caption=caption) for file, caption in zip(files, captions, strict=True)
             ]
         known = predictions[predictions["gender"].notna()]
         if "probability_female" in known and len(known):
-            shown["test/gender_confusion"] = wandb.plot.confusion_matrix(
+            shown[f"{part}/gender_confusion"] = wandb.plot.confusion_matrix(
                 y_true=known["gender"].astype(int).tolist(),
                 preds=(known["probability_female"] > 0.5).astype(int).tolist(),
                 class_names=["male", "female"],
