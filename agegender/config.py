@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from agegender import processes
 from agegender.errors import AgeGenderError
+from agegender.paper import by_part_problems, figure_problems
 from agegender.signatures import Parameter, conforms, describe, parameters
 
 PACKAGE = Path(__file__).resolve().parent
@@ -35,6 +36,8 @@ class Settings:
     monitor: str
     resume: str | None
     test: bool
+    name: str | None = None
+    paper: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -68,6 +71,7 @@ def validate(config: Mapping[str, Any]) -> None:
     settings = parameters("agegender.config.Settings") or {}
     _check("", {k: v for k, v in config.items() if k in settings}, settings, problems, complete=True)
     problems += _check_settings(config)
+    _check_paper(config.get("paper"), problems)
     validate_targets({k: v for k, v in config.items() if k not in settings}, problems)
 
 
@@ -104,6 +108,17 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
     return problems
+
+
+def _check_paper(paper: Any, problems: list[str]) -> None:
+    if not isinstance(paper, Mapping):
+        return
+    protocol = paper.get("protocol") or {}
+    _check("paper", paper, parameters("agegender.paper.Paper") or {}, problems, complete=True)
+    if isinstance(protocol, Mapping):
+        _check("paper.protocol", protocol, parameters("agegender.paper.Protocol") or {}, problems)
+        problems += by_part_problems("paper.protocol.n", protocol.get("n"))
+    problems += figure_problems(paper.get("figures"))
 
 
 def default_monitor(tasks: Sequence[str]) -> str:

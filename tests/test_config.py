@@ -92,6 +92,35 @@ def test_a_wrong_value_is_named_with_what_is_allowed(override: str, expected: li
         assert text in str(error.value)
 
 
+PAPER = "paper={title: T, figures: {test: {mae: 3.45, gender_accuracy: 0.94}}, protocol: %s}"
+
+
+def test_an_experiment_may_name_a_paper_and_the_protocol_of_its_figures() -> None:
+    validate(compose([PAPER % "{data: [utkface], n: {test: 3556}, epochs: 10, notes: [subset unpublished]}", "name=ours"]))
+    validate(compose([PAPER % "null"]))
+
+
+@pytest.mark.parametrize(
+    ("paper", "expected"),
+    [
+        (PAPER % "{epocs: 10}", ["paper.protocol.epocs", "did you mean epochs?"]),
+        (PAPER % "{epochs: ten}", ["paper.protocol.epochs=ten", "whole number"]),
+        (PAPER % "{n: {tset: 3556}}", ["paper.protocol.n.tset", "train, val, test"]),
+        ("paper={title: T}", ["paper.figures: missing"]),
+        ("paper={title: T, figures: {mae: 3.45}}", ["paper.figures.mae", "train, val, test"]),
+        ("paper={title: T, figures: {test: {mae: about 4}}}", ["paper.figures.test.mae=about 4", "number", "notes"]),
+        ("paper={title: T, figures: {test: {gender_accuracy: 94}}}", ["gender_accuracy=94", "between 0 and 1"]),
+        ("paper=effb0", ["paper=effb0", "mapping"]),
+        ("name=[a]", ["name", "text"]),
+    ],
+)
+def test_a_mistake_in_what_is_said_of_a_paper_is_named(paper: str, expected: list[str]) -> None:
+    with pytest.raises(AgeGenderError) as error:
+        validate(compose([paper]))
+    for text in expected:
+        assert text in str(error.value)
+
+
 def test_every_choice_of_every_group_composes_and_is_valid() -> None:
     required = {
         ("split", "file"): ["split.train=a.csv", "split.test=b.csv"],
