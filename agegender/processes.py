@@ -124,12 +124,12 @@ def launch(module: str, count: int, run_dir: Path) -> int:
             own = {"RANK": str(number), "LOCAL_RANK": str(number)}
             ranks.append(subprocess.Popen(command, env={**os.environ, **common, **own}))
         return _supervise(ranks)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         for process in ranks:
             process.terminate()
         _wait(ranks)
         print("error: interrupted, so all processes were ended", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
         for process in ranks:
             if process.poll() is None:
@@ -162,8 +162,8 @@ def _wait(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
         time.sleep(0.1)
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def _interrupt(signum: int, _: Any) -> None:
+    raise KeyboardInterrupt(signum)
 
 
 def _free_port() -> int:
