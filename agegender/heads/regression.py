@@ -27,6 +27,8 @@ class Regression(AgeHead):
             `target=years` is a plain linear output.
         scale: years per unit of a standardised target, near the standard deviation of the training ages.
         delta: where Huber's loss turns from square to linear, in the unit of the target.
+        relu: put a ReLU on the output, as some papers do. An output below zero then has no gradient, so start above it
+            with `center`.
 
     Raises:
         AgeGenderError: if `scale` or `delta` is not positive.
@@ -40,6 +42,7 @@ class Regression(AgeHead):
         center: float = 35.0,
         scale: float = 20.0,
         delta: float = 1.0,
+        relu: bool = False,
     ) -> None:
         super().__init__(age_range, outputs=1)
         if scale <= 0 or delta <= 0:
@@ -48,10 +51,12 @@ class Regression(AgeHead):
         self.center = center
         self.unit = scale if target == "standardised" else 1.0
         self.delta = delta
+        self.relu = relu
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [B, F] to years [B, 1], not clamped."""
-        return self.center + self.unit * super().forward(features)
+        years = self.center + self.unit * super().forward(features)
+        return years.relu() if self.relu else years
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Penalty of the distance to the interval, [B], in units of the target."""

@@ -36,6 +36,8 @@ class TimmBackbone(Backbone):
         std: Standard deviation of each RGB channel; None takes timm's for this name.
         pad_type: "same" pads as TensorFlow does (only for models of timm's EfficientNet and MobileNet family);
             None keeps the model's own padding.
+        bn_momentum: Share of a new batch in the running statistics of batch norm; None keeps timm's. Keras' default,
+            momentum 0.99, is 0.01 here.
 
     Raises:
         AgeGenderError: timm has no such model, or its weights cannot be had.
@@ -50,6 +52,7 @@ class TimmBackbone(Backbone):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         pad_type: Literal["same"] | None = None,
+        bn_momentum: float | None = None,
     ) -> None:
         super().__init__()
         _check_name(name)
@@ -77,6 +80,11 @@ class TimmBackbone(Backbone):
         if weights is not None:
             timm_file = sys.modules[type(net).__module__]
             load_weights(net, weights, getattr(timm_file, "checkpoint_filter_fn", None))
+
+        if bn_momentum is not None:
+            for module in net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = bn_momentum
 
         data_config = resolve_model_data_config(net)
         self.mean = [float(value) for value in (data_config["mean"] if mean is None else mean)]

@@ -1,10 +1,11 @@
-"""The small convolutional net that many age and gender papers train from scratch."""
+"""The small convolutional nets that many age and gender papers train from scratch."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from agegender.models.base import Backbone
+from agegender.models.layers import SeparableConv2d
 
 
 class CustomCNN(Backbone):
@@ -14,6 +15,10 @@ class CustomCNN(Backbone):
 
     Args:
         widths: Output channels of each block, first block first.
+        separable: Depthwise separable convolutions.
+        batch_norm: Normalise after each convolution, which then has no bias of its own.
+        bn_momentum: Share of a new batch in the running statistics; Keras' default, momentum 0.99, is 0.01 here.
+        bn_eps: Added to the variance; Keras' default is 1e-3.
         mean: Mean of each RGB channel, for images in 0..1.
         std: Standard deviation of each RGB channel, for images in 0..1. Mean and std of 0.5 map pixels to -1..1.
     """
@@ -21,6 +26,10 @@ class CustomCNN(Backbone):
     def __init__(
         self,
         widths: Sequence[int] = (32, 64, 128, 256),
+        separable: bool = False,
+        batch_norm: bool = True,
+        bn_momentum: float = 0.1,
+        bn_eps: float = 1e-5,
         mean: Sequence[float] = (0.5, 0.5, 0.5),
         std: Sequence[float] = (0.5, 0.5, 0.5),
     ) -> None:
@@ -28,20 +37,22 @@ class CustomCNN(Backbone):
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
         self.num_features = int(widths[-1])
-        self.blocks = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),  # the norm brings its own bias
-                    nn.BatchNorm2d(channels_out),
-                    nn.ReLU(inplace=True),
-                    nn.MaxPool2d(2),
-                )
-                for channels_in, channels_out in zip((3, *widths), widths, strict=False)
+
+        def block(channels_in: int, channels_out: int) -> nn.Sequential:
+            bias = not batch_norm  # the norm brings its own
+            return nn.Sequential(
+                SeparableConv2d(channels_out, bias=bias)
+                if separable
+                else nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias),
+                *([nn.BatchNorm2d(channels_out, bn_eps, bn_momentum)] if batch_norm else []),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
             )
-        )
+
+        self.blocks = nn.Sequential(*map(block, (3, *widths), widths))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Maps normalised images [B, 3, H, W] to a feature map [B, widths[-1], H / 16, W / 16] (four blocks)."""
+        """Maps normalised images [B, 3, H, W] to a feature map, [B, widths[-1], H / 16, W / 16] for four blocks."""
         return self.blocks(image)
 
     def pool(self, feature_map: Tensor) -> Tensor:

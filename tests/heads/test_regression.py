@@ -88,3 +88,14 @@ def test_the_prediction_is_clamped_but_the_loss_is_not():
 def test_scale_and_delta_must_be_positive(wrong):
     with pytest.raises(AgeGenderError, match=r"head\.scale and head\.delta must be above 0"):
         Regression([0, 116], **wrong)
+
+
+def test_a_relu_cuts_the_years_at_zero_and_starts_at_the_center():
+    torch.manual_seed(0)
+    head = Regression([0, 116], target="years", center=33, relu=True)
+    features = torch.randn(50, 4) * 100
+    years = head(features)
+    expected = (33 + features.double() @ head.layer.weight.double().T + head.layer.bias.double()).clamp(min=0)
+    torch.testing.assert_close(years.double(), expected, rtol=1e-4, atol=1e-3)
+    assert (years == 0).any() and (years > 0).any()
+    assert head(torch.zeros(1, 4)).item() == pytest.approx(33 + head.layer.bias.item())

@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from agegender.errors import AgeGenderError
 from agegender.models import backbones
@@ -67,6 +68,12 @@ def test_padding_like_tensorflow_changes_the_features():
     plain.load_state_dict(same.state_dict())
     image = torch.rand(1, 3, 32, 32)
     assert not torch.allclose(same(image), plain(image))
+
+
+def test_batch_norm_may_follow_the_data_as_slowly_as_keras_does():
+    for momentum, expected in ((None, 0.1), (0.01, 0.01)):
+        modules = TimmBackbone("test_efficientnet", bn_momentum=momentum).modules()
+        assert {module.momentum for module in modules if isinstance(module, nn.BatchNorm2d)} == {expected}
 
 
 def test_padding_is_refused_where_timm_has_no_such_choice():

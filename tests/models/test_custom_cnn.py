@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -44,3 +46,22 @@ def test_normalisation_constants_are_plain_floats():
     cnn = CustomCNN(mean=(0, 0, 0), std=(1, 1, 1))
     assert (cnn.mean, cnn.std) == ([0.0] * 3, [1.0] * 3)
     assert all(type(value) is float for value in cnn.mean + cnn.std)
+
+
+def test_separable_blocks_without_norm_have_biases_and_far_fewer_weights():
+    cnn = CustomCNN(widths=[64, 128, 128, 256, 256], separable=True, batch_norm=False)
+    sizes = []
+    for block in cnn.blocks:
+        block.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
+    cnn(torch.rand(1, 3, 180, 180))
+    assert sizes == [(64, 90, 90), (128, 45, 45), (128, 22, 22), (256, 11, 11), (256, 5, 5)]
+    channels = [3, 64, 128, 128, 256, 256]
+    expected = sum(9 * i + i * o + o for i, o in pairwise(channels))
+    assert sum(p.numel() for p in cnn.parameters()) == expected == 129_115
+
+
+def test_keras_batch_norm_is_a_matter_of_two_numbers():
+    norm = CustomCNN(widths=[2], bn_momentum=0.01, bn_eps=1e-3).blocks[0][1]
+    norm(torch.full((1, 2, 4, 4), 5.0))
+    assert norm.eps == 1e-3
+    torch.testing.assert_close(norm.running_mean, torch.full((2,), 0.99 * 0 + 0.01 * 5))
