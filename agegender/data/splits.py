@@ -65,16 +65,21 @@ class RandomSplit(Split):
     Args:
         fractions: of faces for train, val and test; they sum to 1.
         seed: another seed, another split.
+        subset: number of faces to draw before any is dealt, each equally probable; None for all.
     """
 
-    def __init__(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> None:
+    def __init__(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0, subset: int | None = None) -> None:
         self.fractions = tuple(float(fraction) for fraction in fractions)
         self.seed = seed
+        self.subset = subset
         if len(self.fractions) != len(PARTS) or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise AgeGenderError(f"split.fractions={list(fractions)}: needed are train, val and test, summing to 1")
         if self.fractions[0] == 0:
             raise AgeGenderError(f"split.fractions={list(fractions)} leaves nothing to train on")
-        self.name = f"random {'/'.join(f'{100 * fraction:g}' for fraction in self.fractions)} seed {seed}"
+        if subset is not None and subset < 1:
+            raise AgeGenderError(f"split.subset={subset}: needed is a number of faces, or null for all")
+        drawn = "" if subset is None else f" of {subset} faces"
+        self.name = f"random {'/'.join(f'{100 * fraction:g}' for fraction in self.fractions)}{drawn} seed {seed}"
 
     def written(self, table: FaceTable) -> FaceTable:
         """All faces, as they are."""
@@ -89,8 +94,9 @@ class RandomSplit(Split):
         """Every face gets a part.
 
         Raises:
-            AgeGenderError: some part that is asked for would hold no face.
+            AgeGenderError: some part that is asked for would hold no face, or the subset is larger than the table.
         """
+        table = self._drawn(table)
         parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
         train, val, _ = self.fractions
         notes = []
@@ -115,6 +121,19 @@ class RandomSplit(Split):
             )
         result = with_parts(table, parts)
         result.notes += notes
+        return result
+
+    def _drawn(self, table: FaceTable) -> FaceTable:
+        """The faces of the subset, in the order of the table."""
+        if self.subset is None:
+            return table
+        if self.subset > len(table):
+            raise AgeGenderError(f"split.subset={self.subset}: there are {count(len(table), 'face')} only; null takes them all")
+        names = zip(table.frame["dataset"], table.frame["path"], strict=True)
+        places = [_order(self.seed, f"subset/{dataset}/{path}") for dataset, path in names]
+        last = sorted(places)[self.subset - 1]
+        result = table.where(np.array([place <= last for place in places]), f"not drawn: split.subset={self.subset}")
+        result.notes.append(f"{self.subset} of {count(len(table), 'face')} drawn by seed {self.seed}")
         return result
 
 

@@ -246,3 +246,25 @@ def test_cleaning_sees_written_parts_without_the_copies_of_held_out_faces() -> N
 
     assigned = RandomSplit().assign(table, clean)
     assert len(seen[0]) == 59 and seen[0].frame["split"].isna().sum() == 30 and len(assigned) == 58
+
+
+def test_a_subset_is_drawn_by_the_seed_before_parts_are_dealt() -> None:
+    table = population(2000)
+    split = RandomSplit((0.8, 0.2, 0), seed=4, subset=500)
+    result = split.assign(table)
+    assert Counter(result.frame["split"]) == {"train": 400, "val": 100}
+    assert "of 500 faces" in split.name and any("500 of 2000 faces drawn by seed 4" in note for note in result.notes)
+    assert Counter(one.reason for one in result.skipped) == {"not drawn: split.subset=500": 1500}
+    shuffled = FaceTable(table.frame.sample(frac=1, random_state=1), table.roots, [], [])
+    assert parts(split.assign(shuffled)) == parts(result)
+    other = RandomSplit((0.8, 0.2, 0), seed=5, subset=500).assign(table)
+    assert 60 < len(set(parts(result)) & set(parts(other))) < 190  # chance: 125, standard deviation 8
+    assert abs(result.frame["age_low"].mean() - table.frame["age_low"].mean()) < 4 * table.frame["age_low"].std() / 500**0.5
+    assert parts(RandomSplit(subset=2000).assign(table)) == parts(RandomSplit().assign(table))
+
+
+def test_more_faces_than_there_are_cannot_be_drawn() -> None:
+    with pytest.raises(AgeGenderError, match=r"split.subset=31: there are 30 faces only"):
+        RandomSplit(subset=31).assign(population(30))
+    with pytest.raises(AgeGenderError, match=r"split.subset=0"):
+        RandomSplit(subset=0)
