@@ -18,7 +18,7 @@ from agegender.signatures import Parameter, conforms, describe, parameters
 
 PACKAGE = Path(__file__).resolve().parent
 # A checkout has conf/ beside the package; the wheel carries a copy inside it.
-CONF = next(path for path in (PACKAGE.parent / "conf", PACKAGE / "conf") if (path / "train.yaml").is_file())
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if (path / "train.yaml").is_file())
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,33 @@ class DataSettings:
 
 
 # Figures of a validation that are better when smaller, for each task.
-MONITORS = {"age": ("age_distance", "age_mae", "age_rmse"), "gender": ("gender_error",)}
+MONITORS = {"age": ("age_distance", "age_mae", "age_rmse", "age_class_error"), "gender": ("gender_error",)}
+
+@dataclass
+class TrunkSettings:
+    """Layers between pooling and towers."""
+
+    layers: Sequence[dict]
+
+
+@dataclass
+class TowerSettings:
+    """Layers of one task alone."""
+
+    age: Sequence[dict]
+    gender: Sequence[dict]
+
 
 # Sections that are plain arguments of one class, which is therefore their schema.
 SECTIONS = {
     "trainer": "lightning.pytorch.Trainer",
     "loader": "agegender.data.datamodule.FaceDataModule",
+    "trunk": "agegender.config.TrunkSettings",
+    "tower": "agegender.config.TowerSettings",
 }
+# Arguments of the Trainer that the commands give themselves.
+TAKEN = ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "enable_model_summary",
+         "use_distributed_sampler", "barebones", "fast_dev_run", "max_steps", "min_steps", "max_time")  # fmt: skip
 
 
 def validate(config: Mapping[str, Any]) -> None:
@@ -85,7 +105,8 @@ def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) ->
     data, known = config.get("data") or {}, parameters("agegender.config.DataSettings") or {}
     _check("data", {name: data[name] for name in known if name in data}, known, problems, complete=True)
     for name, target in SECTIONS.items():
-        _check(name, config.get(name) or {}, parameters(target) or {}, problems)
+        known = {key: value for key, value in (parameters(target) or {}).items() if name != "trainer" or key not in TAKEN}
+        _check(name, config.get(name) or {}, known, problems)
     for name, value in config.items():
         _check_targets(name, value, problems)
     if problems:
@@ -101,8 +122,11 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
         problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
     if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
         figures = ["loss", *(f"{task}_loss" for task in tasks), *(name for t in tasks for name in MONITORS.get(t, ()))]
+        if "edges" not in (config.get("head") or {}):
+            figures = [figure for figure in figures if figure != "age_class_error"]  # needs a head with classes
         prefix, _, figure = str(config.get("monitor")).rpartition("/")
-        if not prefix.startswith("val") or figure not in figures:
+        datasets = ["val", *(f"val/{name}" for name in (config.get("data") or {}).get("sources", {}))]
+        if prefix not in datasets or figure not in figures:
             allowed = ", ".join(f"val/{name}" for name in figures)
             problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
     if not (isinstance(size, int) and 16 <= size <= 1024):

@@ -14,7 +14,8 @@ def main(config: dict[str, Any]) -> None:
     if config["part"] not in ("train", "val", "test"):
         raise AgeGenderError(f"part={config['part']}: allowed: train, val, test")
     others = config.get("data") is not None
-    validate_targets({key: config[key] for key in ("data", "split") if others})
+    if others:
+        validate_targets({key: config[key] for key in ("data", "split")})
     from agegender.training.run import RunDirectory
 
     run = RunDirectory(config["checkpoint"])
@@ -62,12 +63,12 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     if others:
         _require_unseen_faces(run, table[table["split"] == part])
     else:
-        _require_same_faces(run, datamodule)
+        run.require_same_faces(datamodule.split_csv)
     frame = predict(run.best, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
     metrics = {
         "schema": 1,
         "split": {"name": datamodule.split_name, "sha256": datamodule.split_sha256, "part": part, "n": len(frame)},
-        part: part_metrics(frame, config["seed"]),
+        part: part_metrics(frame, config["seed"], config["head"].get("edges", ())),
         "baseline": baseline(table[table["split"] == "train"], frame),
     }
     name = f"{'-'.join(config['data']['sources'])}-{part}" if others else part
@@ -80,37 +81,19 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     return metrics
 
 
-def _own_split(run: Any) -> str:
-    try:
-        return (run.path / "split.csv").read_text(encoding="utf-8")
-    except OSError as error:
-        raise AgeGenderError(f"{run.path}: has no split.csv, so nobody can tell which faces it was trained on") from error
-
-
 def _require_unseen_faces(run: Any, faces: Any) -> None:
     """Refuses faces of the run's train and val parts, told by data set and path."""
     import io
 
     import pandas as pd
 
-    own = pd.read_csv(io.StringIO(_own_split(run)), dtype=str)
+    own = pd.read_csv(io.StringIO(run.split()), dtype=str)
     seen = set((own["dataset"] + "/" + own["path"])[own["split"] != "test"])
     again = [name for name in faces["dataset"] + "/" + faces["path"] if name in seen]
     if again:
         raise AgeGenderError(
             f"{len(again)} of {len(faces)} faces were in the run's own train or val part, such as {again[0]}: figures on "
             "them would be no test. Use the same split, or leave data= out for the run's own test"
-        )
-
-
-def _require_same_faces(run: Any, datamodule: Any) -> None:
-    expected = _own_split(run)
-    if expected != datamodule.split_csv:
-        then, now = set(expected.splitlines()), set(datamodule.split_csv.splitlines())
-        sample = next(iter(sorted(then ^ now)), "")
-        raise AgeGenderError(
-            f"the faces differ from those of the run: {len(then - now)} rows of split.csv are gone or changed and "
-            f"{len(now - then)} are new, such as {sample!r}. Testing on them would not be the run's own test"
         )
 
 

@@ -1,5 +1,7 @@
 """From a table of predictions to the figures of ``metrics.json`` and to lines a person reads."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,29 +16,33 @@ from agegender.metrics.ranges import range_metrics
 CAVEAT = "Gender labels are binary and assigned by appearance; an estimate is a guess at appearance, never an identity."
 
 
-def part_metrics(predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
+def part_metrics(predictions: pd.DataFrame, seed: int, classes: Sequence[int] = ()) -> dict[str, Any]:
     """Figures over one part of the data.
 
     Args:
         predictions: Face table columns and, as far as the model has the task, ``age_pred`` in years and
             ``probability_female`` in 0..1.
         seed: Of the bootstrap.
+        classes: First year of each age class of the head, if it tells classes apart.
 
     Returns:
-        ``n`` faces; ``age`` (with ``ranges``) and ``gender`` as described in ``agegender.metrics``; ``by_group``, figures of
-        each ``gender``, ``race`` and ``race_gender`` as labelled; and where faces are of several data sets ``by_dataset``,
-        all of this for each of them.
+        ``n`` faces; ``age`` (with ``ranges`` and, where there are some, ``classes``) and ``gender`` as described in
+        ``agegender.metrics``; ``by_group``, figures of each ``gender``, ``race`` and ``race_gender`` as labelled; and where
+        faces are of several data sets ``by_dataset``, all of this for each of them.
     """
     result: dict[str, Any] = {"n": len(predictions)}
     if "age_pred" in predictions:
         age = predictions["age_pred"], predictions["age_low"], predictions["age_high"]
         result["age"] = {**age_metrics(*age, seed), "ranges": range_metrics(*age, seed)}
+        if classes:
+            names = [f"{first}-{after - 1}" for first, after in pairwise(classes)] + [f"{classes[-1]}+"]
+            result["age"]["classes"] = {"names": names, **range_metrics(*age, seed, classes)}
     if "probability_female" in predictions:
         result["gender"] = gender_metrics(predictions["probability_female"], gender_labels(predictions), seed)
     result["by_group"] = _by_group(predictions)
     parts = predictions.groupby("dataset", sort=False)
     if len(parts) > 1:
-        result["by_dataset"] = {name: part_metrics(rows, seed) for name, rows in parts}
+        result["by_dataset"] = {name: part_metrics(rows, seed, classes) for name, rows in parts}
     return result
 
 
@@ -110,13 +116,14 @@ def _age_lines(age: dict[str, Any], guess: dict[str, Any], in_detail: bool) -> l
         against = f"; guessing the median: {guess['distance']:.2f}" if guess.get("distance") is not None else ""
         exact = f", {age['n_exact']} exact ages among them" if age["n_exact"] else ", all of them ranges"
         lines.append(f"  age     {age['distance']:.2f} years from the label  (n={age['n']}{exact}{against})")
-    ranges = age.get("ranges", {})
-    if ranges.get("n"):
-        low, high = ranges["accuracy_ci95"]
-        lines.append(
-            f"          nine ranges: accuracy {ranges['accuracy']:.1%} [95% {low:.1%}, {high:.1%}]  balanced "
-            f"{ranges['balanced_accuracy']:.1%}  one-off {ranges['one_off']:.1%}  (n={ranges['n']})"
-        )
+    classes = age.get("classes", {})
+    for words, ranges in ("nine ranges", age.get("ranges", {})), (f"{len(classes.get('names', ()))} classes", classes):
+        if ranges.get("n"):
+            low, high = ranges["accuracy_ci95"]
+            lines.append(
+                f"          {words}: accuracy {ranges['accuracy']:.1%} [95% {low:.1%}, {high:.1%}]  balanced "
+                f"{ranges['balanced_accuracy']:.1%}  one-off {ranges['one_off']:.1%}  (n={ranges['n']})"
+            )
     if in_detail:
         lines += [
             f"          {decade:>8}  MAE {row['mae']:5.2f}  bias {row['bias']:+6.2f}  n={row['n']}"

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-AGE_SUMS = ("labelled", "distance", "exact", "error", "squared_error", "within_5")
+from agegender.metrics.ranges import borders
+
+AGE_SUMS = ("labelled", "distance", "exact", "error", "squared_error", "within_5", "one_class", "right_class")
 GENDER_SUMS = ("labelled", "right")
 
 
@@ -17,14 +19,17 @@ class RunningMetrics(Metric):
 
     Args:
         datasets: names of the data sets that the faces are from; with several, each gets figures of its own too.
+        classes: first year of each age class, of a head that tells classes apart.
     """
 
     full_state_update = False
     age: Tensor
     gender: Tensor
+    borders: Tensor
 
-    def __init__(self, datasets: Sequence[str] = ("",)) -> None:
+    def __init__(self, datasets: Sequence[str] = ("",), classes: Sequence[float] = ()) -> None:
         super().__init__()
+        self.register_buffer("borders", torch.tensor(borders(classes), dtype=torch.float32), persistent=False)
         self.datasets = tuple(datasets)
         # One tensor a task, so that an update is one addition and processes exchange few tensors.
         self.add_state("age", torch.zeros(len(AGE_SUMS), len(self.datasets)), dist_reduce_fx="sum")
@@ -57,7 +62,14 @@ class RunningMetrics(Metric):
             distance = torch.where(known, (age_low - age_pred).relu() + (age_pred - age_high).relu(), 0.0)
             error = torch.where(exact, distance, 0.0)
             hit = exact & (error <= 5)
-            faces = torch.stack([part.float() for part in (known, distance, exact, error, error.square(), hit)])
+            one_class = right_class = torch.zeros_like(known)
+            if len(self.borders):
+                ages = age_low, age_high, age_pred.float()
+                youngest, oldest, guess = (torch.bucketize(age, self.borders, right=True) for age in ages)
+                one_class = known & (youngest == oldest)
+                right_class = one_class & (guess == youngest)
+            sums = known, distance, exact, error, error.square(), hit, one_class, right_class
+            faces = torch.stack([part.float() for part in sums])
             self.age = self.age + (faces[:, :, None] * member).sum(1)  # no matrix product: autocast would round it
         if probability_female is not None:
             known = gender >= 0
@@ -66,6 +78,8 @@ class RunningMetrics(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Mean figures: `age_distance`; over exact ages `age_mae`, `age_rmse`, `age_cs5`; `gender_accuracy`, `gender_error`.
+
+        With age classes also `age_class_accuracy` and `age_class_error`, over labels that lie in one class.
 
         A figure without any labelled face is left out. With several data sets the same follows for each of them, as
         `utkface/age_mae`.
@@ -88,6 +102,9 @@ def _figures(age_sums: Tensor, gender_sums: Tensor) -> dict[str, Tensor]:
         figures["age_mae"] = age["error"] / age["exact"]
         figures["age_rmse"] = (age["squared_error"] / age["exact"]).sqrt()
         figures["age_cs5"] = age["within_5"] / age["exact"]
+    if age["one_class"] > 0:
+        figures["age_class_accuracy"] = age["right_class"] / age["one_class"]
+        figures["age_class_error"] = 1 - figures["age_class_accuracy"]
     if gender["labelled"] > 0:
         figures["gender_accuracy"] = gender["right"] / gender["labelled"]
         figures["gender_error"] = 1 - figures["gender_accuracy"]  # smaller is better, as a monitor must be

@@ -15,6 +15,7 @@ CURVES = {
     "loss": "loss",
     "age_mae": "MAE (years)",
     "age_distance": "years from label",
+    "age_class_accuracy": "age class accuracy",
     "gender_accuracy": "gender accuracy",
 }
 
@@ -39,7 +40,7 @@ class History(Checkpoint):
         figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
         figures.pop("train/step_loss", None)
         seconds = time.perf_counter() - self._began
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        rate = trainer.optimizers[0].param_groups[-1]["lr"]  # of the head, which comes last and always trains
         epoch = trainer.current_epoch
         self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **figures})
         if trainer.is_global_zero:

@@ -79,7 +79,9 @@ class AgeGenderModule(L.LightningModule):
         self.hparams["network"] = _portable(network, self.network)
         self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
         datasets = list(about.get("data", {})) or [""]  # in the order that numbers them in a batch
-        self.metrics: Any = nn.ModuleDict({"fit": RunningMetrics(), "held_out": RunningMetrics(datasets)})
+        classes = network["head"].get("edges", ())
+        running = {"fit": RunningMetrics(classes=classes), "held_out": RunningMetrics(datasets, classes)}
+        self.metrics: Any = nn.ModuleDict(running)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
@@ -151,7 +153,7 @@ class AgeGenderModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch; the loss is logged every ``trainer.log_every_n_steps`` steps only, since logging costs."""
         loss = self._loss(batch)
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if (batch_idx + 1) % (self.trainer.log_every_n_steps or math.inf) == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss)
         return loss
 
@@ -182,7 +184,7 @@ class AgeGenderModule(L.LightningModule):
         """Logs the validation figures and shows them to a plateau schedule, before the epoch's checkpoint is saved."""
         figures = self._log_figures("val", "held_out")
         plateau = self.lr_schedulers()
-        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and self.trainer.state.fn == "fit":
+        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             plateau.step(figures[self._plateau_monitor(figures)])
 
     on_test_epoch_start = on_validation_epoch_start

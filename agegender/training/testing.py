@@ -100,7 +100,7 @@ def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceData
             "part": part,
             "n": len(parts[part]),
         },
-        **{name: part_metrics(frame, config["seed"]) for name, frame in parts.items()},
+        **{name: part_metrics(frame, config["seed"], config["head"].get("edges", ())) for name, frame in parts.items()},
         "baseline": baseline(train, parts[part]),
         "train": {"n": len(train), **_training_figures(trainer)},
         "seed": config["seed"],

@@ -95,3 +95,14 @@ def test_figures_written_before_there_were_groups_can_be_shown() -> None:
     old = part_metrics(predictions("a", 20), seed=0)
     del old["by_group"], old["age"]["ranges"]
     assert "MAE" in results_table({"test": old, "split": SPLIT})
+
+
+def test_a_head_with_classes_has_their_figures() -> None:
+    test = predictions("a", 60)
+    classes = part_metrics(test, seed=0, classes=[0, 26, 51, 76])["age"]["classes"]
+    assert classes["names"] == ["0-25", "26-50", "51-75", "76+"]
+    said, label = (np.digitize(test[key], [25.5, 50.5, 75.5]) for key in ("age_pred", "age_low"))
+    assert classes["accuracy"] == (said == label).mean() and np.sum(classes["confusion"]) == 60
+    metrics = {"test": part_metrics(test, seed=0, classes=[0, 26, 51, 76]), "split": SPLIT}
+    assert f"4 classes: accuracy {classes['accuracy']:.1%} [95%" in results_table(metrics)
+    assert "classes" not in part_metrics(test, seed=0)["age"] and "classes" not in table(test)

@@ -78,3 +78,15 @@ def test_nothing_to_measure_and_diverged_training() -> None:
     assert nothing == {"n": 0, **dict.fromkeys(("accuracy", "accuracy_ci95", "balanced_accuracy", "one_off"))}
     with pytest.raises(AgeGenderError, match="1 of 2 predicted ages are not finite"):
         range_metrics([30.0, np.nan], [31.0, 40.0], [31.0, 49.0], seed=0)
+
+
+def test_any_classes_take_the_place_of_the_nine() -> None:
+    pred, low, high, _ = faces()
+    starts = [0, 26, 51, 76]
+    by_hand = lambda age: sum(age >= start - 0.5 for start in starts[1:])
+    known = [by_hand(one) == by_hand(other) for one, other in zip(low, high, strict=True)]
+    label, said = [by_hand(age) for age in low[known]], [by_hand(age) for age in pred[known]]
+    figures = range_metrics(pred, low, high, seed=0, starts=starts)
+    assert figures["n"] == len(label) and 0.5 < figures["accuracy"] < 1
+    assert figures["accuracy"] == pytest.approx(accuracy_score(label, said))
+    assert figures["confusion"] == confusion_matrix(label, said, labels=range(4)).tolist()

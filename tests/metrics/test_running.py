@@ -10,6 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score, mean_absolute_error, root_mean_squared_error
 
 from agegender.metrics.age import age_metrics
+from agegender.metrics.ranges import range_metrics
 from agegender.metrics.running import RunningMetrics
 
 NAN = math.nan
@@ -170,3 +171,15 @@ def test_each_data_set_has_figures_of_its_own(autocast):
     expected["c/gender_accuracy"] = accuracy_score(parts[4][third], parts[3][third] > 0.5)
     expected["c/gender_error"] = 1 - expected["c/gender_accuracy"]
     assert plain(metric.compute()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_accuracy_in_age_classes_is_that_of_the_report():
+    parts = faces(1000)
+    metric = RunningMetrics(classes=[0, 26, 51, 76])
+    for batch in zip(*(torch.split(part, 77) for part in parts), strict=True):
+        metric.update(*batch)
+    figures = plain(metric.compute())
+    expected = range_metrics(*parts[:3], seed=0, starts=[0, 26, 51, 76])
+    assert figures["age_class_accuracy"] == pytest.approx(expected["accuracy"]) and expected["n"] < 667
+    assert figures["age_class_error"] == pytest.approx(1 - expected["accuracy"])
+    assert {name: figures[name] for name in references(*parts)} == pytest.approx(references(*parts), rel=1e-5)
