@@ -67,6 +67,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     from agegender.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
+    from agegender.training.finetune import ddp_strategy
     from agegender.training.module import AgeGenderModule
     from agegender.training.run import versions
     from agegender.training.wandb_logging import dashboards
@@ -78,7 +79,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     checkpoint = run.last if resuming and run.last.exists() else None
     module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else _new_module(config, datamodule)
     trainer = L.Trainer(
-        **config["trainer"],
+        **{**config["trainer"], "strategy": ddp_strategy(config["trainer"]["strategy"], callbacks.values())},
         callbacks=[*callbacks.values(), *_progress_bar()],
         logger=_loggers(config["logger"], run.path),
         default_root_dir=run.path,

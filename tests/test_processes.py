@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import pandas as pd
 import pytest
@@ -325,3 +326,20 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
     assert processes.placed({"devices": [0, 1, 2, 5]})["devices"] == [0, 1, 2, 5]
     with pytest.raises(AgeGenderError, match=r"trainer\.devices=3: torchrun started 4"):
         processes.placed({"devices": 3})
+
+
+def test_two_processes_thaw_a_backbone_as_one_does(settings: list[str], tmp_path: Path) -> None:
+    """Weights without gradient in the first epoch, with gradient in the second, and some that never have any."""
+    stages = ["finetune=two_stage", "finetune.two_stage.epochs=1", "finetune.two_stage.lr=0.02",
+              "finetune.two_stage.weight_decay=0.1", "trainer.max_epochs=2", "test=false"]  # fmt: skip
+    alone = RunDirectory(tmp_path / "alone")
+    train(compose([*settings, *stages, "loader.batch_size=8"]), alone)
+    finished(start(tmp_path, *DDP, *settings, *stages, "loader.batch_size=4", "hydra.run.dir=together"))
+    one, two = weights(alone), weights(RunDirectory(tmp_path / "together"))
+    lightning.seed_everything(0, workers=True, verbose=False)
+    untrained = AgeGenderModule(**read_checkpoint(alone.last)["hyper_parameters"]).state_dict()
+    moved = {name for name in two if name.startswith("network.backbone") and not torch.equal(two[name], untrained[name])}
+    last = ("network.backbone.net.blocks.5.", "network.backbone.net.norm.")
+    assert len(moved) > 4 and all(name.startswith(last) for name in moved)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")

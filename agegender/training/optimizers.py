@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from agegender.errors import AgeGenderError
+from agegender.models.base import Backbone
 
 FUSED_DEVICES = ("cpu", "cuda")
 
@@ -19,6 +20,7 @@ class Adam:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
         weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
         betas: Decay rates of the running means of gradient and squared gradient.
         eps: Term that keeps the denominator from zero.
@@ -27,6 +29,7 @@ class Adam:
 
     lr: float = 1e-3
     backbone_lr_scale: float = 1.0
+    layer_decay: float = 1.0
     weight_decay: float = 0.0
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -44,6 +47,7 @@ class AdamW:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
         weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
         betas: Decay rates of the running means of gradient and squared gradient.
         eps: Term that keeps the denominator from zero.
@@ -52,6 +56,7 @@ class AdamW:
 
     lr: float = 1e-3
     backbone_lr_scale: float = 1.0
+    layer_decay: float = 1.0
     weight_decay: float = 0.01
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -69,6 +74,7 @@ class SGD:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
         weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
         momentum: Decay rate of the running sum of gradients; 0 for none.
         nesterov: Look-ahead momentum (Nesterov 1983).
@@ -77,6 +83,7 @@ class SGD:
 
     lr: float = 1e-2
     backbone_lr_scale: float = 1.0
+    layer_decay: float = 1.0
     weight_decay: float = 1e-4
     momentum: float = 0.9
     nesterov: bool = True
@@ -88,7 +95,12 @@ class SGD:
 
 
 def parameter_groups(
-    model: nn.Module, lr: float, backbone_lr_scale: float, weight_decay: float, decay_norms_and_biases: bool
+    model: nn.Module,
+    lr: float,
+    backbone_lr_scale: float,
+    layer_decay: float,
+    weight_decay: float,
+    decay_norms_and_biases: bool,
 ) -> list[dict[str, Any]]:
     """Sorts the trainable parameters into groups: backbone or head, decayed or not; each parameter once.
 
@@ -96,52 +108,76 @@ def parameter_groups(
     embeddings, class tokens) are not decayed. The parameters of ``balance`` never are: decay would pull the tasks'
     weights towards one.
 
+    Layer-wise decay is that of BEiT (Bao et al. 2022) as timm has it: the last of n depth groups of the backbone gets
+    layer_decay times the rate, the one before layer_decay^2, the one nearest the image layer_decay^n.
+
     Args:
         model: A module whose backbone, at any depth, is called ``backbone``, and its task balance ``balance``.
         lr: Learning rate of what is not in the backbone.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
+        layer_decay: Above 0 and at most 1, which is without.
         weight_decay: Weight decay of the decayed groups.
         decay_norms_and_biases: Decay everything but the balance.
 
     Returns:
-        Parameter groups with ``name`` ("backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay"), empty
-        ones left out.
+        Parameter groups with ``name`` ("backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay", or with
+        layer-wise decay "backbone/0/decay" and so on by depth), empty ones left out.
 
     Raises:
-        AgeGenderError: No parameter is trainable.
+        AgeGenderError: No parameter is trainable, or layer_decay is out of range.
     """
+    if not 0 < layer_decay <= 1:
+        raise AgeGenderError(f"optimizer.layer_decay={layer_decay}: must be above 0 and at most 1")
     spared = {
         f"{prefix}.{name}" if prefix else name
         for prefix, module in model.named_modules()
         if callable(listed := getattr(module, "no_weight_decay", None))
         for name in listed()
     }
-    groups: dict[tuple[str, str], list[nn.Parameter]] = {}
+    depths = _depths(model) if layer_decay < 1 else {}
+    total = max(depths.values(), default=-1) + 1
+    groups: dict[tuple[str, int, str], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         path = name.split(".")
         decayed = "balance" not in path and (decay_norms_and_biases or (parameter.ndim > 1 and name not in spared))
-        key = ("backbone" if "backbone" in path else "head", "decay" if decayed else "no_decay")
-        groups.setdefault(key, []).append(parameter)
+        part = "backbone" if "backbone" in path else "head"
+        groups.setdefault((part, depths.get(name, total), "decay" if decayed else "no_decay"), []).append(parameter)
     if not groups:
         raise AgeGenderError("nothing to train: every parameter of the model is frozen.")
     return [
         {
-            "name": f"{part}/{decay}",
-            "params": groups[part, decay],
-            "lr": lr * backbone_lr_scale if part == "backbone" else lr,
+            "name": f"{part}/{depth}/{decay}" if depth < total else f"{part}/{decay}",
+            "params": groups[part, depth, decay],
+            "lr": lr * (backbone_lr_scale if part == "backbone" else 1.0) * layer_decay ** (total - depth),
             "weight_decay": weight_decay if decay == "decay" else 0.0,
         }
-        for part, decay in sorted(groups)
+        for part, depth, decay in sorted(groups)
     ]
+
+
+def _depths(model: nn.Module) -> dict[str, int]:
+    """Depth of each parameter of the backbone, 0 nearest the image."""
+    return {
+        f"{prefix}.{name}": depth
+        for prefix, module in model.named_modules()
+        if isinstance(module, Backbone)
+        for depth, names in enumerate(module.depth_groups())
+        for name in names
+    }
 
 
 def _build(
     kind: type[torch.optim.Optimizer], options: Adam | AdamW | SGD, model: nn.Module, **arguments: Any
 ) -> torch.optim.Optimizer:
     groups = parameter_groups(
-        model, options.lr, options.backbone_lr_scale, options.weight_decay, options.decay_norms_and_biases
+        model,
+        options.lr,
+        options.backbone_lr_scale,
+        options.layer_decay,
+        options.weight_decay,
+        options.decay_norms_and_biases,
     )
     fused = all(parameter.device.type in FUSED_DEVICES for group in groups for parameter in group["params"])
     try:
