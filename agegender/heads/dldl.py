@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from agegender.errors import AgeGenderError
-from agegender.heads.base import AgeHead, whole_years
-from agegender.heads.intervals import distance, expectation, median
+from agegender.heads.base import whole_years
+from agegender.heads.distribution import DistributionHead
+from agegender.heads.intervals import distance, expectation
 
 
-class DLDL(AgeHead):
+class DLDL(DistributionHead):
     """Deep label distribution learning (Gao et al., TIP 2017) with the expectation term of DLDL-v2 (IJCAI 2018).
 
     The loss is KL(target || softmax) + expectation_weight * |expectation - age|. The target is a Gaussian of standard
@@ -31,8 +31,6 @@ class DLDL(AgeHead):
         AgeGenderError: if `sigma` is not positive or `expectation_weight` negative.
     """
 
-    ages: Tensor
-
     def __init__(
         self,
         age_range: Sequence[float],
@@ -41,33 +39,20 @@ class DLDL(AgeHead):
         readout: Literal["expectation", "median"] = "expectation",
     ) -> None:
         first, last = whole_years(age_range)
-        super().__init__(age_range, outputs=last - first + 1)
+        super().__init__(age_range, readout, outputs=last - first + 1)
         if sigma <= 0 or expectation_weight < 0:
             raise AgeGenderError(
                 f"head.sigma must be above 0 and head.expectation_weight at least 0; got {sigma} and {expectation_weight}"
             )
         self.sigma = sigma
         self.expectation_weight = expectation_weight
-        self.readout = readout
-        self.register_buffer("ages", torch.arange(first, last + 1, dtype=torch.float32), persistent=False)
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """KL divergence from the target plus the weighted distance of the expectation to the interval, [B]."""
-        log_probabilities = output.log_softmax(dim=1)
+        log_probabilities = self.log_probabilities(output)
         expected = expectation(log_probabilities.exp(), self.ages)
         age = expected.detach().clamp(low, high)
         # As a softmax the target survives a Gaussian so narrow that it vanishes at every whole year.
         target = (-((self.ages - age.unsqueeze(1)) ** 2) / (2 * self.sigma**2)).softmax(dim=1)
         divergence = F.kl_div(log_probabilities, target, reduction="none").sum(dim=1)
         return divergence + self.expectation_weight * distance(expected, low, high)
-
-    def predict(self, output: Tensor) -> Tensor:
-        """Age in years by the chosen read-out, [B]."""
-        probabilities = self.distribution(output)
-        if self.readout == "median":
-            return median(probabilities, self.first_age)
-        return expectation(probabilities, self.ages)
-
-    def distribution(self, output: Tensor) -> Tensor:
-        """Probabilities of whole years, [B, A]: the softmax."""
-        return self.checked(output).softmax(dim=1)

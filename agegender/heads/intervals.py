@@ -1,4 +1,4 @@
-"""Mathematics that the age heads share: distances to an interval of ages, and ages read from probabilities."""
+"""Mathematics that the age heads share: agreement with an interval of ages, and ages read from probabilities."""
 
 import torch
 from torch import Tensor
@@ -7,6 +7,12 @@ from torch import Tensor
 def distance(age: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Years from an age to the interval [low, high]; 0 inside it, |age - label| for an exact label. All [B]."""
     return (low - age).relu() + (age - high).relu()
+
+
+def log_probability_inside(log_probabilities: Tensor, ages: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Log of the probability of the whole years from low to high, both floored, [B], from logs [B, A] at the ages [A]."""
+    inside = (ages >= low.floor().unsqueeze(1)) & (ages <= high.floor().unsqueeze(1))
+    return log_probabilities.where(inside, -torch.inf).logsumexp(dim=1)
 
 
 def expectation(probabilities: Tensor, ages: Tensor) -> Tensor:

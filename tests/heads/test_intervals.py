@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from agegender.heads.intervals import distance, expectation, median
+from agegender.heads.intervals import distance, expectation, log_probability_inside, median
 
 
 def slow_median(probabilities: np.ndarray, first_age: int) -> float:
@@ -47,3 +47,10 @@ def test_median_of_a_symmetric_distribution_is_its_centre():
     for centre in (20.0, 24.5, 60.0):
         symmetric = (-((ages - centre) ** 2) / 18).softmax(dim=0)[None]
         assert median(symmetric, 0).item() == pytest.approx(centre, abs=1e-4)
+
+
+def test_the_probability_inside_an_interval_counts_completed_years():
+    p = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).expand(5, 4)
+    low, high = torch.tensor([21.0, 21.9, 22.0, 24.0, 21.0]), torch.tensor([21.0, 22.5, 23.99, 24.0, 24.0])
+    inside = log_probability_inside(p.log(), torch.arange(21.0, 25.0), low, high).exp()
+    torch.testing.assert_close(inside, torch.tensor([0.1, 0.3, 0.5, 0.4, 1.0]))
