@@ -4,9 +4,16 @@ import torch
 from agegender.errors import AgeGenderError
 from agegender.heads.age_bins import AgeBins
 from agegender.heads.base import AgeHead, Head, whole_years
+from agegender.heads.coral import CORAL
+from agegender.heads.corn import CORN
+from agegender.heads.cross_entropy import CrossEntropy
 from agegender.heads.dldl import DLDL
 from agegender.heads.gender import GenderBCE, GenderCrossEntropy
+from agegender.heads.laplace import Laplace
+from agegender.heads.mean_variance import MeanVariance
+from agegender.heads.or_cnn import ORCNN
 from agegender.heads.regression import Regression
+from agegender.heads.sord import SORD
 
 DECADES = list(range(0, 111, 10))
 AGE_HEADS = {
@@ -16,6 +23,16 @@ AGE_HEADS = {
     "bins_median": lambda: AgeBins([0, 116], DECADES, readout="median"),
     "dldl": lambda: DLDL([0, 116]),
     "dldl_median": lambda: DLDL([0, 116], readout="median"),
+    "cross_entropy": lambda: CrossEntropy([0, 116]),
+    "mean_variance": lambda: MeanVariance([0, 116]),
+    "sord": lambda: SORD([0, 116]),
+    "sord_squared": lambda: SORD([0, 116], "squared", readout="median"),
+    "or_cnn": lambda: ORCNN([0, 116]),
+    "or_cnn_expectation": lambda: ORCNN([0, 116], "expectation"),
+    "coral": lambda: CORAL([0, 116]),
+    "corn": lambda: CORN([0, 116]),
+    "corn_expectation": lambda: CORN([0, 116], "expectation"),
+    "laplace": lambda: Laplace([0, 116]),
 }
 LOW = torch.tensor([30.0, 3.0, 70.0, 0.0, 116.0])
 HIGH = torch.tensor([30.0, 9.0, 116.0, 0.0, 116.0])
@@ -40,7 +57,7 @@ def test_a_head_learns_exact_ages_and_intervals(head):
     head(features)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
     losses = []
-    for _ in range(150):
+    for _ in range(200):
         loss = head.loss(head(features), LOW, HIGH).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -109,9 +126,26 @@ def test_distributions_sum_to_one_over_the_years_of_the_range(head):
         torch.testing.assert_close(distribution.sum(dim=1), torch.ones(7))
 
 
-def test_only_the_layer_is_in_the_checkpoint(head):
+def test_only_weights_and_biases_are_in_the_checkpoint(head):
     head(torch.randn(2, 8))
-    assert set(head.state_dict()) == {"layer.weight", "layer.bias"}
+    bias = "bias" if isinstance(head, CORAL | CORN) else "layer.bias"
+    assert set(head.state_dict()) == {"layer.weight", bias}
+
+
+def test_a_head_is_exported_with_its_prediction_for_any_batch_size(head):
+    class Age(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = head
+
+        def forward(self, features):
+            return head.predict(head(features))
+
+    age, more = Age().eval(), torch.randn(7, 8)
+    age(more)
+    dynamic = ({0: torch.export.Dim("batch", min=1)},)
+    exported = torch.export.export(age, (torch.randn(2, 8),), dynamic_shapes=dynamic)
+    torch.testing.assert_close(exported.module()(more), age(more))
 
 
 @pytest.mark.parametrize("output", [(4,), (4, 1, 1), (4, 99), (3, 0)])
