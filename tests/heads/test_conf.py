@@ -8,6 +8,8 @@ import pytest
 import torch
 import yaml
 
+from agegender.heads.age_bins import AgeBins
+
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted([*CONF.glob("head/*.yaml"), *CONF.glob("gender_head/*.yaml")])
 
@@ -23,3 +25,19 @@ def test_a_file_builds_its_head_with_every_argument_visible(file):
         arguments["age_range"] = [0, 116]
     head = head_class(**arguments)
     assert head(torch.randn(2, 8)).shape == (2, head.outputs)
+
+
+@pytest.mark.parametrize(
+    ("file", "last_years"),
+    [
+        ("age_bins", range(9, 116, 10)),
+        ("age_bins_five_years", range(4, 116, 5)),
+        ("age_bins_four", [25, 50, 75]),
+        ("age_bins_nine", [2, 9, 19, 29, 39, 49, 59, 69]),
+    ],
+)
+def test_presets_of_age_bins_part_the_years_where_they_say(file, last_years):
+    arguments = yaml.safe_load((CONF / f"head/{file}.yaml").read_text())
+    head = AgeBins([0, 116], arguments["edges"])
+    parted = [year for year in range(116) if head.bin_of_year[year] != head.bin_of_year[year + 1]]
+    assert parted == list(last_years)
