@@ -48,6 +48,52 @@ class AgeBalancedSampler:
         return weights
 
 
+class LDSSampler:
+    """Draws faces of sparse ages more often, with replacement: label distribution smoothing (Yang et al., ICML 2021).
+
+    A face weighs ``1 / density ** power``, where ``density`` is the number of training faces at its age, smoothed over
+    neighbouring years by a Gaussian, since a face of 41 also tells about 40. An age interval counts evenly in each of
+    its years, and its own density is the mean over them. Faces without an age get the mean weight.
+
+    The paper multiplies losses by these weights. Drawing by them has the same expected gradient up to a constant, but a
+    rare face comes in several steps and augmentations instead of once with a large gradient.
+
+    Args:
+        sigma: Standard deviation of the Gaussian, years.
+        kernel: Number of years it reaches over, odd; 1 smooths nothing.
+        power: 0.5 as the paper's square-root inverse, 1 as its inverse weights, 0 none favoured.
+
+    Raises:
+        AgeGenderError: ``sigma`` is not positive, ``kernel`` is not an odd positive number or ``power`` is negative.
+    """
+
+    def __init__(self, sigma: float = 2.0, kernel: int = 5, power: float = 0.5) -> None:
+        if sigma <= 0 or kernel < 1 or kernel % 2 == 0 or power < 0:
+            raise AgeGenderError(
+                f"sampler: sigma={sigma}, kernel={kernel}, power={power}; allowed are sigma > 0 (years), an odd kernel > 0 "
+                "(years) and power >= 0"
+            )
+        offsets = np.arange(kernel) - kernel // 2
+        self.kernel = np.exp(-(offsets**2) / (2 * sigma**2))
+        self.power = power
+
+    def weights(self, table: FaceTable) -> np.ndarray:
+        """One positive weight a row of the table."""
+        low, high = (table.frame[column].to_numpy() for column in ("age_low", "age_high"))
+        known = np.isfinite(low)
+        weights = np.ones(len(known))
+        if known.any():
+            first, after = low[known].astype(int), high[known].astype(int) + 1
+            change = np.zeros(after.max() + 1)  # of the number of faces from one year to the next
+            np.add.at(change, first, 1 / (after - first))
+            np.add.at(change, after, -1 / (after - first))
+            smooth = np.convolve(np.pad(change.cumsum()[:-1], len(self.kernel) // 2), self.kernel, mode="valid")
+            up_to = np.concatenate([[0.0], smooth.cumsum()])
+            weights[known] = ((up_to[after] - up_to[first]) / (after - first)) ** -self.power
+            weights[~known] = weights[known].mean()
+        return weights
+
+
 class DatasetSampler:
     """Draws each data set in proportion to a weight, whatever its size, with replacement.
 

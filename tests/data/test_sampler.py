@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.data.batches import TrainBatches
-from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, PlainSampler
+from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, LDSSampler, PlainSampler
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, concat
 
@@ -46,6 +46,41 @@ def test_no_age_known_at_all():
 def test_bad_settings_are_refused():
     with pytest.raises(AgeGenderError, match="band=0"):
         AgeBalancedSampler(band=0)
+
+
+@pytest.mark.parametrize(("sigma", "kernel", "power"), [(2.0, 5, 0.5), (1.0, 9, 1.0), (2.0, 1, 1.0)])
+def test_smoothed_densities_equal_a_slow_count(sigma, kernel, power):
+    """Exact ages and intervals, each counted in every year it may be."""
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 60, 150).astype(float)
+    high = low + rng.choice([0, 0, 0, 9, 30], 150)
+    weights = LDSSampler(sigma, kernel, power).weights(_table([*low, np.nan], [*high, np.nan]))
+    density = {}
+    for year in range(-20, 120):
+        total = 0.0
+        for lo, hi in zip(low, high, strict=True):
+            for other in range(int(lo), int(hi) + 1):
+                if abs(other - year) <= kernel // 2:
+                    total += np.exp(-((other - year) ** 2) / (2 * sigma**2)) / (hi - lo + 1)
+        density[year] = total
+    for weight, lo, hi in zip(weights, low, high, strict=False):
+        assert weight == pytest.approx(np.mean([density[year] for year in range(int(lo), int(hi) + 1)]) ** -power)
+    assert weights[-1] == pytest.approx(weights[:-1].mean())
+
+
+def test_a_gap_between_frequent_ages_is_not_rare():
+    """30 faces of 40, one of 41, one of 60: 41 is drawn nearly as seldom as 40, 60 often."""
+    weights = LDSSampler(power=1.0).weights(_table([40.0] * 30 + [41.0, 60.0]))
+    assert weights[30] < 1.3 * weights[0] and weights[31] > 20 * weights[0]
+    unsmoothed = LDSSampler(kernel=1, power=1.0).weights(_table([40.0] * 30 + [41.0, 60.0]))
+    assert unsmoothed[30] == pytest.approx(30 * unsmoothed[0])
+
+
+def test_lds_without_any_age_and_with_bad_settings():
+    assert LDSSampler().weights(_table([np.nan, np.nan])).tolist() == [1.0, 1.0]
+    for wrong in ({"sigma": 0}, {"kernel": 4}, {"kernel": 0}, {"power": -1}):
+        with pytest.raises(AgeGenderError, match="allowed are sigma > 0"):
+            LDSSampler(**wrong)
 
 
 def _two_sets(first: int, second: int) -> FaceTable:
