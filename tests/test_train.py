@@ -75,7 +75,7 @@ def test_every_backbone_head_and_balance_trains_tests_and_predicts(
     real = timm.create_model  # timm's own miniature stands in for architectures too large for a whole run
     monkeypatch.setattr(timm, "create_model", lambda *_, **__: real("test_efficientnet", num_classes=0))
     small = ["image_size=32", "loader.batch_size=8", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger=none"]
-    widths = ["backbone.widths=[4,8]"] if backbone == "custom_cnn" else ["backbone.pretrained=false"]
+    widths = ["backbone.widths=[4,8]"] if "cnn" in backbone else ["backbone.pretrained=false", "backbone.weights=null"]
     parts = [f"backbone={backbone}", f"head={head}", f"balance={balance}"]
     directory = run(compose(["data=utkface", f"data.root={faces}", *small, *widths, *parts]), tmp_path)
     metrics = json.loads(directory.metrics.read_text())
@@ -146,7 +146,7 @@ def test_a_run_directory_explains_itself(configure: Configure, tmp_path: Path) -
     )
     assert metrics["val"]["age"]["distance"] == pytest.approx(min(float(row["val/age_distance"]) for row in rows), rel=1e-4)
     assert {p.name for p in folder.iterdir()} == {
-        "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "log.txt", "metrics.json",
+        "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "layers.txt", "log.txt", "metrics.json",
         "predictions.parquet", "split.csv", "versions.json",
     }  # fmt: skip
 

@@ -1,0 +1,75 @@
+"""What the network is made of, layer by layer, in the run directory."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from agegender.models.network import Network
+from agegender.training.module import AgeGenderModule
+
+COLUMNS = ("layer", "kind", "output of one image", "parameters", "that train")
+ALIGNED = "<<<>>"
+
+
+class LayerTable(Callback):
+    """Writes ``layers.txt`` when training starts; parameters count as training if they do in any epoch."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Writes the table, once for all processes."""
+        assert isinstance(pl_module, AgeGenderModule)
+        if trainer.is_global_zero:
+            (Path(trainer.default_root_dir) / "layers.txt").write_text(layer_table(pl_module.network), encoding="utf-8")
+
+
+def layer_table(network: Network) -> str:
+    """Every layer with its output shape, parameters and those of them that train; the last line is the sum.
+
+    A layer is a module without parts, or one that has parameters beside its parts. Shapes are of what it gave last, "-"
+    if no image reaches it.
+    """
+    layers = {name: module for name, module in network.named_modules() if _is_layer(module)}
+    shapes = _shapes(network, layers)
+    rows = [COLUMNS]
+    rows += [(name, type(layer).__name__, shapes.get(name, "-"), *_counts(layer, False)) for name, layer in layers.items()]
+    rows += [("all", "", "", *_counts(network, True))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map("{:{}{}}".format, row, ALIGNED, widths)).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _is_layer(module: nn.Module) -> bool:
+    part = not list(module.children()) and not isinstance(module, nn.Identity | nn.Sequential)
+    return part or bool(list(module.parameters(recurse=False)))
+
+
+def _counts(module: nn.Module, recurse: bool) -> tuple[str, str]:
+    parameters = list(module.parameters(recurse))
+    return f"{sum(p.numel() for p in parameters):,}", f"{sum(p.numel() for p in parameters if p.requires_grad):,}"
+
+
+@torch.no_grad()
+def _shapes(network: Network, layers: dict[str, nn.Module]) -> dict[str, str]:
+    """Shapes of the layers' outputs for one image, without the batch."""
+    shapes: dict[str, str] = {}
+
+    def remember(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                shapes[name] = " x ".join(map(str, output.shape[1:]))
+
+        return hook
+
+    hooks = [module.register_forward_hook(remember(name)) for name, module in layers.items()]
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    image = torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8, device=network._scale.device)
+    network.forward(image)  # not network(image), which a compiled network answers without its layers' hooks
+    for module, training in modes:
+        module.training = training
+    for hook in hooks:
+        hook.remove()
+    return shapes
