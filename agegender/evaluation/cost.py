@@ -1,0 +1,49 @@
+"""What a network costs: parameters, FLOPs, and milliseconds for one image."""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from agegender.models.network import Network
+
+
+def count(network: Network) -> dict[str, int]:
+    """``parameters``, and ``flops`` of one image: two a multiply-add, of convolutions, matrix products and attention."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(_image(network))
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "flops": counter.get_total_flops(),
+    }
+
+
+def latencies_ms(networks: Sequence[Network], rounds: int = 20) -> list[float]:
+    """Median milliseconds for one image on this machine's CPU, one thread, float32, without compilation.
+
+    Args:
+        networks: In evaluation mode; they take turns, so that a busy neighbour slows all of them alike.
+        rounds: Turns, after two to warm up.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            taken = [[_seconds(network) for network in networks] for _ in range(rounds + 2)][2:]
+    finally:
+        torch.set_num_threads(threads)
+    return [1000 * statistics.median(times) for times in zip(*taken, strict=True)]
+
+
+def _seconds(network: Network) -> float:
+    image = _image(network)
+    start = time.perf_counter()
+    network(image)
+    return time.perf_counter() - start
+
+
+def _image(network: Network) -> Tensor:
+    return torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8)

@@ -1,0 +1,104 @@
+"""Tables and the lines around them as plain text, Markdown, HTML and CSV."""
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em}"
+    "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.3em .7em;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}img{max-width:100%}"
+)
+
+
+@dataclass
+class Table:
+    """Cells of text under titles."""
+
+    titles: list[str]
+    rows: list[list[str]]
+
+
+@dataclass
+class Section:
+    """A heading, lines, tables with lines below each, and names of pictures."""
+
+    heading: str
+    content: list[str | Table] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+
+
+def as_text(sections: Sequence[Section]) -> str:
+    """For a terminal: aligned columns."""
+    lines = []
+    for section in sections:
+        lines += ["", section.heading, "-" * len(section.heading)]
+        for block in section.content:
+            lines += _aligned(block) if isinstance(block, Table) else [block]
+    return "\n".join(lines[1:])
+
+
+def _aligned(table: Table) -> list[str]:
+    grid = [table.titles, *table.rows]
+    widths = [max(len(row[column]) for row in grid) for column in range(len(table.titles))]
+    lines = ["  ".join(_padded(cell, widths[i], i) for i, cell in enumerate(row)).rstrip() for row in grid]
+    return [lines[0], "-" * max(map(len, lines)), *lines[1:], ""]
+
+
+def _padded(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if column else cell.ljust(width)
+
+
+def as_markdown(sections: Sequence[Section]) -> str:
+    """With tables as GitHub has them; cells cannot break out of their column."""
+    lines = []
+    for section in sections:
+        lines += [f"## {section.heading}", ""]
+        for block in section.content:
+            if isinstance(block, Table):
+                aligned = "|".join(["---", *["---:"] * (len(block.titles) - 1)])
+                lines += [_markdown_row(block.titles), f"|{aligned}|", *map(_markdown_row, block.rows), ""]
+            else:
+                lines += [block, ""]
+        lines += [f"![{name}]({name})\n" for name in section.pictures]
+    return "\n".join(lines)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def as_html(sections: Sequence[Section], title: str, folder: Path) -> str:
+    """One page that needs nothing else: pictures of the folder are inside it."""
+    parts = [f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"]
+    parts.append(f"<h1>{escape(title)}</h1>")
+    for section in sections:
+        parts.append(f"<h2>{escape(section.heading)}</h2>")
+        for block in section.content:
+            if isinstance(block, Table):
+                rows = "".join(f"<tr>{_cells('td', row)}</tr>" for row in block.rows)
+                parts.append(f"<table><tr>{_cells('th', block.titles)}</tr>{rows}</table>")
+            else:
+                parts.append(f"<p>{escape(block)}</p>")
+        for name in section.pictures:
+            data = base64.b64encode((folder / name).read_bytes()).decode()
+            parts.append(f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">')
+    return "\n".join(parts) + "\n"
+
+
+def _cells(tag: str, cells: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+
+
+def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """Numbers unrounded, under the union of the records' keys; None is an empty cell."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return file.getvalue()

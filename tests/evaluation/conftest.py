@@ -1,0 +1,63 @@
+"""Run directories as training leaves them, made of chosen numbers."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from agegender.evaluation.results import part_metrics
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run whose test errors are given: ``write_run("a", [1.0, -2.0], seed=1, head={"_target_": "heads.DLDL"})``."""
+
+    def write(
+        place: str,
+        errors: Sequence[float],
+        /,
+        right: Sequence[bool] | None = None,
+        faces: str = "face",
+        predictions: bool = True,
+        width: float = 0.0,
+        **settings: Any,
+    ) -> Path:
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        count = len(errors)
+        low = 20.0 + np.arange(count)
+        female = np.arange(count) % 2
+        frame = pd.DataFrame({
+            "path": [f"{faces}{i:04d}.jpg" for i in range(count)], "dataset": "utkface", "age_low": low,
+            "age_high": low + width, "gender": pd.array(female, dtype="Int8"), "race": pd.array([None] * count, dtype="string"),
+            "group": "", "split": "test", "sha256": [f"{i:064x}" for i in range(count)],
+            "age_pred": (low + np.asarray(errors)).astype(np.float32),
+        })  # fmt: skip
+        if right is not None:
+            frame["probability_female"] = np.where(np.asarray(right), female, 1 - female).astype(np.float32)
+        metrics = {
+            "schema": 1,
+            "split": {"name": "random", "sha256": f"{faces:0<64}", "part": "test", "n": count},
+            "test": part_metrics(frame, 0),
+            "val": {"n": 10, "age": {"mae": 5.0}, "gender": {"accuracy": 0.8}},
+            "train": {"n": 100, "age": {"mae": 3.0}, "gender": {"accuracy": 0.9}},
+            "baseline": {"age": {"mae": 15.0, "distance": 15.0}, "gender": {"accuracy": 0.5}},
+        }
+        config = {
+            "seed": 0, "age_range": [0, 116], "image_size": 64, "data": {"sources": {"utkface": {"root": f"/somewhere/{place}"}}},
+            "head": {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, "loader": {"batch_size": 32, "num_workers": 1},
+            "trainer": {"max_epochs": 5, "devices": 1},
+        }  # fmt: skip
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "history.csv").write_text("epoch,seconds,val/age_mae,train/age_mae\n0,60,6.0,8.0\n1,61.5,5.0,3.0\n")
+        if predictions:
+            frame.sample(frac=1, random_state=0).to_parquet(folder / "predictions.parquet")
+        return folder
+
+    return write

@@ -1,0 +1,35 @@
+"""Pictures show what they are given."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agegender.evaluation.pictures import draw_curves, draw_maps
+from agegender.evaluation.rows import rows_of
+from agegender.evaluation.runs import read
+
+
+def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Path) -> None:
+    one, two = write_run("a", [1.0]), write_run("b", [1.0], image_size=1)
+    (two / "history.csv").write_text("epoch,val/age_mae,train/age_mae\n0,16.0,18.0\n1,15.0,13.0\n")
+    rows, _ = rows_of([read(one), read(two)])
+    assert draw_curves(rows, tmp_path / "curves.png")
+    image = cv2.imread(str(tmp_path / "curves.png"))
+    for colour in (180, 119, 31), (14, 127, 255):  # matplotlib's C0 and C1, blue first
+        assert (image == colour).all(axis=2).sum() > 50
+    (one / "history.csv").unlink()
+    assert not draw_curves(rows_of([read(one)])[0], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_maps_are_laid_over_the_faces(tmp_path: Path) -> None:
+    faces = [np.full((32, 32, 3), 255, np.uint8)] * 2
+    left = np.zeros((2, 32, 32))
+    left[1, :, :16] = 1
+    draw_maps(faces, ["5", "10-19"], ["a model with a name far too long for one line"], [left], tmp_path / "maps.png")
+    image = cv2.imread(str(tmp_path / "maps.png")).astype(int)
+    red = (image[..., 2] > 150) & (image[..., 0] < 150) & (image[..., 1] < 150)
+    blue = (image[..., 0] > 150) & (image[..., 2] < 150) & (image[..., 1] < 150)
+    assert 0.2 < red.sum() / blue.sum() < 0.5  # half of one map of two

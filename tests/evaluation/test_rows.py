@@ -1,0 +1,66 @@
+"""Seeds share a row; rows are called by what sets them apart."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agegender.evaluation.rows import Row, name_apart, rows_of
+from agegender.evaluation.runs import read
+
+Write = Callable[..., Path]
+DLDL, BINS = {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, {"_target_": "agegender.heads.age_bins.AgeBins"}
+
+
+def rows(*paths: Path) -> list[Row]:
+    found, _ = rows_of([read(path) for path in paths])
+    name_apart(found)
+    return found
+
+
+def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Write) -> None:
+    split: dict[str, Any] = {"_target_": "agegender.data.splits.RandomSplit"}
+    found = rows(
+        write_run("a", [1.0], seed=0, split={**split, "seed": 0}, backbone={"weights": "/here/face.safetensors"}),
+        write_run("b", [1.0], seed=1, split={**split, "seed": 1}, backbone={"weights": "/there/face.safetensors"},
+                  loader={"batch_size": 32, "num_workers": 7}, resume="/there"),
+    )  # fmt: skip
+    assert [[run.seed for run in row.runs] for row in found] == [[0, 1]]
+    assert found[0].name == "a"  # nothing sets it apart, so its folder names it
+
+
+def test_everything_else_makes_another_row_named_by_it(write_run: Write) -> None:
+    found = rows(
+        write_run("a", [1.0], head=DLDL, image_size=64, backbone={"image_size": 64}),
+        write_run("b", [1.0], head={**DLDL, "sigma": 3.0}, image_size=64, backbone={"image_size": 64}),
+        write_run("c", [1.0], head=BINS, image_size=128, backbone={"image_size": 128}),
+    )
+    # sigma belongs to DLDL, and the backbone's size follows the image's
+    assert [row.name for row in found] == [
+        "head=DLDL, head.sigma=2.0, image_size=64",
+        "head=DLDL, head.sigma=3.0, image_size=64",
+        "head=AgeBins, image_size=128",
+    ]
+
+
+def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Write) -> None:
+    assert [row.name for row in rows(write_run("a", [1.0], name="ours"), write_run("b", [1.0], head=BINS, name="theirs"))] == [
+        "ours",
+        "theirs",
+    ]
+    assert [
+        row.name for row in rows(write_run("c", [1.0], name="ours"), write_run("d", [1.0], image_size=128, name="ours"))
+    ] == [
+        "ours: image_size=64",
+        "ours: image_size=128",
+    ]
+
+
+def test_names_are_never_the_same(write_run: Write) -> None:
+    found = rows(write_run("a", [1.0]), write_run("b", [1.0], callbacks={"ema": {"decay": 0.9}}))
+    assert len({row.name for row in found}) == 2
+
+
+def test_a_repeated_seed_counts_once_and_is_told(write_run: Write) -> None:
+    found, repeats = rows_of([read(write_run("a", [1.0])), read(write_run("b", [1.5])), read(write_run("c", [1.5], seed=1))])
+    assert [run.path.name for run in found[0].runs] == ["a", "c"]
+    assert len(repeats) == 1 and "b: repeats" in repeats[0] and "not counted twice" in repeats[0]

@@ -1,0 +1,147 @@
+"""The command, on runs that were really trained and on what people type by mistake."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agegender.compare import main
+from agegender.config import CONF, compose, validate
+from agegender.train import train
+from agegender.training.run import RunDirectory
+
+TINY = ["image_size=16", "loader.batch_size=8", "trainer.max_epochs=1", "backbone.widths=[4,8]", "logger=none"]
+PROTOCOL = "{data: [utkface], image_size: 224, n: {test: 3556}}"
+PAPER = f"paper={{title: T, figures: {{test: {{class_accuracy: 0.72, mae: 4}}}}, protocol: {PROTOCOL}}}"
+
+
+@pytest.fixture(scope="module")
+def runs(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep: two seeds of one model, another model, the same on another split, and one that was never tested."""
+    folder = tmp_path_factory.mktemp("runs")
+    jobs = {
+        "0": ["seed=0", "split.seed=0"],
+        "1": ["seed=1", "split.seed=0"],
+        "2": ["split.seed=0", "head=age_bins", "head.edges=[0,26,51,76]", "head.readout=bin", "name=four", PAPER],
+        "3": ["split.seed=5", "tasks=[age]"],
+        "4": ["split.seed=0", "test=false", "trainer.max_epochs=1"],
+    }
+    for name, overrides in jobs.items():
+        config = compose(["data=utkface", f"data.root={faces}", *TINY, *overrides])
+        validate(config)
+        train(config, RunDirectory(folder / "sweep" / name))
+    return folder / "sweep"
+
+
+def command(*arguments: str, cwd: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    start = ["-c", code] if code else ["-m", "agegender.compare"]
+    return subprocess.run([sys.executable, *start, *arguments], capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def test_a_sweep_is_compared_measured_drawn_and_written(runs: Path, tmp_path: Path) -> None:
+    result = command(str(runs), "--out", "out", "--gradcam", "3", "--measure", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    out = result.stdout
+    assert "Table 1: 6 test faces" in out and "do not rank across tables" in out
+    assert "Left out" in out and f"{runs / '4'}: not tested" in out
+    assert "class: right age class of the predicted age, classes from 0, 26, 51, 76" in out
+    assert "image_size 224, ours 16" in out and "7.2 to 7.4" in out
+    folder = tmp_path / "out"
+    assert {path.name for path in folder.iterdir()} == {
+        "comparison.md", "comparison.html", "comparison.csv", "differences.csv",
+        "curves-1.png", "curves-2.png", "gradcam-1.png", "gradcam-2.png",
+    }  # fmt: skip
+    with (folder / "comparison.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    seeds = next(row for row in rows.values() if row["seeds"] == "2")
+    recorded = [json.loads((runs / name / "metrics.json").read_text()) for name in "01"]
+    assert float(seeds["mae"]) == pytest.approx(sum(one["test"]["age"]["mae"] for one in recorded) / 2)
+    assert seeds["split_sha256"] == recorded[0]["split"]["sha256"]
+    four = json.loads((runs / "2" / "metrics.json").read_text())
+    assert float(rows["four"]["class_accuracy"]) == pytest.approx(four["test"]["age"]["classes"]["accuracy"])
+    assert (rows["four"]["protocol"], rows["four"]["paper_test_mae"]) == ("≠", "4")
+    weights = 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8 + (8 + 1) * 4 + (8 + 1) * 2  # four age classes, two genders
+    assert int(rows["four"]["parameters"]) == weights and float(seeds["latency_ms"]) > 0
+    with (folder / "differences.csv").open() as file:
+        pairs = list(csv.DictReader(file))
+    assert {pair["measure"] for pair in pairs} == {"mae", "gender_accuracy", "class_accuracy"}
+    assert {pair["table"] for pair in pairs} == {"1"}  # the other split has one model only
+    assert (folder / "comparison.html").read_text().count("data:image/png;base64,") == 4
+
+
+def test_neither_help_nor_a_comparison_imports_torch(runs: Path, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        "heavy = {'torch', 'lightning', 'timm', 'albumentations', 'torchmetrics'}%s\n"
+        "try:\n    runpy.run_module('agegender.compare', run_name='__main__')\nexcept SystemExit: pass\n"
+        "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    compared = command(str(runs), "--out", "out", cwd=tmp_path, code=code % "")
+    assert compared.returncode == 0 and "test faces" in compared.stdout, compared.stderr
+    helped = command("--help", cwd=tmp_path, code=code % " | {'pandas', 'numpy', 'matplotlib'}")
+    assert helped.returncode == 0 and "RUN_OR_SWEEP_DIR" in helped.stdout, helped.stderr
+
+
+def test_other_faces_are_explained_for_gender_only_by_models_that_know_it(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(runs / "0"), str(runs / "2"), "--out", str(tmp_path), "--gradcam", "2", "--task", "gender"])
+    assert (tmp_path / "gradcam-1.png").exists()
+    with pytest.raises(SystemExit) as stop:
+        main([str(runs / "3"), "--out", str(tmp_path), "--gradcam", "2", "--task", "gender"])
+    assert stop.value.code == 2
+    assert "--task gender" in capsys.readouterr().err
+
+
+def test_faces_that_are_gone_cost_the_maps_alone(
+    runs: Path, faces: Path, make_utkface: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_utkface(tmp_path / "moved", 1, seed=3)
+    shutil.copytree(runs / "0", tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace(str(faces), str(root)))
+    main([str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--gradcam", "2"])
+    assert "No Grad-CAM: " in capsys.readouterr().out
+    assert (tmp_path / "out" / "comparison.md").exists() and not (tmp_path / "out" / "gradcam-1.png").exists()
+
+
+def test_a_damaged_run_is_left_out_and_told(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(runs / "0", tmp_path / "runs" / "good")
+    shutil.copytree(runs / "0", tmp_path / "runs" / "bad")
+    shutil.copytree(runs / "0", tmp_path / "runs" / "copy")
+    frame = pd.read_parquet(tmp_path / "runs" / "bad" / "predictions.parquet")
+    frame.iloc[:-1].to_parquet(tmp_path / "runs" / "bad" / "predictions.parquet")
+    main([str(tmp_path / "runs")])
+    out = capsys.readouterr().out
+    assert "bad: predictions.parquet holds 5 test faces" in out
+    assert "good: repeats" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: neither a run directory"),
+        (["{runs}/4"], "nothing to compare:"),
+        (["{runs}/0", "--gradcam", "3"], "--out DIR"),
+        (["{runs}/0", "--gradcam", "-1", "--out", "x"], "at least 1"),
+        (["{runs}/0", "--classes", "26,0"], "rising whole years"),
+        (["{runs}/0", "--classes", "young,old"], "--classes"),
+        ([], "RUN_OR_SWEEP_DIR"),
+    ],
+)
+def test_a_mistake_is_answered_in_words(
+    arguments: list[str], message: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([argument.format(runs=runs) for argument in arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
