@@ -1,8 +1,8 @@
 """Objects from plain configuration, from a closed list of classes only.
 
 Run directories and checkpoints travel between people, and their configuration names classes. A name is therefore
-looked up against a list before anything is imported, and what it leads to must be a class of that very package: a path
-through a module's own imports (``agegender.sources.images.os.system``) leads nowhere.
+looked up against its section's list before anything is imported, and what it leads to must be a class of that very
+package: a path through a module's own imports (``agegender.sources.images.os.system``) leads nowhere.
 """
 
 import inspect
@@ -12,7 +12,23 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 
-PACKAGES = ("agegender.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
+# What each section of a configuration may name; classes of lightning by their public names only.
+PACKAGES = {
+    "backbone": ("agegender.models.",),
+    "head": ("agegender.heads.",),
+    "gender_head": ("agegender.heads.",),
+    "trunk": ("agegender.models.layers.",),
+    "tower": ("agegender.models.layers.",),
+    "balance": ("agegender.training.balance.",),
+    "optimizer": ("agegender.training.optimizers.",),
+    "schedule": ("agegender.training.schedules.",),
+    "data": ("agegender.sources.",),
+    "split": ("agegender.data.",),
+    "sampler": ("agegender.data.sampler.",),
+    "augment": ("agegender.data.augment.",),
+    "callbacks": ("agegender.training.", "lightning.pytorch.callbacks."),
+    "logger": ("agegender.training.", "lightning.pytorch.loggers."),
+}
 LAYERS = {
     f"torch.nn.{name}"
     for names in (
@@ -24,13 +40,16 @@ LAYERS = {
 }
 
 
-def build(config: Any, key: str = "") -> Any:
+LAYERED = ("trunk", "tower")
+
+
+def build(config: Any, key: str) -> Any:
     """Instantiates every ``_target_`` in a plain nested configuration, innermost first.
 
     Args:
         config: Dictionaries, lists and scalars; a dictionary with ``_target_`` becomes an object of that class, its
             other entries being the constructor's arguments. Anything else is returned as it is.
-        key: Where the configuration stands, for messages (``head``, ``trunk.layers``).
+        key: Where the configuration stands (``head``, ``trunk.layers``): its section says which classes are allowed.
 
     Raises:
         AgeGenderError: A target is not on the list, or its constructor refuses the arguments.
@@ -42,7 +61,7 @@ def build(config: Any, key: str = "") -> Any:
         target = _allowed_class(config["_target_"], key)
         try:
             return target(**built)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise AgeGenderError(f"{key}: {config['_target_']} refuses its arguments: {error}") from error
     if isinstance(config, Sequence) and not isinstance(config, str):
         return [build(value, f"{key}.{index}") for index, value in enumerate(config)]
@@ -50,18 +69,18 @@ def build(config: Any, key: str = "") -> Any:
 
 
 def _allowed_class(path: Any, key: str) -> type:
-    if not isinstance(path, str) or not (path in LAYERS or path.startswith(PACKAGES)):
-        layers = ", ".join(sorted(name.removeprefix("torch.nn.") for name in LAYERS))
-        raise AgeGenderError(
-            f"{key}: refusing to instantiate {path!r}. Allowed are classes of {', '.join(p + '*' for p in PACKAGES)} "
-            f"and these layers of torch.nn: {layers}"
-        )
-    module, _, name = path.rpartition(".")
+    packages = PACKAGES.get(key.split(".")[0], ())
+    layer = path in LAYERS and key.startswith(LAYERED)
+    module, _, name = path.rpartition(".") if isinstance(path, str) else ("", "", "")
+    home = next((p for p in packages if f"{module}.".startswith(p)), None)
+    if not layer and (home is None or (home.startswith("lightning.") and f"{module}." != home)):
+        allowed = [f"classes of {package}*" for package in packages]
+        allowed += [", ".join(sorted(LAYERS))] if key.startswith(LAYERED) else []
+        raise AgeGenderError(f"{key}: refusing to instantiate {path!r}. Allowed: {'; '.join(allowed) or 'nothing here'}")
     try:
         target = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise AgeGenderError(f"{key}: there is no class {path!r} ({error})") from error
-    home = next(prefix for prefix in (*PACKAGES, "torch.nn.") if path.startswith(prefix))
-    if not inspect.isclass(target) or not f"{target.__module__}.".startswith(home):
+    if not inspect.isclass(target) or not f"{target.__module__}.".startswith(home or "torch.nn."):
         raise AgeGenderError(f"{key}: {path!r} is not a class of {home}*")
     return target

@@ -131,6 +131,19 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
             problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
+    if not (isinstance(config.get("seed"), int) and 0 <= config["seed"] < 2**32):
+        problems.append(f"seed={config.get('seed')}: expected a whole number from 0 to {2**32 - 1}")
+    trainer = config.get("trainer") or {}
+    if isinstance(trainer.get("max_epochs"), int | None) and (trainer.get("max_epochs") or 0) < 1:
+        problems.append(f"trainer.max_epochs={trainer.get('max_epochs')}: expected a whole number of epochs, 1 or more")
+    if trainer.get("limit_val_batches") == 0:
+        problems.append("trainer.limit_val_batches=0: the best epoch is chosen on the validation part")
+    known = {*(parameters("agegender.config.Settings") or {}), *(path.name for path in CONF.iterdir() if path.is_dir())}
+    problems += [
+        f"{name}: unknown key{_did_you_mean(name, known)}. Allowed: {', '.join(sorted(known))}"
+        for name, value in config.items()
+        if name not in known and not isinstance(value, dict)  # a group of one's own is a mapping
+    ]
     return problems
 
 

@@ -42,7 +42,7 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with relative paths of input files made absolute, so that a run resumes from any directory."""
     config = deepcopy(config)
     for section in (*config["data"]["sources"].values(), config["split"], config["backbone"]):
-        section |= {key: str(Path(section[key]).absolute()) for key in PATHS if section.get(key)}
+        section |= {key: str(Path(section[key]).expanduser().absolute()) for key in PATHS if section.get(key)}
     return config
 
 
@@ -69,7 +69,6 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     from agegender.evaluation.results import results_table
     from agegender.training.finetune import ddp_strategy
     from agegender.training.module import AgeGenderModule
-    from agegender.training.run import versions
     from agegender.training.wandb_logging import dashboards
 
     L.seed_everything(config["seed"], workers=True, verbose=False)
@@ -78,7 +77,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks")
     checkpoint = run.last if resuming and run.last.exists() else None
     module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else _new_module(config, datamodule)
-    trainer = L.Trainer(
+    trainer = _trainer(
         **{**config["trainer"], "strategy": ddp_strategy(config["trainer"]["strategy"], callbacks.values())},
         callbacks=[*callbacks.values(), *_progress_bar()],
         logger=_loggers(config["logger"], run.path),
@@ -92,8 +91,6 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     if trainer.is_global_zero:
         run.log_to_file()
-        run.write_config(config)
-        run.write_json("versions.json", versions(trainer.precision))
     if checkpoint and run.metrics.exists() and _finished(run, trainer.max_epochs):
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
@@ -110,17 +107,23 @@ def _fit_and_test(
     from agegender.data.summary import summary
     from agegender.training.testing import test_best
 
-    datamodule.progress = trainer.is_global_zero
+    datamodule.trainer, datamodule.progress = trainer, trainer.is_global_zero
     processes.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
+    if checkpoint:
+        run.require_same_faces(datamodule.split_csv)
     if trainer.is_global_zero:
+        run.write_config(config)
+        run.write_versions(trainer.precision)
         run.write("split.csv", datamodule.split_csv)
         licenses = {name: source.license for name, source in datamodule.sources.items()}
         log.info("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
     if config["compile"]:
         module.network.compile()
-    module.train()
-    trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    if checkpoint and _finished(run, trainer.max_epochs):  # it ended before it was tested
+        _restore_callbacks(run, trainer)
+    else:
+        trainer.fit(module.train(), datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     best = _best_score(trainer)
     if config["test"]:
         test_best(config, run, datamodule, trainer)
@@ -128,6 +131,16 @@ def _fit_and_test(
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     return best
+
+
+def _trainer(**arguments: Any) -> Any:
+    import lightning as L
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return L.Trainer(**arguments)
+    except MisconfigurationException as error:
+        raise AgeGenderError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 def _loggers(config: dict[str, Any], folder: Path) -> list[Any]:
@@ -158,6 +171,15 @@ def _best_score(trainer: Any) -> float | None:
 
     saver = next(c for c in trainer.callbacks if isinstance(c, EpochCheckpoint))
     return saver.best_score if saver.best_epoch >= 0 else None
+
+
+def _restore_callbacks(run: Any, trainer: Any) -> None:
+    from agegender.training.module import read_checkpoint
+
+    states = read_checkpoint(run.last)["callbacks"]
+    for callback in trainer.callbacks:
+        if state := states.get(callback.state_key):
+            callback.load_state_dict(state)
 
 
 def _finished(run: Any, max_epochs: int | None) -> bool:

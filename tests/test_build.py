@@ -12,11 +12,11 @@ from agegender.heads.dldl import DLDL
 
 
 def test_nested_targets_are_built_innermost_first() -> None:
-    head = build({"_target_": "agegender.heads.dldl.DLDL", "age_range": [0, 80], "sigma": 3.0})
+    head = build({"_target_": "agegender.heads.dldl.DLDL", "age_range": [0, 80], "sigma": 3.0}, "head")
     assert isinstance(head, DLDL) and head.outputs == 81
-    layers = build([{"_target_": "torch.nn.Dropout", "p": 0.25}, {"_target_": "torch.nn.GELU"}])
+    layers = build([{"_target_": "torch.nn.Dropout", "p": 0.25}, {"_target_": "torch.nn.GELU"}], "trunk.layers")
     assert isinstance(layers[0], nn.Dropout) and layers[0].p == 0.25 and isinstance(layers[1], nn.GELU)
-    assert build({"a": [1, {"b": "text"}], "c": None}) == {"a": [1, {"b": "text"}], "c": None}
+    assert build({"a": [1, {"b": "text"}], "c": None}, "data") == {"a": [1, {"b": "text"}], "c": None}
 
 
 def test_every_listed_layer_exists() -> None:
@@ -41,6 +41,9 @@ def test_every_listed_layer_exists() -> None:
         "agegenderx.Evil",
         "lightning.pytorch.callbacks.lambda_function.Callable",
         "hydra.utils.instantiate",
+        "agegender.models.backbones.TimmBackbone",  # reads files and asks the network: in its own section only
+        "lightning.pytorch.loggers.CSVLogger",
+        "torch.nn.Dropout",
         7,
         None,
     ],
@@ -58,3 +61,25 @@ def test_anything_else_is_refused_before_it_runs(target: object, tmp_path: Path,
 def test_wrong_arguments_name_the_key_and_the_class() -> None:
     with pytest.raises(AgeGenderError, match=r"head: agegender\.heads\.dldl\.DLDL refuses .*width"):
         build({"_target_": "agegender.heads.dldl.DLDL", "age_range": [0, 80], "width": 3}, "head")
+
+
+@pytest.mark.parametrize(
+    ("section", "target"),
+    [
+        ("schedule", "lightning.pytorch.loggers.csv_logs.ExperimentWriter"),  # deletes files
+        ("logger.csv", "lightning.pytorch.loggers.csv_logs.ExperimentWriter"),
+        ("trunk.layers.0", "agegender.models.backbones.TimmBackbone"),
+        ("optimizer", "agegender.sources.toyfaces.ToyFaces"),
+        ("unheard.of", "agegender.heads.dldl.DLDL"),
+    ],
+)
+def test_each_section_has_its_own_list(section: str, target: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(AgeGenderError, match="refusing"):
+        build({"_target_": target, "log_dir": str(tmp_path), "name": "resnet18", "pretrained": True}, section)
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_values_that_a_constructor_refuses_name_the_key() -> None:
+    with pytest.raises(AgeGenderError, match=r"callbacks\.ema"):
+        build({"_target_": "agegender.training.ema.EMA", "decay": 2.0}, "callbacks.ema")

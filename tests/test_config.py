@@ -91,6 +91,7 @@ def test_a_mistake_dies_with_the_allowed_values_and_without_a_traceback(
         ("trainer.limit_val_batches=0", ["trainer.limit_val_batches=0"]),
         ("+trainer.callbacks=null", ["trainer.callbacks: unknown key"]),
         ("seed=zero", ["seed=zero", "whole number"]),
+        ("trainer.max_epochs=null", ["trainer.max_epochs=None", "1 or more"]),
         ("callbacks.early_stopping.patience=true", ["callbacks.early_stopping.patience=True", "whole number"]),
     ],
 )

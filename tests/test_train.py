@@ -311,3 +311,55 @@ def test_a_split_without_a_test_part_says_which_part_the_figures_are_of(configur
     metrics = json.loads(directory.metrics.read_text())
     assert metrics["split"]["part"] == "val" and "test" not in metrics
     assert "no test part" in (directory.path / "log.txt").read_text()
+
+
+def test_a_resumed_run_keeps_its_faces_and_settings(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "faces", 40)
+    directory = run(configure(f"data.root={root}", "trainer.max_epochs=1"), tmp_path / "run")
+    before = {name: (directory.path / name).read_text() for name in ("config.yaml", "versions.json", "split.csv")}
+    for override in ("optimizer.lr=1e-4", "seed=5", "split.seed=7", "callbacks.early_stopping.patience=1", "head.sigma=9"):
+        with pytest.raises(AgeGenderError, match="stays what it is"):
+            directory.continued([override])
+    make_utkface(tmp_path / "more", 60, seed=3)
+    for path in (tmp_path / "more").iterdir():
+        shutil.move(path, root / path.name)
+    with pytest.raises(AgeGenderError, match="faces differ"):
+        run(directory.continued(["trainer.max_epochs=2"]), directory.path, resuming=True)
+    run(directory.continued([]), directory.path, resuming=True)  # complete: nothing is done, nothing overwritten
+    assert before == {name: (directory.path / name).read_text() for name in before}
+
+
+def test_a_moved_data_folder_is_told_on_resuming(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "faces", 40)
+    directory = run(configure(f"data.root={root}", "trainer.max_epochs=1"), tmp_path / "run")
+    root.rename(tmp_path / "moved")
+    config = directory.continued([f"data.root={tmp_path / 'moved'}", "trainer.max_epochs=2"])
+    run(config, directory.path, resuming=True)
+    assert read_checkpoint(directory.last)["epoch"] == 1
+    assert RunDirectory(directory.path).config()["trainer"]["max_epochs"] == 2
+
+
+def test_a_run_that_ended_untested_is_tested_and_not_trained_on(configure: Configure, tmp_path: Path) -> None:
+    directory = run(configure("test=false", "trainer.max_epochs=2"), tmp_path)
+    before = directory.last.read_bytes()
+    run(directory.continued(["test=true"]), directory.path, resuming=True)
+    assert directory.last.read_bytes() == before
+    metrics = json.loads(directory.metrics.read_text())
+    assert metrics["test"]["n"] > 0 and metrics["train"]["age"]["mae"] > 0
+
+
+def test_a_one_cycle_run_is_not_prolonged(configure: Configure, tmp_path: Path) -> None:
+    directory = run(configure("schedule=one_cycle", "trainer.max_epochs=1"), tmp_path)
+    with pytest.raises(AgeGenderError, match="one-cycle"):
+        directory.continued(["trainer.max_epochs=2"])
+
+
+def test_a_device_that_is_not_there(configure: Configure, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(AgeGenderError, match="trainer"):
+        run(configure("trainer=gpu"), tmp_path)

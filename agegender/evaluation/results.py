@@ -156,10 +156,9 @@ def _gender_lines(gender: dict[str, Any], guess: dict[str, Any], in_detail: bool
     low, high = gender["accuracy_ci95"]
     against = f"; guessing the majority: {guess['accuracy']:.1%}" if guess.get("accuracy") is not None else ""
     lines = [f"  gender  accuracy {gender['accuracy']:.1%} [95% {low:.1%}, {high:.1%}]  (n={gender['n']}{against})"]
-    for row, name in enumerate(CLASSES if in_detail else ()):
-        share = {key: "-" if gender[key][name] is None else f"{gender[key][name]:.1%}" for key in ("precision", "recall", "f1")}
+    for name, row in gender.get("by_class", {}).items() if in_detail else ():
+        share = {key: "-" if row[key] is None else f"{row[key]:.1%}" for key in ("precision", "recall", "f1")}
         lines.append(
-            f"          {name:>8}  precision {share['precision']}  recall {share['recall']}  F1 {share['f1']}  "
-            f"n={sum(gender['confusion'][row])}"
+            f"          {name:>8}  precision {share['precision']}  recall {share['recall']}  F1 {share['f1']}  n={row['n']}"
         )
     return lines

@@ -26,8 +26,8 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
         seed: of the bootstrap.
 
     Returns:
-        `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, each
-        `{"male", "female", "macro"}`; `confusion` [[male as male, male as female], [female as male, female as female]].
+        `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, means of
+        both classes (macro); `by_class` {`male`, `female`}, each `{"n", "precision", "recall", "f1"}`; `confusion` [[male as male, male as female], [female as male, female as female]].
         None where nothing is there to divide by: the precision of a class never predicted, the recall of a class never
         labelled, the F1 of a class that is neither, the macro mean if a class has none, the accuracy of no faces.
 
@@ -44,19 +44,28 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
     counts = confusion(pred, gender)
     right = np.diagonal(counts)
     labelled, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    measures = {
+        "precision": _shares(right, predicted),
+        "recall": _shares(right, labelled),
+        "f1": _shares(2 * right, labelled + predicted),
+    }
     return {
         "n": len(gender),
         "accuracy": float((pred == gender).mean()) if len(gender) else None,
         "accuracy_ci95": mean_ci95(pred == gender, seed) if len(gender) else None,
-        "precision": _by_class(right, predicted),
-        "recall": _by_class(right, labelled),
-        "f1": _by_class(2 * right, labelled + predicted),
+        **{name: _macro(values) for name, values in measures.items()},
+        "by_class": {
+            label: {"n": int(labelled[row]), **{name: values[row] for name, values in measures.items()}}
+            for row, label in enumerate(CLASSES)
+        },
         "confusion": counts.tolist(),
     }
 
 
-def _by_class(numerators: NDArray[np.int64], denominators: NDArray[np.int64]) -> dict[str, float | None]:
-    values = [int(top) / int(bottom) if bottom else None for top, bottom in zip(numerators, denominators, strict=True)]
+def _shares(numerators: NDArray[np.int64], denominators: NDArray[np.int64]) -> list[float | None]:
+    return [int(top) / int(bottom) if bottom else None for top, bottom in zip(numerators, denominators, strict=True)]
+
+
+def _macro(values: list[float | None]) -> float | None:
     defined = [value for value in values if value is not None]
-    macro = sum(defined) / len(values) if len(defined) == len(values) else None
-    return dict(zip(CLASSES, values, strict=True)) | {"macro": macro}
+    return sum(defined) / len(values) if len(defined) == len(values) else None

@@ -1,6 +1,8 @@
 """Two checkpoints: the last finished epoch, to resume from, and the best one, to test."""
 
 import math
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,17 @@ class EpochCheckpoint(Checkpoint):
         improved = score < self.best_score
         if improved:
             self.best_score, self.best_epoch = score, trainer.current_epoch
-        if improved or self.best_epoch < 0:
-            trainer.save_checkpoint(self.folder(trainer) / BEST)
-        trainer.save_checkpoint(self.folder(trainer) / LAST)
+        folder = self.folder(trainer)
+        # Lightning writes by way of the folder for temporary files, which may be another file system: only a rename in
+        # place is all or nothing.
+        partial = folder / f"{LAST}.partial"
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            if improved or self.best_epoch < 0:
+                shutil.copyfile(partial, folder / f"{BEST}.partial")
+                os.replace(folder / f"{BEST}.partial", folder / BEST)
+            os.replace(partial, folder / LAST)
+        trainer.strategy.barrier()
 
     def state_dict(self) -> dict[str, Any]:
         """The best score so far and its epoch."""

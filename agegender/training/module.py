@@ -101,7 +101,8 @@ class AgeGenderModule(L.LightningModule):
 
     def _measure(self, batch: Batch, part: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Adds a batch to the figures of a part, and gives for each task the sum of its losses and the number of labels."""
-        outputs = self.network(batch["image"])
+        # A frozen backbone's features may have been computed before.
+        outputs = self.network.outputs(batch["features"]) if "features" in batch else self.network(batch["image"])
         sums, counts = self._loss_sums(outputs, batch)
         with torch.no_grad():
             estimates = self._read(outputs)

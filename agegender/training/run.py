@@ -5,7 +5,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from agegender.errors import AgeGenderError
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "hydra-core", "albumentations", "opencv-python-headless",
             "numpy", "pandas", "torchmetrics")  # fmt: skip
 LAST, BEST = "last.ckpt", "best.ckpt"
+# Keys that may differ when a run goes on; everything else is settled by what was trained so far.
+MAY_CHANGE = ("trainer.", "loader.", "logger.", "data.root", "data.sources.", "test", "compile")
 
 
 class RunDirectory:
@@ -48,6 +50,14 @@ class RunDirectory:
         """Writes the resolved configuration that ``config`` reads."""
         self.write("config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
+    def write_versions(self, precision: str) -> None:
+        """Writes what ran; a resumed session that runs with anything else is added, and the first stays."""
+        file, now = self.path / "versions.json", versions(precision)
+        first = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+        if any(first.get(key) != value for key, value in now.items()):
+            first.setdefault("resumed", []).append(now)
+        self.write_json("versions.json", first)
+
     def config(self) -> dict[str, Any]:
         """The resolved configuration of the run.
 
@@ -63,29 +73,64 @@ class RunDirectory:
             raise AgeGenderError(f"{file}: expected a mapping of keys to values")
         return config
 
-    def continued(self, overrides: list[str]) -> dict[str, Any]:
-        """The run's configuration with command-line overrides of single values on top, such as ``trainer.max_epochs=20``.
+    def continued(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The run's configuration with command-line overrides on top, as far as they leave the model what it is.
 
         Raises:
-            AgeGenderError: An override swaps a group, which would be another run, or names a key the run does not have.
+            AgeGenderError: An override would make it another run, or names a key that the run does not have.
         """
+        from hydra.core.override_parser.overrides_parser import OverridesParser
         from omegaconf import OmegaConf
 
-        config = OmegaConf.create(self.config())
+        saved = self.config()
+        config = OmegaConf.create(saved)
         OmegaConf.set_struct(config, True)
-        for override in overrides:
-            key, _, value = override.lstrip("+").partition("=")
-            if key == "resume":
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            key, value = override.key_or_group, override.value()
+            if key in ("resume", "experiment") or key.startswith("hydra."):
                 continue
-            if (CONF / key).is_dir():
-                raise AgeGenderError(f"{override}: a resumed run keeps its parts; start a new run to swap {key}")
+            if not key.startswith(MAY_CHANGE) or (CONF / key).is_dir():
+                raise AgeGenderError(
+                    f"{override.input_line}: a resumed run stays what it is; start a new run to change {key}. "
+                    f"Allowed: {', '.join(MAY_CHANGE)}"
+                )
+            if key == "data.root" and len(saved["data"]["sources"]) == 1:  # what the source reads was resolved long ago
+                key = f"data.sources.{next(iter(saved['data']['sources']))}.root"
             try:
-                OmegaConf.update(config, key, yaml.safe_load(value))
+                OmegaConf.update(config, key, value)
             except Exception as error:
-                raise AgeGenderError(f"{override}: the run in {self.path} has no key {key}") from error
-        plain = OmegaConf.to_container(config)
-        plain["resume"] = str(self.path)  # type: ignore[index,call-overload]
-        return plain  # type: ignore[return-value]
+                raise AgeGenderError(f"{override.input_line}: the run in {self.path} has no key {key}") from error
+        plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+        longer = plain["trainer"]["max_epochs"] != saved["trainer"]["max_epochs"]
+        if longer and plain["schedule"]["_target_"].endswith(".OneCycle"):
+            raise AgeGenderError("trainer.max_epochs: a one-cycle schedule ends with the run it was made for; start a new run")
+        return {**plain, "resume": str(self.path)}
+
+    def split(self) -> str:
+        """The text of ``split.csv``.
+
+        Raises:
+            AgeGenderError: There is none.
+        """
+        try:
+            return (self.path / "split.csv").read_text(encoding="utf-8")
+        except OSError as error:
+            raise AgeGenderError(f"{self.path}: has no split.csv, so nobody can tell which faces it was trained on") from error
+
+    def require_same_faces(self, split_csv: str) -> None:
+        """Refuses other faces or parts than the run began with: some would be tested that it has learned from.
+
+        Raises:
+            AgeGenderError: Says how many rows differ, with an example.
+        """
+        own = self.split()
+        if own != split_csv:
+            then, now = set(own.splitlines()), set(split_csv.splitlines())
+            sample = next(iter(sorted(then ^ now)), "")
+            raise AgeGenderError(
+                f"the faces differ from those that the run in {self.path} began with: {len(then - now)} rows of split.csv are "
+                f"gone or changed and {len(now - then)} are new, such as {sample!r}. Figures on them would be no test of it"
+            )
 
     def log_to_file(self) -> None:
         """Sends the log to the terminal and to ``log.txt``, appending when a run is resumed."""

@@ -91,17 +91,15 @@ class Plateau:
     """Lowers the learning rate when a figure, of which smaller is better, has stopped falling.
 
     Lightning would step it after the epoch's checkpoint is written, which then lacks that step. So the module steps it
-    at the end of validation, with the fresh figure, and tells Lightning not to.
+    at the end of validation, with the fresh value of the run's monitor, and tells Lightning not to.
 
     Args:
-        monitor: Name of the figure.
         factor: What the learning rate is multiplied with, below 1.
         patience: Epochs without improvement before that.
         threshold: Smallest relative improvement that counts.
         min_lr: Where the learning rate stays.
     """
 
-    monitor: str
     factor: float = 0.5
     patience: int = 3
     threshold: float = 1e-4
@@ -112,7 +110,7 @@ class Plateau:
         scheduler = ReduceLROnPlateau(
             optimizer, factor=self.factor, patience=self.patience, threshold=self.threshold, min_lr=self.min_lr
         )
-        return {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor}
+        return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}  # the monitor is Lightning's to ask for and never used
 
 
 def _every_step(optimizer: Optimizer, scale: Callable[[int], float]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ def assert_equal_to_scikit_learn(figures, pred, gender):
     reference = precision_recall_fscore_support(gender, pred, labels=[0, 1], zero_division=np.nan)
     for name, values in zip(("precision", "recall", "f1"), reference, strict=False):
         macro = values.mean()  # NaN if a class has none
-        for key, value in zip(("male", "female", "macro"), (*values, macro), strict=True):
-            expected = None if np.isnan(value) else pytest.approx(value)
-            assert figures[name][key] == expected, (name, key)
+        found = (*(figures["by_class"][label][name] for label in ("male", "female")), figures[name])
+        for mine, value in zip(found, (*values, macro), strict=True):
+            assert mine == (None if np.isnan(value) else pytest.approx(value)), name
+    assert [row["n"] for row in figures["by_class"].values()] == list(np.bincount(gender, minlength=2))
 
 
 def test_figures_equal_scikit_learn():
@@ -50,14 +51,15 @@ def test_unknown_gender_is_left_out_and_one_half_is_male():
 @pytest.mark.parametrize("gender", [[], [-1, -1]])
 def test_nothing_to_measure_gives_none(gender):
     figures = gender_metrics(np.full(len(gender), 0.7), gender, seed=0)
-    undefined = {"male": None, "female": None, "macro": None}
+    undefined = {"n": 0, "precision": None, "recall": None, "f1": None}
     assert figures == {
         "n": 0,
         "accuracy": None,
         "accuracy_ci95": None,
-        "precision": undefined,
-        "recall": undefined,
-        "f1": undefined,
+        "precision": None,
+        "recall": None,
+        "f1": None,
+        "by_class": {"male": undefined, "female": undefined},
         "confusion": [[0, 0], [0, 0]],
     }
 

@@ -14,7 +14,7 @@ SCHEDULES = {
     "constant": Constant(warmup_epochs=0.5),
     "cosine": Cosine(warmup_epochs=1.0, end_scale=0.1),
     "one_cycle": OneCycle(),
-    "plateau": Plateau(monitor="val/age_distance", factor=0.5, patience=1),
+    "plateau": Plateau(factor=0.5, patience=1),
 }
 
 
@@ -90,7 +90,7 @@ def test_one_cycle_moves_momentum_on_request(cycle):
 
 def test_plateau_halves_every_group_after_its_patience():
     optimizer = optimizer_of(nn.Linear(2, 2, bias=False))
-    plateau = Plateau(monitor="val/loss", factor=0.5, patience=1, min_lr=0.15)
+    plateau = Plateau(factor=0.5, patience=1, min_lr=0.15)
     scheduler = plateau.build(optimizer, TOTAL, EPOCH)["scheduler"]
     seen = []
     for figure in [5.0, 4.0, 4.0, 4.0, 4.5, 4.1]:
@@ -103,7 +103,7 @@ def test_plateau_halves_every_group_after_its_patience():
 def test_what_lightning_is_told(name):
     entry = SCHEDULES[name].build(optimizer_of(nn.Linear(2, 2)), TOTAL, EPOCH)
     if name == "plateau":
-        assert (entry["interval"], entry["monitor"]) == ("epoch", "val/age_distance")
+        assert (entry["interval"], entry["monitor"]) == ("epoch", "val/loss")
     else:
         assert entry["interval"] == "step"
         assert "monitor" not in entry
