@@ -16,9 +16,9 @@ class CORAL(ORCNN):
     answers always agree. The paper proves that order for the optimum over exact ages; questions that intervals leave
     open do not come to it by themselves, but so lie between their neighbours.
 
-    The biases start as a logistic distribution of ages, so in falling order, as coral-pytorch advises. There they fall
-    from 1 to 0 over all questions, and learning rates of today are long in spreading them: on frozen face features
-    (6,500 UTKFace faces, 10 epochs) the median was off by 17 years on average, and by 5.5 from the start below.
+    The biases start as a logistic distribution of ages, and so in falling order, as coral-pytorch advises. There they
+    fall from 1 to 0, and at usual learning rates take very long to spread: on frozen face features (6,500 UTKFace faces,
+    10 epochs) the median was then off by 17 years on average, from the start below by 5.5.
 
     Args:
         age_range: first and last age in years, such as [0, 116].
