@@ -35,6 +35,12 @@ class _Pipeline:
         except ValueError as error:
             raise AgeGenderError(f"augment: {' '.join(str(error).split())}") from error
 
+    def __repr__(self) -> str:
+        """Every step with every argument, and whose they are."""
+        import albumentations
+
+        return f"albumentations {albumentations.__version__}: {self._compose!r}"
+
     def __call__(self, images: np.ndarray, seed: int) -> np.ndarray:
         """Augments a batch in place.
 

@@ -10,10 +10,11 @@ from agegender.errors import AgeGenderError
 
 
 class BatchIndex(NamedTuple):
-    """One batch to load: rows of the face table, and the seed of its augmentation."""
+    """One batch to load: rows of the face table, the seed of its augmentation, and the epoch it belongs to."""
 
     indices: np.ndarray
     seed: int
+    epoch: int = 0
 
 
 class TrainBatches(Sampler[BatchIndex]):
@@ -74,7 +75,7 @@ class TrainBatches(Sampler[BatchIndex]):
         for number in range(len(self)):
             entropy = np.random.SeedSequence([self.seed, epoch, number, self.rank])
             batch = order[number * step : (number + 1) * step]
-            yield BatchIndex(batch[self.rank :: self.world_size], int(entropy.generate_state(1)[0]))
+            yield BatchIndex(batch[self.rank :: self.world_size], int(entropy.generate_state(1)[0]), epoch)
 
 
 class EvalBatches(Sampler[BatchIndex]):
@@ -95,6 +96,11 @@ class EvalBatches(Sampler[BatchIndex]):
         self.indices = shards[rank]
         self.batch_size = batch_size
         self.length = -(-len(shards[0]) // batch_size)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch of training the next iteration evaluates."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Batches, the same on every rank."""
@@ -104,4 +110,4 @@ class EvalBatches(Sampler[BatchIndex]):
         """Yields consecutive slices of this rank's shard."""
         for number in range(self.length):
             start = number * self.batch_size
-            yield BatchIndex(self.indices[start : start + self.batch_size], 0)
+            yield BatchIndex(self.indices[start : start + self.batch_size], 0, self.epoch)

@@ -140,7 +140,7 @@ class ImageCache:
         try:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with _locked(path.with_suffix(".lock")):
+                with locked(path):
                     if not path.exists():
                         _build(path, files, sha256s, size, progress)
             return cls(path, len(files), size)
@@ -152,13 +152,13 @@ class ImageCache:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock, which the system takes back when the process dies."""
-    with path.open("w") as file:
+def locked(path: Path) -> Iterator[None]:
+    """Holds the exclusive right to build a file, which the system takes back when the process dies."""
+    with path.with_suffix(".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("another process is building %s: waiting for it", path.with_suffix(".uint8"))
+            log.info("another process is building %s: waiting for it", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -1,22 +1,30 @@
 """From files on disk to batches: one Lightning data module for every source, split and augmentation."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
-from agegender.data.batches import EvalBatches, TrainBatches
-from agegender.data.cache import DecodedImages, ImageCache, cache_root, usable_cores
+from agegender.data.batches import BatchIndex, EvalBatches, TrainBatches
+from agegender.data.cache import INTERPOLATION, DecodedImages, ImageCache, cache_root, usable_cores
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import resolve
+from agegender.data.features import FeatureCache, Features
 from agegender.data.near_copies import tie_near_copies
 from agegender.data.scan import scan
 from agegender.data.splits import Split, checksum, split_csv
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import PARTS, FaceTable, Skipped, Source, concat
+from agegender.sources.images import DECODER
+
+log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
 
@@ -138,6 +146,7 @@ class FaceDataModule(LightningDataModule):
         self.seed = seed
         self.progress = progress
         self._images: Images | None = None
+        self._features: dict[str, Features] = {}
 
     def prepare_data(self) -> None:
         """Scans the files and builds the cache in one process a machine; the others only open what it made."""
@@ -198,9 +207,14 @@ class FaceDataModule(LightningDataModule):
         """
         return len(self._train_batches())
 
+    def _inside(self, part: str) -> np.ndarray:
+        return (self.table.frame["split"] == part).to_numpy(dtype=bool)
+
+    def _learnable(self) -> np.ndarray:
+        return self._inside("train") & np.any([self._labelled(task) for task in self.tasks], axis=0)
+
     def _train_batches(self) -> TrainBatches:
-        labelled = np.any([self._labelled(task) for task in self.tasks], axis=0)
-        chosen = (self.table.frame["split"] == "train").to_numpy() & labelled
+        chosen = self._learnable()
         return TrainBatches(
             np.flatnonzero(chosen),
             self.batch_size,
@@ -217,11 +231,11 @@ class FaceDataModule(LightningDataModule):
         # checkpoint saved at the end of an epoch).
         if self.trainer is not None:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
-        return self._loader(batches, self.augment)
+        return self._loader(batches, self.augment, self._features.get("train"))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The val part in order."""
-        return self.loader("val")
+        return self._eval_loader("val", self._features.get("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """The test part in order."""
@@ -233,13 +247,63 @@ class FaceDataModule(LightningDataModule):
 
     def loader(self, part: Literal["train", "val", "test"]) -> DataLoader[Any]:
         """A part in table order, not augmented, every face exactly once over all ranks."""
-        inside = np.flatnonzero((self.table.frame["split"] == part).to_numpy())
-        return self._loader(EvalBatches(inside, self.batch_size, *self._place()), None)
+        return self._eval_loader(part, None)
+
+    def _eval_loader(self, part: str, features: Features | None) -> DataLoader[Any]:
+        rows = np.flatnonzero(self._inside(part))
+        return self._loader(EvalBatches(rows, self.batch_size, *self._place()), None, features)
+
+    def remember_features(
+        self, extract: Callable[[torch.Tensor], torch.Tensor], recipe: Sequence[Any], views: int, epochs: float, val: bool
+    ) -> None:
+        """Computes features once, or finds them computed, and gives them in place of images in the first epochs.
+
+        Batches for training and validating then hold ``features`` instead of ``image``. Those of ``loader`` never do.
+
+        Args:
+            extract: Maps uint8 images ``[B, 3, S, S]`` to float32 features ``[B, ...]`` on the CPU.
+            recipe: Plain values, others for every ``extract`` that would give other features.
+            views: How many augmented views of each training face; epoch e has number e modulo views. 0 for the images
+                as they are, which is what validation always has.
+            epochs: How many epochs; later ones have images.
+            val: For validation too.
+
+        Raises:
+            AgeGenderError: The files cannot be written.
+        """
+        train = np.flatnonzero(self._learnable())
+        seen = [self._feature_cache(train, extract, recipe, view) for view in range(views)]
+        self._features["train"] = Features(seen or [self._feature_cache(train, extract, recipe, None)], epochs)
+        held_out = np.flatnonzero(self._inside("val"))
+        if val and len(held_out):
+            self._features["val"] = Features([self._feature_cache(held_out, extract, recipe, None)], epochs)
+
+    def _feature_cache(
+        self, rows: np.ndarray, extract: Callable[[torch.Tensor], torch.Tensor], recipe: Sequence[Any], view: int | None
+    ) -> FeatureCache:
+        assert self.cache_dir is not None, "features are remembered on disk"
+        augment = None if view is None else self.augment
+        batches = [
+            BatchIndex(rows[start : start + self.batch_size], _view_seed(self.seed, view or 0, start))
+            for start in range(0, len(rows), self.batch_size)
+        ]
+        hashes = self.table.frame["sha256"].iloc[rows].tolist()
+        images = [self.image_size, INTERPOLATION, DECODER, hashes]
+        drawn = None if view is None else [repr(augment), self.seed, view, self.batch_size]
+
+        def computed() -> Iterator[np.ndarray]:
+            loader = self._loader(batches, augment)
+            began = time.perf_counter()
+            for batch in tqdm(loader, desc="features", unit="batch", disable=None if self.progress else True):
+                yield extract(batch["image"]).numpy()
+            log.info("features of %d faces computed in %.0f s", len(rows), time.perf_counter() - began)
+
+        return FeatureCache.open_or_build([*recipe, images, drawn], rows, self.cache_dir, computed())
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def _loader(self, batches: TrainBatches | EvalBatches, augment: Any) -> DataLoader[Any]:
+    def _loader(self, batches: Iterable[BatchIndex], augment: Any, features: Features | None = None) -> DataLoader[Any]:
         frame = self.table.frame
         assert self._images is not None, "setup() comes first"
         dataset = FaceDataset(
@@ -250,6 +314,7 @@ class FaceDataModule(LightningDataModule):
             augment,
             frame["row"].to_numpy(),
             frame["dataset"].map({name: number for number, name in enumerate(self.sources)}).to_numpy(dtype=np.int64),
+            features,
         )
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
         workers = self._workers(device)
@@ -268,6 +333,10 @@ class FaceDataModule(LightningDataModule):
         if device == "cpu" or self.trainer is None:
             return 0
         return max(0, min(MAX_WORKERS, usable_cores() // self.trainer.num_devices - 1))
+
+
+def _view_seed(*entropy: int) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def _reasons(skipped: Sequence[Skipped]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from agegender.data.batches import BatchIndex
+from agegender.data.features import Features
 
 
 class Images(Protocol):
@@ -29,6 +30,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         augment: Maps (images ``[B, S, S, 3]`` uint8, seed) to images; None for evaluation.
         rows: ``[N]`` where each face's image is in ``images``; by default the faces are in the same order.
         dataset: ``[N]`` number of the data set each face is from; by default 0.
+        features: What stands for the images in some epochs.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
         rows: np.ndarray | None = None,
         dataset: np.ndarray | None = None,
+        features: Features | None = None,
     ) -> None:
         self.images = images
         self.age_low = torch.from_numpy(np.array(age_low, dtype=np.float32))
@@ -47,6 +50,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         self.gender = torch.from_numpy(np.array(gender, dtype=np.int64))
         self.dataset = torch.from_numpy(np.array(np.zeros_like(gender) if dataset is None else dataset, dtype=np.int64))
         self.augment = augment
+        self.features = features
         self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -57,19 +61,24 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         """Loads a batch.
 
         Returns:
-            ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory), ``age_low`` and ``age_high`` float32 years (NaN
-            unknown), ``gender`` int64 (-1 unknown), ``dataset`` int64 (number of the data set), ``index`` int64 (row of
-            the face table).
+            ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory) or ``features`` float32 ``[B, ...]``, ``age_low``
+            and ``age_high`` float32 years (NaN unknown), ``gender`` int64 (-1 unknown), ``dataset`` int64 (number of the
+            data set), ``index`` int64 (row of the face table).
         """
-        images = self.images[self.rows[batch.indices]]
-        if self.augment is not None:
-            images = self.augment(images, batch.seed)
         index = torch.from_numpy(batch.indices)
         return {
-            "image": torch.from_numpy(images).permute(0, 3, 1, 2),
+            **self._seen(batch),
             "age_low": self.age_low[index],
             "age_high": self.age_high[index],
             "gender": self.gender[index],
             "dataset": self.dataset[index],
             "index": index,
         }
+
+    def _seen(self, batch: BatchIndex) -> dict[str, torch.Tensor]:
+        if self.features is not None and (features := self.features.of(batch)) is not None:
+            return {"features": torch.from_numpy(features)}
+        images = self.images[self.rows[batch.indices]]
+        if self.augment is not None:
+            images = self.augment(images, batch.seed)
+        return {"image": torch.from_numpy(images).permute(0, 3, 1, 2)}

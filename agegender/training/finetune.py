@@ -6,19 +6,29 @@ have ``requires_grad`` off and so no gradient, and an optimizer passes over what
 decay, no running means. (A learning rate of zero would freeze as well, but would pay for the whole backward pass, let
 frozen gradients count when gradients are clipped, and fill Adam's means before the first step.)
 
+While nothing of the backbone trains, its features of a face are the same in every epoch. They are computed once, with
+the network in evaluation mode and in the precision of training, into a file that later runs with the same backbone
+find again, and the epochs that follow run trunk, towers and heads alone.
+
 Learning rates of parts and depths are the optimizer's business: ``backbone_lr_scale`` and ``layer_decay``.
 """
 
+import hashlib
 import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any
 
 import lightning as L
+import timm
+import torch
 from lightning.pytorch.callbacks import Callback
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from agegender.data.augment import Unchanged
+from agegender.data.datamodule import FaceDataModule
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
 from agegender.training.module import AgeGenderModule
@@ -31,11 +41,18 @@ Groups = list[list[str]]  # names of parameters by depth, those nearest the imag
 class Freezing(Callback, ABC):
     """Keeps part of the backbone as it is, batch norm statistics included, without its dropout; the rest trains.
 
-    Attributes:
+    Args:
         frozen_epochs: Epochs, from the first, in which nothing of the backbone trains; infinite if it never does.
+        views: Of how many augmented views of each training face to remember the features while nothing of the backbone
+            trains; 0 for never. None remembers them where that changes nothing: with augment=none.
     """
 
-    frozen_epochs: float
+    def __init__(self, frozen_epochs: float, views: int | None) -> None:
+        if views is not None and views < 0:
+            raise AgeGenderError(f"finetune: views={views} must be at least 0, or null")
+        self.frozen_epochs = frozen_epochs
+        self.views = views
+        self._finished_epochs = 0
 
     @abstractmethod
     def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
@@ -57,6 +74,34 @@ class Freezing(Callback, ABC):
         self._groups = [group for group in groups if group]
         self._let_train(backbone, self.training(backbone, self._groups, math.inf))
 
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Takes note of the epochs that a resumed run has behind it."""
+        self._finished_epochs = checkpoint["epoch"] + 1
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Has the features of a frozen backbone remembered, where they serve more than one whole epoch."""
+        assert isinstance(pl_module, AgeGenderModule)
+        data, last = trainer.datamodule, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else math.inf  # type: ignore[attr-defined]
+        epochs = min(self.frozen_epochs, last)
+        if self.views == 0 or epochs < 2 or self._finished_epochs >= epochs or not _all(trainer.limit_train_batches):
+            return
+        assert isinstance(data, FaceDataModule)
+        augmented = not isinstance(data.augment, Unchanged | None)
+        if data.cache_dir is None or (augmented and self.views is None):
+            reason = "loader.cache=none" if data.cache_dir is None else "images are augmented anew (augment=none, or views=8)"
+            log.info("the frozen backbone runs in every epoch: %s", reason)
+            return
+        log.info("the frozen backbone runs once a face: its features are kept in %s", data.cache_dir / "features")
+        backbone = _backbone(pl_module).eval()
+        data.remember_features(
+            _extractor(trainer, pl_module),
+            _recipe(trainer, pl_module),
+            views=(self.views or 0) if augmented else 0,
+            epochs=self.frozen_epochs,
+            val=_all(trainer.limit_val_batches),
+        )
+        backbone.train()  # until the epoch begins: Lightning warns of modules in evaluation mode
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Freezes and thaws for this epoch."""
         backbone, epoch = _backbone(pl_module), trainer.current_epoch
@@ -74,9 +119,14 @@ class Freezing(Callback, ABC):
 
 
 class Frozen(Freezing):
-    """Keeps the whole backbone as it is; trunk, towers and heads train."""
+    """Keeps the whole backbone as it is; trunk, towers and heads train.
 
-    frozen_epochs = math.inf
+    Args:
+        views: See ``Freezing``.
+    """
+
+    def __init__(self, views: int | None = None) -> None:
+        super().__init__(math.inf, views)
 
     def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
         """None."""
@@ -95,15 +145,23 @@ class TwoStage(Freezing):
             from the end, with all that follows the first of them, norms for instance; None for the whole backbone.
         lr: Learning rate of the second stage, in place of ``optimizer.lr``.
         weight_decay: Of the second stage.
+        views: See ``Freezing``; in the first stage.
     """
 
-    def __init__(self, epochs: int = 10, layers: int | None = 4, lr: float = 1e-5, weight_decay: float = 1e-6) -> None:
+    def __init__(
+        self,
+        epochs: int = 10,
+        layers: int | None = 4,
+        lr: float = 1e-5,
+        weight_decay: float = 1e-6,
+        views: int | None = None,
+    ) -> None:
         if epochs < 0 or (layers is not None and layers < 1) or lr <= 0 or weight_decay < 0:
             raise AgeGenderError(
                 f"finetune.two_stage: epochs={epochs}, layers={layers}, lr={lr}, weight_decay={weight_decay}: allowed are "
                 "epochs of at least 0, layers of at least 1 or null, a positive lr and a weight_decay of at least 0"
             )
-        self.frozen_epochs = epochs
+        super().__init__(epochs, views)
         self.layers = layers
         self.lr = lr
         self.weight_decay = weight_decay
@@ -145,7 +203,7 @@ class Gradual(Freezing):
     def __init__(self, epochs: int = 1) -> None:
         if epochs < 1:
             raise AgeGenderError(f"finetune.gradual.epochs={epochs}: must be at least 1")
-        self.frozen_epochs = epochs
+        super().__init__(epochs, None)
 
     def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
         """The groups that have had their turn."""
@@ -178,6 +236,30 @@ def ddp_strategy(strategy: str, callbacks: Iterable[Callback]) -> str:
     """The Trainer's strategy: distributed training must know when weights will be without gradient in some epochs."""
     thawing = any(isinstance(callback, Freezing) and math.isfinite(callback.frozen_epochs) for callback in callbacks)
     return "ddp_find_unused_parameters_true" if strategy == "ddp" and thawing else strategy
+
+
+def _all(limit: float) -> bool:
+    return isinstance(limit, float) and limit == 1.0  # the integer is one batch
+
+
+def _extractor(trainer: L.Trainer, module: AgeGenderModule) -> Any:
+    def extract(image: Tensor) -> Tensor:
+        with torch.no_grad(), trainer.precision_plugin.val_step_context():
+            return module.network.features(image.to(module.device)).float().cpu()
+
+    return extract
+
+
+def _recipe(trainer: L.Trainer, module: AgeGenderModule) -> list[Any]:
+    """What the backbone's features of an image follow from: its weights, how it computes, in which precision and where."""
+    digest = hashlib.sha256()
+    for name, value in _backbone(module).state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    network = module.hparams["network"]
+    architecture = {name: network[name] for name in ("backbone", "pool", "image_size")}
+    versions = [torch.__version__, timm.__version__]
+    return [digest.hexdigest(), architecture, str(trainer.precision), module.device.type, versions]
 
 
 def _set_modes(module: nn.Module, training: bool) -> None:
