@@ -1,0 +1,71 @@
+"""Features on disk: the right rows, whole files or none, and a full disk in one line."""
+
+import errno
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agegender.data.batches import BatchIndex
+from agegender.data.features import FeatureCache, Features
+from agegender.errors import AgeGenderError
+
+FACES = np.array([2, 3, 7, 11, 12])
+
+
+def batches(scale: float = 1.0) -> Iterator[np.ndarray]:
+    for part in (FACES[:2], FACES[2:]):
+        yield (scale * part[:, None, None] + np.arange(6).reshape(2, 3)).astype(np.float32)
+
+
+def never() -> Iterator[np.ndarray]:
+    raise AssertionError("computed again")
+    yield
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_rows_of_the_face_table_find_their_features(copy: bool, tmp_path: Path) -> None:
+    cache = FeatureCache.open_or_build(["a"], FACES, tmp_path, batches())
+    if copy:
+        pickled = pickle.dumps(cache)
+        assert len(pickled) < 1000
+        cache = pickle.loads(pickled)
+    found = cache[np.array([11, 2, 12, 2])]
+    assert found.dtype == np.float32 and found.flags.writeable
+    np.testing.assert_array_equal(found, np.array([11, 2, 12, 2])[:, None, None] + np.arange(6).reshape(2, 3))
+
+
+def test_a_recipe_is_followed_once(tmp_path: Path) -> None:
+    FeatureCache.open_or_build(["a", {"x": 1}], FACES, tmp_path, batches())
+    same = FeatureCache.open_or_build(["a", {"x": 1}], FACES, tmp_path, never())
+    other = FeatureCache.open_or_build(["a", {"x": 2}], FACES, tmp_path, batches(2.0))
+    assert same[FACES][0, 0, 0] == 2 and other[FACES][0, 0, 0] == 4
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> Iterator[np.ndarray]:
+        yield next(batches())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        FeatureCache.open_or_build(["a"], FACES, tmp_path, interrupted())
+    assert not [path for path in (tmp_path / "features").iterdir() if path.suffix != ".lock"]
+    assert len(FeatureCache.open_or_build(["a"], FACES, tmp_path, batches())[FACES]) == 5
+
+
+def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    def full() -> Iterator[np.ndarray]:
+        yield next(batches())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(AgeGenderError, match=r"No space left.*loader\.cache_dir=.*views=0"):
+        FeatureCache.open_or_build(["a"], FACES, tmp_path, full())
+
+
+def test_an_epoch_has_its_view_and_later_ones_images(tmp_path: Path) -> None:
+    views = [FeatureCache.open_or_build([scale], FACES, tmp_path, batches(scale)) for scale in (1.0, 10.0)]
+    features = Features(views, epochs=3)
+    seen = [features.of(BatchIndex(np.array([7]), 0, epoch)) for epoch in range(4)]
+    assert [None if one is None else one[0, 0, 0] for one in seen] == [7, 70, 7, None]
