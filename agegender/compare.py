@@ -27,7 +27,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("paths", nargs="+", metavar="RUN_OR_SWEEP_DIR", help="run directories, or folders that hold some")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write comparison.md, .html, .csv, differences.csv and curves")
-    parser.add_argument("--measure", action="store_true", help="load the models: count parameters and FLOPs, time one image")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="load the models and time one image; count parameters and FLOPs of runs that recorded none",
+    )
     parser.add_argument("--gradcam", type=int, default=0, metavar="N", help="Grad-CAM of all models on N of their faces")
     parser.add_argument("--task", choices=("age", "gender"), help="what Grad-CAM explains; default: age where models have it")
     parser.add_argument(
@@ -125,7 +129,8 @@ def _measure(rows: Sequence[Any]) -> None:
 
     networks = [_network(row.runs[0]) for row in rows]
     for row, network, milliseconds in zip(rows, networks, latencies_ms(networks), strict=True):
-        row.runs[0].model.update(count(network), latency_ms=milliseconds)
+        model = row.runs[0].model
+        model |= {**count(network), "latency_ms": milliseconds, **model}
 
 
 def _maps(comparison: Any, number: int, task: str | None) -> tuple[list[Any], list[str], list[str], list[Any]]:

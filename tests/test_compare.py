@@ -69,12 +69,31 @@ def test_a_sweep_is_compared_measured_drawn_and_written(runs: Path, tmp_path: Pa
     assert float(rows["four"]["class_accuracy"]) == pytest.approx(four["test"]["age"]["classes"]["accuracy"])
     assert (rows["four"]["protocol"], rows["four"]["paper_test_mae"]) == ("≠", "4")
     weights = 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8 + (8 + 1) * 4 + (8 + 1) * 2  # four age classes, two genders
-    assert int(rows["four"]["parameters"]) == weights and float(seeds["latency_ms"]) > 0
+    assert int(rows["four"]["parameters"]) == int(rows["four"]["trainable"]) == weights
+    assert float(seeds["latency_ms"]) > 0
     with (folder / "differences.csv").open() as file:
         pairs = list(csv.DictReader(file))
     assert {pair["measure"] for pair in pairs} == {"mae", "gender_accuracy", "class_accuracy"}
     assert {pair["table"] for pair in pairs} == {"1"}  # the other split has one model only
     assert (folder / "comparison.html").read_text().count("data:image/png;base64,") == 4
+
+
+def test_what_a_run_recorded_is_not_counted_again_and_an_old_run_is_counted_when_asked(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "0", tmp_path / "run")
+    (tmp_path / "run" / "model.json").unlink()
+    shown = {}
+    for name, arguments in {
+        "recorded": [runs / "0"],
+        "old": [tmp_path / "run"],
+        "asked": [tmp_path / "run", "--measure"],
+    }.items():
+        main([str(argument) for argument in arguments])
+        shown[name] = capsys.readouterr().out
+    assert "parameters" in shown["recorded"] and "FLOPs  " in shown["recorded"] and "latency" not in shown["recorded"]
+    assert "parameters" not in shown["old"]
+    assert "parameters" in shown["asked"] and "latency" in shown["asked"]
 
 
 def test_neither_help_nor_a_comparison_imports_torch(runs: Path, tmp_path: Path) -> None:

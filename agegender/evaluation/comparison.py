@@ -110,7 +110,7 @@ def record(row: Row, classes: Sequence[int]) -> Record:
         entry[name], entry[f"{name}_sd"] = over_seeds(row, name, classes)
     for name in ("mae", "gender_accuracy"):
         entry[f"gap_{name}"], entry[f"gap_{name}_sd"] = _mean_and_sd([_gap(run, name) for run in runs])
-    for name in ("parameters", "flops", "latency_ms"):
+    for name in ("parameters", "trainable", "flops", "latency_ms"):
         entry[name] = first.model.get(name)
     entry["train_seconds"] = _mean_and_sd([run.train_seconds for run in runs])[0]
     if row.paper:

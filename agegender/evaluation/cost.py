@@ -11,12 +11,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from agegender.models.network import Network
 
 
+@torch.no_grad()
 def count(network: Network) -> dict[str, int]:
-    """``parameters``, and ``flops`` of one image: two a multiply-add, of convolutions, matrix products and attention."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(_image(network))
+    """``parameters``, ``trainable`` ones among them, and ``flops`` of one image.
+
+    FLOPs are two a multiply-add, of convolutions, matrix products and attention.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        network.forward(_image(network))  # not network(image), which may be compiled
+    for module, training in modes:
+        module.training = training
+    parameters = list(network.parameters())
     return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
         "flops": counter.get_total_flops(),
     }
 
@@ -46,4 +56,4 @@ def _seconds(network: Network) -> float:
 
 
 def _image(network: Network) -> Tensor:
-    return torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8)
+    return torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8, device=network._scale.device)

@@ -29,7 +29,7 @@ class Run:
         metrics: As ``metrics.json`` holds it.
         predictions: Faces with predictions of the validation and test parts, sorted by data set and path; None if not kept.
         history: Figures of each epoch by name.
-        model: ``parameters``, ``flops`` of an image and ``latency_ms``, as far as they were recorded or measured.
+        model: ``parameters``, ``trainable``, ``flops`` of an image and ``latency_ms``, as far as recorded or measured.
     """
 
     path: Path

@@ -1,6 +1,5 @@
-"""What the network is made of, layer by layer, in the run directory."""
+"""What the network is made of, layer by layer, and what it costs, in the run directory."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -8,21 +7,25 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
+from agegender.evaluation.cost import count
 from agegender.models.network import Network
 from agegender.training.module import AgeGenderModule
+from agegender.training.run import RunDirectory
 
 COLUMNS = ("layer", "kind", "output of one image", "parameters", "that train")
 ALIGNED = "<<<>>"
 
 
 class LayerTable(Callback):
-    """Writes ``layers.txt`` when training starts; parameters count as training if they do in any epoch."""
+    """Writes ``layers.txt`` and ``model.json`` when training starts; what trains in any epoch counts as trainable."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Writes the table, once for all processes."""
+        """Writes the table and the counts, once for all processes."""
         assert isinstance(pl_module, AgeGenderModule)
         if trainer.is_global_zero:
-            (Path(trainer.default_root_dir) / "layers.txt").write_text(layer_table(pl_module.network), encoding="utf-8")
+            run = RunDirectory(trainer.default_root_dir)
+            run.write("layers.txt", layer_table(pl_module.network))
+            run.write_json("model.json", count(pl_module.network))
 
 
 def layer_table(network: Network) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agegender.config import compose
 from agegender.evaluation.comparison import HUMANS, comparisons, record, references
 from agegender.evaluation.comparison_text import sections
 from agegender.evaluation.rows import rows_of
@@ -94,19 +95,15 @@ def test_a_papers_figures_stand_beside_ours_with_a_mark(write_run: Write) -> Non
 
 
 def test_figures_of_one_paper_are_held_against_each_other(write_run: Write) -> None:
-    def paper(accuracy: float, title: str = "Ages") -> dict:
-        return {**PAPER, "title": title, "figures": {"test": {"class_accuracy": accuracy}}}
-
-    shown = text(
-        write_run("a", [1.0], name="resnet50", paper=paper(0.7238)),
-        write_run("b", [1.0], name="efficientnet_b0", paper=paper(0.7227), image_size=1),
-        write_run("c", [1.0], name="other_paper", paper=paper(0.1, "Others"), image_size=2),
-    )
-    line = next(
-        line for line in shown.splitlines() if line.startswith("test class: resnet50 72.38% (n=3,556), efficientnet_b0")
-    )
-    assert line.endswith("no")
-    assert "other_paper 10.00% (n" not in shown
+    """The four-class paper ranks 72.38% above 72.27% and 70.58%: on some 3,556 faces none of it is more than chance."""
+    names = ("age4_resnet50", "age4_efficientnet_b0", "age4_mobilenetv2")
+    papers = {name: compose([f"experiment={name}", "data.root=/faces"])["paper"] for name in names}
+    runs = [write_run(name, [1.0], name=name, image_size=n, paper=papers[name]) for n, name in enumerate(names)]
+    other = write_run("other", [1.0], name="other_paper", image_size=9, paper={**papers[names[0]], "title": "Others"})
+    lines = text(*runs, other).splitlines()
+    pairs = [line for line in lines if line.startswith("test class: ")]
+    assert "test class: age4_resnet50 72.38% (n=3,556), age4_efficientnet_b0 72.27% (n=3,556)" in pairs[0]
+    assert len(pairs) == 3 and all(line.endswith(" no") for line in pairs)
 
 
 def test_what_flatters_or_cannot_be_tested_is_said(write_run: Write) -> None:
