@@ -115,6 +115,7 @@ def test_it_trains_and_is_tested(name: str, faces: Path, tmp_path: Path) -> None
     if name.startswith("age4"):
         assert tested["age"]["classes"]["names"] == ["0-25", "26-50", "51-75", "76+"]
         assert "val/age_class_accuracy" in (tmp_path / "history.csv").read_text()
+        assert 0 <= metrics["train"]["age"]["class_accuracy"] <= 1
 
 
 def test_effb0_is_one_backbone_with_keras_batch_norm_dropout_and_two_linear_heads() -> None:

@@ -125,7 +125,7 @@ def _training_figures(trainer: L.Trainer) -> dict[str, Any]:
     best = next(c.best_epoch for c in callbacks if isinstance(c, EpochCheckpoint))
     rows = next((c.rows for c in callbacks if isinstance(c, History)), [])
     row = next((row for row in rows if row["epoch"] == best), {})
-    named = {"age": ("age_mae", "age_rmse", "age_cs5"), "gender": ("gender_accuracy",)}
+    named = {"age": ("age_mae", "age_rmse", "age_cs5", "age_class_accuracy"), "gender": ("gender_accuracy",)}
     figures: dict[str, Any] = {"epoch": best + 1}
     for task, names in named.items():
         known = {name.removeprefix(f"{task}_"): row[f"train/{name}"] for name in names if f"train/{name}" in row}
