@@ -326,12 +326,14 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
 
 
 def test_two_processes_thaw_a_backbone_as_one_does(settings: list[str], tmp_path: Path) -> None:
-    """Weights without gradient in the first epoch, with gradient in the second, and some that never have any."""
-    stages = ["finetune=two_stage", "finetune.two_stage.epochs=1", "finetune.two_stage.lr=0.02",
-              "finetune.two_stage.weight_decay=0.1", "trainer.max_epochs=2", "test=false"]  # fmt: skip
+    """Features from disk in two epochs; then weights that had no gradient before, and some that never have any."""
+    stages = ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.lr=0.02",
+              "finetune.two_stage.weight_decay=0.1", "trainer.max_epochs=3", "test=false"]  # fmt: skip
     alone = RunDirectory(tmp_path / "alone")
     train(compose([*settings, *stages, "loader.batch_size=8"]), alone)
-    finished(start(tmp_path, *DDP, *settings, *stages, "loader.batch_size=4", "hydra.run.dir=together"))
+    stages += ["loader.batch_size=4", "loader.cache_dir=cache", "hydra.run.dir=together"]
+    output = finished(start(tmp_path, *DDP, *settings, *stages))
+    assert output.count("faces computed") == 2 and len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2
     one, two = weights(alone), weights(RunDirectory(tmp_path / "together"))
     lightning.seed_everything(0, workers=True, verbose=False)
     untrained = AgeGenderModule(**read_checkpoint(alone.last)["hyper_parameters"]).state_dict()

@@ -198,12 +198,13 @@ class Gradual(Freezing):
 
     Args:
         epochs: Until the first group trains, and from one group to the next.
+        views: See ``Freezing``; until the first group trains.
     """
 
-    def __init__(self, epochs: int = 1) -> None:
+    def __init__(self, epochs: int = 1, views: int | None = None) -> None:
         if epochs < 1:
             raise AgeGenderError(f"finetune.gradual.epochs={epochs}: must be at least 1")
-        super().__init__(epochs, None)
+        super().__init__(epochs, views)
 
     def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
         """The groups that have had their turn."""
