@@ -37,7 +37,7 @@ def by_hand(net: Network, weight: Tensor) -> Tensor:
         features = net.backbone(net.normalise(images()))
     cam = (features * weight[:, :, None, None]).sum(1).relu()
     cam = interpolate(cam[:, None], (32, 32), mode="bilinear", align_corners=False)[:, 0]
-    return cam / cam.amax(dim=(1, 2), keepdim=True)
+    return cam / cam.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
 
 
 def test_years_of_a_regression() -> None:
@@ -54,12 +54,17 @@ def test_the_most_probable_class_where_the_age_has_no_gradient() -> None:
     torch.testing.assert_close(grad_cam(net, images(), "age"), by_hand(net, net.heads["age"].layer.weight[chosen]))
 
 
+@pytest.mark.parametrize("female", [True, False])
 @pytest.mark.parametrize("head", [GenderBCE, GenderCrossEntropy])
-def test_the_gender_that_is_estimated(head: type) -> None:
+def test_the_gender_that_is_estimated(head: type, female: bool) -> None:
     net = network(head(), "gender")
-    output, weight = net(images())["gender"], net.heads["gender"].layer.weight
-    chosen = weight[output.argmax(dim=1)] if len(weight) == 2 else weight * output.sign()
-    torch.testing.assert_close(grad_cam(net, images(), "gender"), by_hand(net, chosen))
+    layer = net.heads["gender"].layer
+    nn.init.zeros_(layer.bias)
+    layer.bias.data[-1] = 20.0 if female else -20.0  # the last output is for female
+    estimate = net.heads["gender"].probability_female(net(images())["gender"]) > 0.5
+    assert (estimate == female).all()
+    weight = layer.weight[int(female)] if len(layer.weight) == 2 else layer.weight[0] * (1 if female else -1)
+    torch.testing.assert_close(grad_cam(net, images(), "gender"), by_hand(net, weight.expand(3, -1)))
 
 
 def test_random_weights_look_elsewhere() -> None:
