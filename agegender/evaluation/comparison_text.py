@@ -86,7 +86,7 @@ def _comparison(number: int, comparison: Comparison, tables: int) -> Section:
         )
     section.content.append(Table([title for title, _ in columns], body))
     section.content += [HUMANS_NOTE] if any(other["name"] == HUMANS[0] for other in others) else []
-    section.content += _differences(comparison.pairs, labels)
+    section.content += _differences(comparison.pairs, labels, sets)
     return section
 
 
@@ -172,7 +172,7 @@ def _time(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def _differences(pairs: Sequence[Pair], labels: Mapping[str, str]) -> list[str | Table]:
+def _differences(pairs: Sequence[Pair], labels: Mapping[str, str], sets: int) -> list[str | Table]:
     if not pairs:
         return []
     best = pairs[0].first
@@ -183,8 +183,11 @@ def _differences(pairs: Sequence[Pair], labels: Mapping[str, str]) -> list[str |
         f"{_signed(p.measure, p.difference.low)} to {_signed(p.measure, p.difference.high)}",
         _p(p.difference.p), _p(p.adjusted), "YES" if p.larger_than_chance else "no",
     ] for p in shown]  # fmt: skip
-    how = f"paired bootstrap of the same faces, {DRAWS:,} draws"
-    if all(pair.seeds > 1 for pair in pairs):
+    how = f"Paired bootstrap of the same faces, {DRAWS:,} draws"
+    if sets > 1:
+        how = "Differences within each set of faces, and Student's t over them, widened because training parts overlap"
+        how += " (Nadeau and Bengio, 2003)"
+    elif all(pair.seeds > 1 for pair in pairs):
         how += ", and Student's t over the seeds"
     elif any(pair.seeds > 1 for pair in pairs):
         how += (

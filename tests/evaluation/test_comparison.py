@@ -51,7 +51,16 @@ def test_a_split_for_each_seed_is_one_row_that_says_so(write_run: Write) -> None
     runs = [write_run(f"{m}{s}", [1.0 + m, 2.0], faces=f"s{s}", seed=s, image_size=m) for m in (1, 2) for s in (0, 1)]
     (table,) = found(*runs)
     assert [len(row.runs) for row in table.rows] == [2, 2] and len(table.rows[0].test_sets) == 2
-    assert "another set for each of 2 seeds" in text(*runs)
+    shown = text(*runs)
+    assert "another set for each of 2 seeds" in shown and "Nadeau and Bengio" in shown and "bootstrap" not in shown
+
+
+def test_how_chance_was_judged_depends_on_the_seeds(write_run: Write) -> None:
+    one = write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], image_size=1)
+    assert "one seed each: that another seed would give another model is not counted" in text(*one)
+    two = *one, write_run("c", [1.0, 2.5], seed=1)
+    assert "that another seed of the others would differ is not counted" in text(*two)
+    assert "Student's t over the seeds. p" in text(*two, write_run("d", [1.0, 3.5], seed=1, image_size=1))
 
 
 def test_what_all_rows_share_is_said_once_and_what_differs_is_a_column(write_run: Write) -> None:
