@@ -84,7 +84,8 @@ def compare(options: argparse.Namespace) -> None:
     records = [{"table": n, **record(row, c.classes)} for n, c in enumerate(found, 1) for row in c.rows]
     pairs = [
         {"table": number, "measure": p.measure, "first": p.first, "second": p.second, **p.difference._asdict(),
-         "p_holm": p.adjusted, "larger_than_chance": p.larger_than_chance, "seeds": p.seeds}
+         "p_holm": p.adjusted, "larger_than_chance": p.larger_than_chance,
+         "seeds_first": p.seeds[0], "seeds_second": p.seeds[1]}
         for number, comparison in enumerate(found, 1) for p in comparison.pairs
     ]  # fmt: skip
     written = {

@@ -187,9 +187,9 @@ def _differences(pairs: Sequence[Pair], labels: Mapping[str, str], sets: int) ->
     if sets > 1:
         how = "Differences within each set of faces, and Student's t over them, widened because training parts overlap"
         how += " (Nadeau and Bengio, 2003)"
-    elif all(pair.seeds > 1 for pair in pairs):
+    elif all(min(pair.seeds) > 1 for pair in pairs):
         how += ", and Student's t over the seeds"
-    elif any(pair.seeds > 1 for pair in pairs):
+    elif any(max(pair.seeds) > 1 for pair in pairs):
         how += (
             ", and Student's t over seeds where there are several; that another seed of the others would differ is not counted"
         )

@@ -30,7 +30,7 @@ class Pair:
         second: Name of another.
         difference: With interval and p-value of this pair alone.
         adjusted: The p-value after Holm's correction for all pairs and measures of the table.
-        seeds: The fewer of the two rows' seeds; with one, the chance of another seed is unknown and not counted.
+        seeds: Of either row; where it is one, the chance of another seed is unknown and not counted.
     """
 
     measure: str
@@ -38,7 +38,7 @@ class Pair:
     second: str
     difference: Difference
     adjusted: float
-    seeds: int
+    seeds: tuple[int, int]
 
     @property
     def larger_than_chance(self) -> bool:
@@ -105,7 +105,7 @@ def differences(rows: Sequence[Row], classes: Sequence[float] = (), seed: int = 
             found += compare(measure, able, faces, seed)
     adjusted = holm([value.p for *_, value in found])
     return [
-        Pair(measure, first.name, second.name, value, p, min(len(first.runs), len(second.runs)))
+        Pair(measure, first.name, second.name, value, p, (len(first.runs), len(second.runs)))
         for (measure, first, second, value), p in zip(found, adjusted, strict=True)
     ]
 

@@ -49,7 +49,8 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             "baseline": {"age": {"mae": 15.0, "distance": 15.0}, "gender": {"accuracy": 0.5}},
         }
         config = {
-            "seed": 0, "age_range": [0, 116], "image_size": 64, "data": {"sources": {"utkface": {"root": f"/somewhere/{place}"}}},
+            "seed": 0, "age_range": [0, 116], "image_size": 64,
+            "data": {"sources": {"utkface": {"root": f"/somewhere/{place}"}}},
             "head": {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, "loader": {"batch_size": 32, "num_workers": 1},
             "trainer": {"max_epochs": 5, "devices": 1},
         }  # fmt: skip

@@ -76,13 +76,13 @@ def test_seeds_that_scatter_more_than_two_models_differ_decide_nothing(write_run
         ]
 
     steady = pairs(*seeds("a", [0.0, 0.01, 0.02]), *seeds("b", [0.5, 0.51, 0.52], image_size=1))["mae a b"]
-    assert steady.seeds == 3 and steady.larger_than_chance
+    assert steady.seeds == (3, 3) and steady.larger_than_chance
     assert steady.difference.value == pytest.approx(-0.5, abs=1e-4)
     loose = pairs(*seeds("c", [0.0, 0.6, 1.2]), *seeds("d", [0.5, 1.1, 1.7], image_size=1))["mae c d"]
     assert loose.difference.value == pytest.approx(-0.5, abs=1e-4)
     assert not loose.larger_than_chance  # although on the faces alone it would be
     one = pairs(write_run("e", ERRORS, name="e"), write_run("f", ERRORS + 0.5, name="f", image_size=1))["mae e f"]
-    assert one.seeds == 1 and one.larger_than_chance
+    assert one.seeds == (1, 1) and one.larger_than_chance
 
 
 def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_run: Write) -> None:
