@@ -365,7 +365,7 @@ def test_a_resumed_run_takes_up_its_features(
 ) -> None:
     config = configure(
         "finetune=two_stage", "finetune.two_stage.epochs=3", "finetune.two_stage.layers=1", "augment=none", "test=false",
-        "trainer.max_epochs=4", f"loader.cache_dir={tmp_path / 'cache'}",
+        "trainer.max_epochs=5", f"loader.cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
     save = EpochCheckpoint.on_train_epoch_end
 
@@ -377,7 +377,7 @@ def test_a_resumed_run_takes_up_its_features(
         patch.setattr(EpochCheckpoint, "on_train_epoch_end", save_and_copy)
         train(config, RunDirectory(tmp_path / "run"))
     whole = read_checkpoint(RunDirectory(tmp_path / "run").last)
-    for done in (1, 2, 3):
+    for done in (2, 3, 4):
         run = RunDirectory(tmp_path / f"after{done}")
         train(run.continued([]), run, resuming=True)
         assert_same(whole["state_dict"], read_checkpoint(run.last)["state_dict"], str(done))
