@@ -54,6 +54,7 @@ class DataSettings:
 # Figures of a validation that are better when smaller, for each task.
 MONITORS = {"age": ("age_distance", "age_mae", "age_rmse", "age_class_error"), "gender": ("gender_error",)}
 
+
 @dataclass
 class TrunkSettings:
     """Layers between pooling and towers."""

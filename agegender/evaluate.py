@@ -42,8 +42,8 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
         others: The faces are not the run's own.
 
     Returns:
-        The figures, which are also in ``metrics.json`` under ``evaluation/PART`` (``evaluation/DATA-PART`` for other
-        faces), beside the predictions.
+        The figures, which are also in ``metrics.json`` under ``evaluation/PART`` (``evaluation/DATA-PART-CHECKSUM``
+        for other faces), beside the predictions.
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
@@ -71,7 +71,7 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
         part: part_metrics(frame, config["seed"], config["head"].get("edges", ())),
         "baseline": baseline(table[table["split"] == "train"], frame),
     }
-    name = f"{'-'.join(config['data']['sources'])}-{part}" if others else part
+    name = f"{'-'.join(datamodule.sources)}-{part}-{datamodule.split_sha256[:8]}" if others else part
     out = RunDirectory(run.path / "evaluation" / name)
     out.write_json("metrics.json", metrics)
     out.write("split.csv", datamodule.split_csv)
@@ -82,18 +82,14 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
 
 
 def _require_unseen_faces(run: Any, faces: Any) -> None:
-    """Refuses faces of the run's train and val parts, told by data set and path."""
-    import io
-
-    import pandas as pd
-
-    own = pd.read_csv(io.StringIO(run.split()), dtype=str)
-    seen = set((own["dataset"] + "/" + own["path"])[own["split"] != "test"])
-    again = [name for name in faces["dataset"] + "/" + faces["path"] if name in seen]
-    if again:
+    """Refuses images of the run's train and val parts, whatever they are called now."""
+    again = faces[faces["sha256"].isin(run.seen())]
+    if len(again):
+        first = again.iloc[0]
         raise AgeGenderError(
-            f"{len(again)} of {len(faces)} faces were in the run's own train or val part, such as {again[0]}: figures on "
-            "them would be no test. Use the same split, or leave data= out for the run's own test"
+            f"{len(again)} of {len(faces)} faces were in the run's own train or val part, such as "
+            f"{first['dataset']}/{first['path']}: figures on them would be no test. Use the same split, or leave data= out "
+            "for the run's own test"
         )
 
 

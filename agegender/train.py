@@ -41,6 +41,12 @@ def main(config: dict[str, Any]) -> float | None:
 def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with relative paths of input files made absolute, so that a run resumes from any directory."""
     config = deepcopy(config)
+    tables = [(source["root"], table) for source in config["data"]["sources"].values()
+              for table in (source.get("tables") or {}).values()]  # fmt: skip
+    for root, table in tables:
+        for key in ("file", "beside"):
+            if table.get(key) and not (Path(root).expanduser() / table[key]).exists():  # in the root it moves with the data
+                table[key] = str(Path(table[key]).expanduser().absolute())
     for section in (*config["data"]["sources"].values(), config["split"], config["backbone"]):
         section |= {key: str(Path(section[key]).expanduser().absolute()) for key in PATHS if section.get(key)}
     return config
@@ -116,6 +122,7 @@ def _fit_and_test(
         run.write_config(config)
         run.write_versions(trainer.precision)
         run.write("split.csv", datamodule.split_csv)
+        run.write_seen(datamodule.table.frame)
         licenses = {name: source.license for name, source in datamodule.sources.items()}
         log.info("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
     if config["compile"]:

@@ -147,7 +147,7 @@ def test_a_run_directory_explains_itself(configure: Configure, tmp_path: Path) -
     assert metrics["val"]["age"]["distance"] == pytest.approx(min(float(row["val/age_distance"]) for row in rows), rel=1e-4)
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "layers.txt", "log.txt", "metrics.json", "model.json",
-        "predictions.parquet", "split.csv", "versions.json",
+        "predictions.parquet", "seen.txt", "split.csv", "versions.json",
     }  # fmt: skip
 
 
@@ -299,9 +299,12 @@ def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
     config["data"]["sources"]["utkface"]["name"] = "others"
     metrics = evaluate(directory, config, "test", others=True)
     assert metrics["test"]["n"] == 3
-    assert (directory.path / "evaluation" / "utkface-test" / "metrics.json").exists()
+    assert len(list((directory.path / "evaluation").glob("others-test-*/metrics.json"))) == 1
+    config["split"]["fractions"] = [0.0, 0.0, 1.0]
+    assert evaluate(directory, config, "test", others=True)["test"]["n"] == 30
     own = directory.config()
     own["split"]["seed"] = 5
+    own["data"]["sources"]["utkface"]["name"] = "under_another_name"
     with pytest.raises(AgeGenderError, match="train or val part"):
         evaluate(directory, own, "test", others=True)
 

@@ -97,6 +97,11 @@ class FileSplit(Split):
                 else:
                     parts[rows[0]] = part
         named = np.array([part is not None for part in parts], dtype=bool)
+        untouched = set(table.frame["dataset"]) - set(table.frame["dataset"][named])
+        if untouched and named.any():
+            raise AgeGenderError(
+                f"split ({self.name}) names no face of {', '.join(sorted(untouched))}: list all data sets' faces in its files"
+            )
         result = with_parts(table, parts).where(named, "in no part of the split")
         if absent:
             first = ", ".join(absent[:_LISTED]) + (", ..." if len(absent) > _LISTED else "")

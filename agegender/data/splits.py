@@ -74,8 +74,6 @@ class RandomSplit(Split):
         self.subset = subset
         if len(self.fractions) != len(PARTS) or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise AgeGenderError(f"split.fractions={list(fractions)}: needed are train, val and test, summing to 1")
-        if self.fractions[0] == 0:
-            raise AgeGenderError(f"split.fractions={list(fractions)} leaves nothing to train on")
         if subset is not None and subset < 1:
             raise AgeGenderError(f"split.subset={subset}: needed is a number of faces, or null for all")
         drawn = "" if subset is None else f" of {subset} faces"
@@ -113,7 +111,7 @@ class RandomSplit(Split):
                 parts[carved] = "val"
                 notes[-1] += f"; {count(len(carved), 'face')} of its train part become val"
         empty = [name for i, name in enumerate(PARTS) if self.fractions[i] > 0 and not (parts == name).any()]
-        if empty:
+        if empty and not (len(parts) and (parts == "test").all()):  # a data set that is all test is there to be tested on
             raise AgeGenderError(
                 f"split.fractions={list(self.fractions)} of {count(len(table), 'face')} in "
                 f"{count(table.frame['group'].nunique(), 'group')} leaves no face for {' and '.join(empty)}: "
@@ -141,18 +139,20 @@ def deal(frame: pd.DataFrame, fractions: Sequence[float], seed: int) -> np.ndarr
     """Deals faces to parts: stratified, group-safe, reproducible.
 
     Groups are laid in one line, stratum after stratum (decade of age and gender of the group's first face by data set
-    and path), the strata and the groups within each in the order of seeded hashes of their names. Walking the line,
-    each group goes to the part that lags most behind its share of the faces so far. So every stretch of the line, a
-    stratum among them, is divided as asked to within a group or two, and so is the whole.
+    and path), the strata and the groups within each in the order of seeded hashes of their first faces' names. Walking
+    the line, each group goes to the part that lags most behind its share of the faces so far. So every stretch of the
+    line, a stratum among them, is divided as asked to within a group or two, and so is the whole.
 
     Returns:
         [N] index into `fractions` for each row.
     """
-    faces = frame.sort_values(["dataset", "path"])[["group", "age_low", "age_high", "gender"]]
+    faces = frame.sort_values(["dataset", "path"])[["dataset", "path", "group", "age_low", "age_high", "gender"]]
     first = faces.drop_duplicates("group")
     decade = ((first["age_low"] + first["age_high"]) / 2 // 10).fillna(-1).astype("int64")
     strata = [_order(seed, f"{age}/{gender}") for age, gender in zip(decade, first["gender"].fillna(-1), strict=True)]
-    line = sorted(zip(strata, [_order(seed, group) for group in first["group"]], first["group"], strict=True))
+    # Not by the group's name, which may come from a copy in another data set and would move these faces when that joins.
+    orders = [_order(seed, f"{dataset}/{path}") for dataset, path in zip(first["dataset"], first["path"], strict=True)]
+    line = sorted(zip(strata, orders, first["group"], strict=True))
     sizes = faces["group"].value_counts().to_dict()
     part_of: dict[str, int] = {}
     dealt, seen = [0] * len(fractions), 0

@@ -144,8 +144,9 @@ def _group_lines(groups: dict[str, Any]) -> list[str]:
 
 
 def _cell(row: dict[str, Any]) -> str:
-    error = next(((word, row[key]) for key, word in (("mae", "MAE"), ("distance", "off")) if row.get(key) is not None), None)
-    shown = [f"{error[0]} {error[1]:5.2f}"] if error else []
+    # The MAE is of exact ages alone; beside the number of all faces it may stand only if all ages are exact.
+    key, word = ("mae", "MAE") if row.get("n_exact") == row.get("n_age") else ("distance", "off")
+    shown = [f"{word} {row[key]:5.2f}"] if row.get(key) is not None else []
     shown += [f"gender {row['gender_accuracy']:6.1%}"] if row.get("gender_accuracy") is not None else []
     return " ".join([*shown, f"n={row['n']:<5}"])
 

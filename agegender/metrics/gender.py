@@ -26,8 +26,9 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
         seed: of the bootstrap.
 
     Returns:
-        `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, means of
-        both classes (macro); `by_class` {`male`, `female`}, each `{"n", "precision", "recall", "f1"}`; `confusion` [[male as male, male as female], [female as male, female as female]].
+        `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, means of both
+        classes (macro); `by_class` {`male`, `female`}, each `{"n", "precision", "recall", "f1"}`; `confusion` [[male as
+        male, male as female], [female as male, female as female]].
         None where nothing is there to divide by: the precision of a class never predicted, the recall of a class never
         labelled, the F1 of a class that is neither, the macro mean if a class has none, the accuracy of no faces.
 

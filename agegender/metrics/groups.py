@@ -30,8 +30,9 @@ def group_figures(
         gender: labels, [N], 0 = male, 1 = female; -1 where unknown.
 
     Returns:
-        For each group `n` faces; as far as age is a task `mae` over exact ages, `distance` to the label over all known
-        ones and `range_accuracy` over those that lie in one of the nine ranges; as far as gender is one `gender_accuracy`.
+        For each group `n` faces; as far as age is a task `n_age` and `n_exact` of them with an age and with an exact one,
+        `mae` over exact ages, `distance` to the label over all known ones and `range_accuracy` over those that lie in one
+        of the nine ranges; as far as gender is one `gender_accuracy`.
         None where there is no face to measure.
     """
     faces = np.array(["" if name is None else name for name in group], dtype=object)
@@ -39,12 +40,14 @@ def group_figures(
     figures: dict[str, Row] = {}
     for name in sorted(set(faces) - {""}):
         mine = faces == name
+        known = mine & ~np.isnan(low)
         row: Row = {"n": int(mine.sum())}
         if pred is not None:
             years, exact = np.asarray(pred, dtype=np.float64), mine & (low == high)
             label = ranges_of_labels(low, high)
+            row |= {"n_age": int(known.sum()), "n_exact": int(exact.sum())}
             row["mae"] = mae((years - low)[exact])
-            row["distance"] = mae(distance_to_interval(years, low, high)[mine & ~np.isnan(low)])
+            row["distance"] = mae(distance_to_interval(years, low, high)[known])
             row["range_accuracy"] = _share((range_of(years) == label)[mine & (label >= 0)])
         if probability_female is not None:
             female = np.asarray(probability_female, dtype=np.float64) > 0.5

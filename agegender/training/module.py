@@ -185,7 +185,8 @@ class AgeGenderModule(L.LightningModule):
         """Logs the validation figures and shows them to a plateau schedule, before the epoch's checkpoint is saved."""
         figures = self._log_figures("val", "held_out")
         plateau = self.lr_schedulers()
-        if isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau) and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+        training = self.trainer.state.fn == "fit" and not self.trainer.sanity_checking
+        if training and isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau):
             plateau.step(figures[self._plateau_monitor(figures)])
 
     on_test_epoch_start = on_validation_epoch_start

@@ -117,6 +117,21 @@ class RunDirectory:
         except OSError as error:
             raise AgeGenderError(f"{self.path}: has no split.csv, so nobody can tell which faces it was trained on") from error
 
+    def write_seen(self, faces: Any) -> None:
+        """Writes the SHA-256 of every image of the train and val parts, by which they are known under any name."""
+        self.write("seen.txt", "\n".join(sorted(set(faces["sha256"][faces["split"].isin(["train", "val"])]))) + "\n")
+
+    def seen(self) -> set[str]:
+        """SHA-256 of every image that the model was trained or selected on.
+
+        Raises:
+            AgeGenderError: The run does not say.
+        """
+        try:
+            return set((self.path / "seen.txt").read_text(encoding="utf-8").split())
+        except OSError as error:
+            raise AgeGenderError(f"{self.path}: has no seen.txt, so nobody can tell which faces it was trained on") from error
+
     def require_same_faces(self, split_csv: str) -> None:
         """Refuses other faces or parts than the run began with: some would be tested that it has learned from.
 

@@ -110,7 +110,8 @@ class Plateau:
         scheduler = ReduceLROnPlateau(
             optimizer, factor=self.factor, patience=self.patience, threshold=self.threshold, min_lr=self.min_lr
         )
-        return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}  # the monitor is Lightning's to ask for and never used
+        # Lightning insists on a monitor, and on finding it; the value is never used.
+        return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}
 
 
 def _every_step(optimizer: Optimizer, scale: Callable[[int], float]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def test_each_group_has_the_figures_it_would_have_alone() -> None:
         assert row == pytest.approx(
             {
                 "n": mine.sum(),
+                "n_age": age["n"],
+                "n_exact": age["n_exact"],
                 "mae": age["mae"],
                 "distance": age["distance"],
                 "range_accuracy": range_metrics(pred[mine], low[mine], high[mine], seed=0)["accuracy"],
@@ -37,7 +39,7 @@ def test_each_group_has_the_figures_it_would_have_alone() -> None:
 
 def test_what_is_not_a_task_or_not_labelled() -> None:
     figures = group_figures(["a", "b"], [30.0, 50.0], [np.nan, 40.0], [np.nan, 49.0], None, [-1, 1])
-    assert figures["a"] == {"n": 1, "mae": None, "distance": None, "range_accuracy": None}
-    assert figures["b"] == {"n": 1, "mae": None, "distance": 1.0, "range_accuracy": 0.0}
+    assert figures["a"] == {"n": 1, "n_age": 0, "n_exact": 0, "mae": None, "distance": None, "range_accuracy": None}
+    assert figures["b"] == {"n": 1, "n_age": 1, "n_exact": 0, "mae": None, "distance": 1.0, "range_accuracy": 0.0}
     assert group_figures(["a"], None, [30.0], [30.0], [0.7], [-1]) == {"a": {"n": 1, "gender_accuracy": None}}
     assert group_figures([None, None], None, [30.0] * 2, [30.0] * 2, [0.7] * 2, [1, 1]) == {}
