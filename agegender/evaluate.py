@@ -51,9 +51,11 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     """
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import baseline, part_metrics, results_table
+    from agegender.training.quiet import silence_what_is_known
     from agegender.training.run import RunDirectory
     from agegender.training.testing import predict
 
+    silence_what_is_known()
     datamodule = assemble(config)
     datamodule.prepare_data()
     datamodule.setup()

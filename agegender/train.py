@@ -69,14 +69,15 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     keep_freed_memory()
     import lightning as L
 
-    _silence_what_is_known()
     from agegender.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
     from agegender.training.finetune import ddp_strategy
     from agegender.training.module import AgeGenderModule
+    from agegender.training.quiet import silence_what_is_known
     from agegender.training.wandb_logging import dashboards
 
+    silence_what_is_known()
     L.seed_everything(config["seed"], workers=True, verbose=False)
     # Everything is built before any data work, so that a mistake costs seconds.
     datamodule = assemble(config)
@@ -199,22 +200,6 @@ def _finished(run: Any, max_epochs: int | None) -> bool:
 
 def _has_terminal() -> bool:
     return sys.stderr.isatty()
-
-
-def _silence_what_is_known() -> None:
-    """Advice of the stack on what is done here on purpose, or on its own insides; and all but one of several processes."""
-    import warnings
-
-    for name in ("lightning.pytorch", "lightning.fabric", *(["agegender"] if processes.rank() > 0 else [])):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # a CPU trainer loads in its own process: the model keeps the cores busy
-        ".*is smaller than the logging interval.*",
-        ".*LeafSpec.*is deprecated.*",
-        ".*sync_dist=True.*",  # what is logged at the end of an epoch was summed over the processes before
-        ".*exists and is not empty.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)
 
 
 def _progress_bar() -> list[Any]:

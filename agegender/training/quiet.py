@@ -1,0 +1,20 @@
+"""What the stack says of itself and nobody here can use."""
+
+import logging
+import warnings
+
+from agegender import processes
+
+
+def silence_what_is_known() -> None:
+    """Advice of the stack on what is done here on purpose, or on its own insides; and all but one of several processes."""
+    for name in ("lightning.pytorch", "lightning.fabric", *(["agegender"] if processes.rank() > 0 else [])):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # a CPU trainer loads in its own process: the model keeps the cores busy
+        ".*is smaller than the logging interval.*",
+        ".*LeafSpec.*is deprecated.*",
+        ".*sync_dist=True.*",  # what is logged at the end of an epoch was summed over the processes before
+        ".*exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
