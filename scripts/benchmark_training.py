@@ -22,7 +22,7 @@ from agegender.config import compose
 from agegender.data.assemble import assemble
 from agegender.training.module import AgeGenderModule
 
-SMALL = ["image_size=64", "backbone.widths=[8,16,32,64]"]
+SMALL = ["image_size=16", "backbone.widths=[4,8]"]  # so that the model does not drown what is measured
 
 
 class InMemory(L.LightningDataModule):
