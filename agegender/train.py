@@ -98,6 +98,9 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     if trainer.is_global_zero:
         run.log_to_file()
+        if not checkpoint:
+            run.write_config(config)
+            run.write_versions(trainer.precision)
     if checkpoint and run.metrics.exists() and _finished(run, trainer.max_epochs):
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
@@ -117,11 +120,12 @@ def _fit_and_test(
     datamodule.trainer, datamodule.progress = trainer, trainer.is_global_zero
     processes.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
-    if checkpoint:
+    if checkpoint:  # only now it is sure that the run goes on
         run.require_same_faces(datamodule.split_csv)
+        if trainer.is_global_zero:
+            run.write_config(config)
+            run.write_versions(trainer.precision)
     if trainer.is_global_zero:
-        run.write_config(config)
-        run.write_versions(trainer.precision)
         run.write("split.csv", datamodule.split_csv)
         run.write_seen(datamodule.table.frame)
         licenses = {name: source.license for name, source in datamodule.sources.items()}

@@ -332,8 +332,8 @@ def test_two_processes_thaw_a_backbone_as_one_does(settings: list[str], tmp_path
     alone = RunDirectory(tmp_path / "alone")
     train(compose([*settings, *stages, "loader.batch_size=8"]), alone)
     stages += ["loader.batch_size=4", "loader.cache_dir=cache", "hydra.run.dir=together"]
-    output = finished(start(tmp_path, *DDP, *settings, *stages))
-    assert output.count("faces computed") == 2 and len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2
+    finished(start(tmp_path, *DDP, *settings, *stages))
+    assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2  # train and val, each computed by either process
     one, two = weights(alone), weights(RunDirectory(tmp_path / "together"))
     lightning.seed_everything(0, workers=True, verbose=False)
     untrained = AgeGenderModule(**read_checkpoint(alone.last)["hyper_parameters"]).state_dict()
