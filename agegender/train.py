@@ -105,7 +105,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
-    with dashboards(trainer.loggers), processes.lost_ranks_in_words():
+    with dashboards(trainer.loggers, config), processes.lost_ranks_in_words():
         return _fit_and_test(config, run, module, datamodule, trainer, checkpoint)
 
 

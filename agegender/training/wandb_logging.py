@@ -85,8 +85,11 @@ class Wandb(Logger):
         return str(self._folder.path)
 
     @rank_zero_only
-    def begin(self) -> None:
+    def begin(self, config: Mapping[str, Any]) -> None:
         """Begins the run, or continues that of the run directory.
+
+        Args:
+            config: What is trained; a resumed run's may be longer than the one it began with.
 
         Raises:
             AgeGenderError: wandb refuses, for want of an API key for instance.
@@ -125,7 +128,7 @@ class Wandb(Logger):
             raise AgeGenderError(f"logger=wandb: {reason}. Without a server: logger.wandb.mode=offline") from error
         if mode != "disabled":
             self._folder.write_json(IDENTITY, identity)
-        self._run.config.update({**self._folder.config(), "versions": versions}, allow_val_change=True)
+        self._run.config.update({**config, "versions": versions}, allow_val_change=True)
         if mode == "offline":
             log.info("W&B offline: upload with  wandb sync %s", Path(self._run.dir).parent)
 
@@ -192,13 +195,13 @@ class Wandb(Logger):
 
 
 @contextmanager
-def dashboards(loggers: Iterable[Logger]) -> Iterator[None]:
+def dashboards(loggers: Iterable[Logger], config: Mapping[str, Any]) -> Iterator[None]:
     """Begins the W&B runs among loggers and ends them on every path: success, error, interruption."""
     runs = [logger for logger in loggers if isinstance(logger, Wandb)]
     failed = True
     try:
         for run in runs:
-            run.begin()
+            run.begin(config)
         yield
         failed = False
     finally:

@@ -247,10 +247,9 @@ def test_the_environment_may_say_offline(configure: Configure, monkeypatch: pyte
 def begun(folder: Path) -> Wandb:
     """A logger that has begun in a run directory."""
     run = RunDirectory(folder)
-    run.write_config({"seed": 0})
     run.write_json("versions.json", {"git": None})
     logger = Wandb(folder, "agegender")
-    logger.begin()
+    logger.begin({"seed": 0})
     return logger
 
 
