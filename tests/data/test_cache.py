@@ -22,16 +22,18 @@ SIZE = 24
 # Builds a cache of a folder in a process of its own and tells of every decoded image. Once the file "hold" exists, it
 # stops after ten images until the file is gone.
 BUILDER = """
-import hashlib, logging, sys, time
+import hashlib, logging, sys, threading, time
 from pathlib import Path
 import agegender.data.cache as cache
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 folder, root, hold = map(Path, sys.argv[1:4])
-count, decode = 0, cache.decode
+count, decode, one = 0, cache.decode, threading.Lock()
 def told(data):
     global count
-    count += 1
-    print("decoded", flush=True)
+    with one:  # threads decode, and two of them must not write into one line
+        count += 1
+        sys.stdout.write("decoded\\n")
+        sys.stdout.flush()
     while count > 10 and hold.exists():
         time.sleep(0.01)
     return decode(data)
