@@ -51,6 +51,7 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     """
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import baseline, part_metrics, results_table
+    from agegender.evaluation.test_pictures import draw_test
     from agegender.training.quiet import silence_what_is_known
     from agegender.training.run import RunDirectory
     from agegender.training.testing import predict
@@ -67,17 +68,20 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     else:
         run.require_same_faces(datamodule.split_csv)
     frame = predict(run.best, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
+    figures = part_metrics(frame, config["seed"], config["head"].get("edges", ()))
     metrics = {
         "schema": 1,
         "split": {"name": datamodule.split_name, "sha256": datamodule.split_sha256, "part": part, "n": len(frame)},
-        part: part_metrics(frame, config["seed"], config["head"].get("edges", ())),
+        part: figures,
         "baseline": baseline(table[table["split"] == "train"], frame),
     }
     name = f"{'-'.join(datamodule.sources)}-{part}-{datamodule.split_sha256[:8]}" if others else part
     out = RunDirectory(run.path / "evaluation" / name)
-    out.write_json("metrics.json", metrics)
     out.write("split.csv", datamodule.split_csv)
-    frame.to_parquet(out.path / "predictions.parquet", index=False)
+    out.write_config(config)
+    frame.drop(columns="row").to_parquet(out.path / "predictions.parquet", index=False)
+    draw_test(frame, figures, datamodule.table.roots, out.path)
+    out.write_json("metrics.json", metrics)
     print(results_table(metrics))
     print(f"all figures: {out.metrics}")
     return metrics

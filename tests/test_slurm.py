@@ -47,8 +47,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_sweep_asks_for_what_the_paper_used_and_trains(cluster: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "agegender.train", "-m", "hydra/launcher=slurm", f"hydra.sweep.dir={tmp_path}/sweep",
-        "hydra.launcher.partition=gpu", "head=dldl,regression", "image_size=32", "backbone.widths=[4,8]", "trainer.max_epochs=1",
-        "trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
+        "hydra.launcher.partition=gpu", "head=dldl,regression", "image_size=32", "backbone.widths=[4,8]",
+        "trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
         "data.sources.toyfaces.n=60", f"data.root={tmp_path}/faces", f"loader.cache_dir={tmp_path}/cache",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

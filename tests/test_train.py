@@ -147,7 +147,7 @@ def test_a_run_directory_explains_itself(configure: Configure, tmp_path: Path) -
     assert metrics["val"]["age"]["distance"] == pytest.approx(min(float(row["val/age_distance"]) for row in rows), rel=1e-4)
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "layers.txt", "log.txt", "metrics.json", "model.json",
-        "predictions.parquet", "seen.txt", "split.csv", "versions.json",
+        "faces.png", "predictions.parquet", "predictions.png", "seen.txt", "split.csv", "versions.json",
     }  # fmt: skip
 
 

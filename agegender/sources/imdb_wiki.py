@@ -113,7 +113,9 @@ class ImdbWiki:
         try:
             from scipy.io import loadmat
         except ImportError as error:
-            raise AgeGenderError(f"{self.part}.mat is a Matlab file, which needs scipy: pip install scipy, or agegender[imdb_wiki]") from error
+            raise AgeGenderError(
+                f"{self.part}.mat is a Matlab file, which needs scipy: pip install scipy, or agegender[imdb_wiki]"
+            ) from error
         file = self.root / f"{self.part}.mat"
         if not file.is_file():
             raise AgeGenderError(f"data.root={self.root} has no {self.part}.mat")

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.results import baseline, part_metrics, results_table
+from agegender.evaluation.test_pictures import draw_test
 from agegender.training.checkpoints import EpochCheckpoint
 from agegender.training.history import History
 from agegender.training.module import AgeGenderModule
@@ -107,6 +108,7 @@ def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceData
         "age_range": config["age_range"],
     }
     pd.concat(parts.values()).drop(columns="row").to_parquet(run.path / "predictions.parquet", index=False)
+    draw_test(parts[part], metrics[part], datamodule.table.roots, run.path)
     run.write_json("metrics.json", metrics)
     log.info("\n%s", results_table(metrics))
     if part != "test":
