@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 PARTS = ("train", "val", "test")
+SHARES = (
+    "cs5", "class_accuracy", "gender_accuracy",
+    *(f"{measure}_{gender}" for measure in ("precision", "recall", "f1") for gender in ("female", "male")),
+)  # fmt: skip
+FIGURES = ("mae", "distance", "rmse", *SHARES, "age_loss", "gender_loss", "latency_ms")
 
 
 @dataclass
@@ -12,14 +17,17 @@ class Paper:
     """The key ``paper`` of a training configuration.
 
     Args:
-        title: As printed.
-        figures: By the part of the data they are of (train, val, test) numbers by name. ``agegender.compare`` puts ``mae``,
-            ``rmse``, ``cs5``, ``distance``, ``gender_accuracy`` and ``class_accuracy`` beside ours; shares are 0..1.
+        title: As printed; experiments that follow one paper name it alike.
+        figures: By the part of the data they are of (train, val, test) numbers by name, which ``agegender.compare`` puts
+            beside ours. Names are those of ``FIGURES``; shares are 0..1, ages in years. A figure of a part that our split
+            lacks may stand here too: it is put beside the part we tested, and marked.
+        system: A short name of this system among the several of one paper, such as ``VGG16``; None where it has one.
         protocol: The arguments of ``Protocol``; None says nothing.
     """
 
     title: str
     figures: Mapping[str, Mapping[str, float]]
+    system: str | None = None
     protocol: Mapping[str, Any] | None = None
 
 
@@ -34,6 +42,9 @@ class Protocol:
         image_size: Side of the images in pixels.
         batch_size: Faces a step.
         epochs: At most.
+        epoch: Whose training and validation figures are printed: of the ``last`` one, or of the ``best``. Ours are of the
+            epoch tested, and of the last epoch where this says so.
+        backbone: Its ``backbone.name``, or the class of a backbone that has no name.
         age_range: Lowest and highest age in years.
         notes: What only a person can compare.
     """
@@ -44,6 +55,8 @@ class Protocol:
     image_size: int | None = None
     batch_size: int | None = None
     epochs: int | None = None
+    epoch: Literal["last", "best"] | None = None
+    backbone: str | None = None
     age_range: Sequence[float] | None = None
     notes: Sequence[str] | None = None
 
@@ -55,15 +68,18 @@ def by_part_problems(key: str, value: Any) -> list[str]:
 
 
 def figure_problems(figures: Any) -> list[str]:
-    """Figures that are no numbers, or stand under no part."""
+    """Figures that are no numbers, are called something unknown, or stand under no part."""
     problems = by_part_problems("paper.figures", figures)
     for part, named in figures.items() if isinstance(figures, Mapping) else ():
         if not isinstance(named, Mapping):
             problems.append(f"paper.figures.{part}={named}: expected numbers by name, such as {{mae: 3.45}}")
             continue
         for name, value in named.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                problems.append(f"paper.figures.{part}.{name}={value}: expected a number; put words into paper.protocol.notes")
-            elif (name.endswith("accuracy") or name == "cs5") and not 0 <= value <= 1:
-                problems.append(f"paper.figures.{part}.{name}={value}: expected a share between 0 and 1")
+            key = f"paper.figures.{part}.{name}"
+            if name not in FIGURES:
+                problems.append(f"{key}: unknown. Allowed: {', '.join(FIGURES)}; put others into paper.protocol.notes")
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                problems.append(f"{key}={value}: expected a number; put words into paper.protocol.notes")
+            elif name in SHARES and not 0 <= value <= 1:
+                problems.append(f"{key}={value}: expected a share between 0 and 1")
     return problems
