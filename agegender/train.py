@@ -49,6 +49,8 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
                 table[key] = str(Path(table[key]).expanduser().absolute())
     for section in (*config["data"]["sources"].values(), config["split"], config["backbone"]):
         section |= {key: str(Path(section[key]).expanduser().absolute()) for key in PATHS if section.get(key)}
+    if folder := config["loader"].get("cache_dir"):
+        config["loader"]["cache_dir"] = str(Path(folder).expanduser().absolute())
     return config
 
 

@@ -90,10 +90,16 @@ class ImageCache:
         path: Of a finished cache.
         length: Number of images.
         size: Side of the images, pixels.
+
+    Raises:
+        AgeGenderError: The file is not as long as that: somebody or a disk has damaged it.
     """
 
     def __init__(self, path: Path, length: int, size: int) -> None:
         self.path = path
+        found, expected = path.stat().st_size, length * size * size * 3
+        if found != expected:
+            raise AgeGenderError(f"image cache {path}: {found} bytes where {expected} are expected: damaged, delete it")
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.images = np.frombuffer(self._map, dtype=np.uint8).reshape(length, size, size, 3)

@@ -206,7 +206,10 @@ def dashboards(loggers: Iterable[Logger], config: Mapping[str, Any]) -> Iterator
         failed = False
     finally:
         for run in runs:
-            run.end(failed)
+            try:
+                run.end(failed)
+            except Exception as error:  # the run itself is done, or has an error of its own to tell
+                log.warning("W&B: the run could not be ended (%s); wandb sync uploads what is on disk", error)
 
 
 def _short(value: Any) -> str:

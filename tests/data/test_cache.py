@@ -129,6 +129,13 @@ def test_content_order_size_and_decoder_make_another_cache(faces, tmp_path, monk
     assert len(paths) == 4
 
 
+@pytest.mark.parametrize("size", [0, 5, 90 * SIZE * SIZE * 3 + 1])
+def test_a_damaged_cache_is_told(faces, tmp_path, size):
+    os.truncate(_open(faces, tmp_path / "cache").path, size)
+    with pytest.raises(AgeGenderError, match=f"{size} bytes where {90 * SIZE * SIZE * 3} are expected: damaged, delete it"):
+        _open(faces, tmp_path / "cache")
+
+
 def test_a_changed_file_is_never_served_stale(faces, tmp_path):
     _open(faces, tmp_path / "cache")
     Image.new("RGB", (SIZE, SIZE), (1, 2, 3)).save(faces / "007.png")

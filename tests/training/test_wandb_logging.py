@@ -28,7 +28,7 @@ from agegender.sources import images
 from agegender.train import train
 from agegender.training import wandb_logging
 from agegender.training.run import RunDirectory
-from agegender.training.wandb_logging import Wandb
+from agegender.training.wandb_logging import Wandb, dashboards
 
 Configure = Callable[..., dict[str, Any]]
 KEY = "0123456789abcdef" * 2 + "76543210"
@@ -209,6 +209,17 @@ def test_the_run_ends_as_failed_whatever_happens(
         go(configure(*OFFLINE), tmp_path / "run")
     assert wandb.run is None
     assert [written.exit for written in sessions(tmp_path / "run")] == [1]
+
+
+def test_a_dashboard_that_cannot_end_hides_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    logger = Wandb(tmp_path, "project")
+    monkeypatch.setattr(logger, "begin", lambda config: None)
+    monkeypatch.setattr(logger, "end", lambda failed: 1 / 0)
+    with pytest.raises(AgeGenderError, match="the reason"), dashboards([logger], {}):
+        raise AgeGenderError("the reason")
+    assert "could not be ended (division by zero)" in caplog.text
 
 
 def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_the_key_stands_nowhere(faces: Path, tmp_path: Path) -> None:
