@@ -1,0 +1,20 @@
+"""Experiments as a person without any pretrained weights would run them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agegender.config import compose
+
+
+@pytest.fixture(scope="session")
+def experiment() -> Callable[..., dict[str, Any]]:
+    """Composes an experiment: ``experiment(name, *overrides)``."""
+
+    def experiment(name: str, *overrides: str) -> dict[str, Any]:
+        own = ["data.root=/faces", "data.pretrained=false"]
+        own += ["backbone.weights=null"] if "vggface" in name else []
+        return compose([f"experiment={name}", *own, *overrides])
+
+    return experiment

@@ -1,0 +1,243 @@
+"""Data, training and figures of every experiment against a table typed from the papers, not from the files.
+
+Where a paper is silent the table holds the choice that the file's header names. Layers are tested in test_nets.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from agegender.config import CONF
+
+Experiment = Callable[..., dict[str, Any]]
+Table = dict[str, Any]
+
+NEVER = None  # early stopping
+FLIP = {"is": "Flip", "probability": 0.5}
+GEOMETRIC = {"is": "Geometric", "flip": 0.5, "rotation": 36.0, "zoom": 0.1, "translation": 0.1, "contrast": 0.1}
+L1_IN_YEARS = {"is": "Regression", "loss": "l1", "target": "years", "center": 0.0, "relu": False}
+BCE, CROSS_ENTROPY = {"is": "GenderBCE"}, {"is": "GenderCrossEntropy"}
+CONSTANT = {"is": "Constant", "warmup_epochs": 0.0}
+FROZEN = {"frozen": {"is": "Frozen", "views": None}}
+
+
+def adam(lr: float, eps: float = 1e-8) -> Table:
+    return {
+        "is": "Adam", "lr": lr, "backbone_lr_scale": 1.0, "layer_decay": 1.0, "weight_decay": 0.0, "betas": [0.9, 0.999],
+        "eps": eps, "decay_norms_and_biases": False,
+    }  # fmt: skip
+
+
+def adamw(lr: float, weight_decay: float, **other: Any) -> Table:
+    return adam(lr) | {"is": "AdamW", "weight_decay": weight_decay} | other
+
+
+def two_stage(layers: int) -> Table:
+    return {"two_stage": {"is": "TwoStage", "epochs": 10, "layers": layers, "lr": 1e-5, "weight_decay": 1e-6, "views": None}}
+
+
+def task_weights(age: float, gender: float) -> Table:
+    return {"is": "Fixed", "age": age, "gender": gender}
+
+
+ANY = {
+    "data": ["utkface"], "subset": None, "age_range": [0, 116], "sampler": {"is": "PlainSampler"}, "tasks": ["age", "gender"],
+    "pool": "avg", "batch_size": 32, "gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": "32-true",
+    "finetune": {},
+}  # fmt: skip
+AGE = {"tasks": ["age"], "monitor": "val/age_distance", "gender_head": None, "balance": None}
+GENDER = {"tasks": ["gender"], "monitor": "val/gender_error", "head": None, "balance": None}
+
+PAPER_1 = ANY | {
+    "image_size": 224, "fractions": [0.8, 0.2, 0.0], "backbone": "tf_efficientnet_b0.aa_in1k", "augment": {"is": "Unchanged"},
+    "head": L1_IN_YEARS, "gender_head": BCE, "balance": task_weights(age=0.1, gender=1.0), "optimizer": adam(1e-4, eps=1e-7),
+    "schedule": CONSTANT, "batch_size": 16, "epochs": 30, "patience": 5, "monitor": "val/loss",
+}  # fmt: skip
+PAPER_2 = ANY | {
+    "image_size": 224, "fractions": [0.8, 0.1, 0.1], "augment": FLIP, "head": L1_IN_YEARS, "gender_head": BCE,
+    "optimizer": adam(1e-3), "schedule": CONSTANT, "epochs": 30, "patience": 10, "finetune": FROZEN,
+}  # fmt: skip
+PAPER_3 = ANY | {
+    "image_size": 224, "fractions": [0.8, 0.1, 0.1], "backbone": "efficientnet_b2", "head": L1_IN_YEARS,
+    "augment": {"is": "Standard", "flip": 0.5, "brightness": 0.3, "contrast": 0.3, "light_probability": 0.5, "blur": [3, 7],
+                "blur_probability": 0.2, "holes": 4, "hole_size": 30, "holes_probability": 0.3},
+    "gender_head": CROSS_ENTROPY, "balance": task_weights(age=1.0, gender=0.5),
+    "optimizer": adamw(1e-3, 0.01, backbone_lr_scale=0.1),
+    "schedule": {"is": "Cosine", "warmup_epochs": 1.0, "end_scale": 0.0},
+    "epochs": 20, "patience": NEVER, "monitor": "val/age_distance",
+}  # fmt: skip
+PAPER_4 = ANY | {
+    "image_size": 128, "fractions": [0.8, 0.2, 0.0], "subset": 5000, "backbone": "CustomCNN", "pool": "flatten",
+    "augment": GEOMETRIC, "head": L1_IN_YEARS, "gender_head": BCE, "balance": task_weights(age=1.0, gender=1.0),
+    "optimizer": adamw(5e-5, 1e-5, eps=1e-7, decay_norms_and_biases=True), "schedule": CONSTANT, "batch_size": 64,
+    "epochs": 60, "patience": NEVER, "monitor": "val/age_distance",
+}  # fmt: skip
+VGG16 = PAPER_4 | {
+    "backbone": "vgg16", "optimizer": adamw(1e-4, 1e-5, eps=1e-7, decay_norms_and_biases=True), "epochs": 10 + 25,
+    "finetune": two_stage(layers=4),
+}  # fmt: skip
+PAPER_5 = ANY | AGE | {
+    "image_size": 224, "fractions": [0.7, 0.15, 0.15], "augment": FLIP, "optimizer": adam(1e-3), "schedule": CONSTANT,
+    "head": {"is": "AgeBins", "edges": [0, 26, 51, 76], "readout": "bin"}, "epochs": 10, "patience": NEVER,
+    "monitor": "val/age_class_error", "finetune": FROZEN,
+}  # fmt: skip
+
+SYSTEMS: dict[str, Table] = {
+    "effb0_multitask": PAPER_1,
+    "effb0_multitask_mse": PAPER_1 | {"head": L1_IN_YEARS | {"loss": "mse"}},
+    "effb0_age_only": PAPER_1 | AGE | {"monitor": "val/loss"},
+    "effb0_gender_only": PAPER_1 | GENDER | {"monitor": "val/loss"},
+    "separable_cnn": PAPER_2 | AGE | {"backbone": "CustomCNN", "image_size": 180, "pool": "flatten", "finetune": {},
+                                      "head": L1_IN_YEARS | {"center": 33.0, "relu": True}},
+    "vgg16_vggface_gender": PAPER_2 | GENDER | {"backbone": "vgg16", "pool": "none"},
+    "vgg16_vggface_gender_512": PAPER_2 | GENDER | {"backbone": "vgg16", "pool": "none"},
+    "vgg16_vggface_age": PAPER_2 | AGE | {"backbone": "vgg16", "pool": "none"},
+    "vgg16_vggface_age_512": PAPER_2 | AGE | {"backbone": "vgg16", "pool": "none"},
+    "resnet50_vggface2_gender": PAPER_2 | GENDER | {"backbone": "resnet50"},
+    "resnet50_vggface2_age": PAPER_2 | AGE | {"backbone": "resnet50"},
+    "effb2_multitask": PAPER_3,
+    "effb2_uncertainty": PAPER_3 | {"balance": {"is": "Uncertainty", "age": 0.0, "gender": 0.0,
+                                                "log_variance_range": [-10.0, 10.0]}},
+    "effb2_dldl": PAPER_3 | {"head": {"is": "DLDL", "sigma": 2.0, "expectation_weight": 0.1, "readout": "expectation"}},
+    "mobilenetv3_multitask": PAPER_3 | {"backbone": "mobilenetv3_large_100"},
+    "vit_b16_multitask": PAPER_3 | {"backbone": "vit_base_patch16_224",
+                                    "optimizer": adamw(1e-3, 0.01, backbone_lr_scale=0.03)},
+    "custom_cnn_128": PAPER_4,
+    "custom_cnn_128_gap": PAPER_4 | {"pool": "avg"},
+    "vgg16_two_stage": VGG16,
+    "vgg16_two_stage_keras_layers": VGG16 | {"finetune": two_stage(layers=3)},
+    "vgg16_two_stage_200px": VGG16 | {"image_size": 200},
+    "vgg16_two_stage_all_images": VGG16 | {"subset": None},
+    "age4_mobilenetv2": PAPER_5 | {"backbone": "mobilenetv2_100"},
+    "age4_resnet50": PAPER_5 | {"backbone": "resnet50.tv_in1k"},
+    "age4_efficientnet_b0": PAPER_5 | {"backbone": "efficientnet_b0"},
+}  # fmt: skip
+
+EFFB0 = {
+    "title": "Multi-task Deep Learning for Gender Detection and Age Prediction using EfficientNetB0", "system": None,
+    "figures": {
+        "test": {"mae": 3.45, "gender_accuracy": 0.94, "precision_female": 0.93, "precision_male": 0.95,
+                 "recall_female": 0.96, "recall_male": 0.92, "f1_female": 0.94, "f1_male": 0.94},
+        "val": {"gender_accuracy": 0.92},
+    },
+    "protocol": {"data": ["utkface"], "fractions": [0.8, 0.2, 0.0], "image_size": 224, "batch_size": 16, "epochs": 30,
+                 "backbone": "tf_efficientnet_b0.aa_in1k"},
+}  # fmt: skip
+
+
+def sheoran(system: str, backbone: str, **protocol: Any) -> Table:
+    return {
+        "title": "Age and Gender Prediction using Deep CNNs and Transfer Learning", "system": system, "figures": {},
+        "protocol": {"data": ["utkface"], "backbone": backbone, **protocol},
+    }  # fmt: skip
+
+
+def production(system: str, backbone: str, data: str, mae: float, gender: float, milliseconds: int) -> Table:
+    return {
+        "title": "A production design for age and gender", "system": system,
+        "figures": {"test": {"mae": mae, "gender_accuracy": gender, "latency_ms": milliseconds}},
+        "protocol": {"data": [data], "backbone": backbone},
+    }  # fmt: skip
+
+
+def few_faces(system: str, backbone: str, epochs: int, train: tuple[float, ...], val: tuple[float, ...]) -> Table:
+    names = ("gender_accuracy", "mae", "gender_loss")
+    return {
+        "title": "Custom CNN and VGG16 for age and gender on 5,000 faces of UTKFace", "system": system,
+        "figures": {"train": dict(zip(names, train, strict=True)), "val": dict(zip(names, val, strict=True))},
+        "protocol": {"data": ["utkface"], "fractions": [0.8, 0.2, 0.0], "n": {"train": 4000, "val": 1000}, "image_size": 128,
+                     "batch_size": 64, "epochs": epochs, "epoch": "last", "backbone": backbone},
+    }  # fmt: skip
+
+
+def four_classes(system: str, backbone: str, test: float, val: float, train: float) -> Table:
+    return {
+        "title": "Age in four classes by MobileNetV2, ResNet50 and EfficientNet-B0", "system": system,
+        "figures": {part: {"class_accuracy": share} for part, share in (("train", train), ("val", val), ("test", test))},
+        "protocol": {"data": ["utkface"], "fractions": [0.7, 0.15, 0.15], "n": {"test": 3556}, "image_size": 224, "epochs": 10,
+                     "epoch": "best", "backbone": backbone, "age_range": [0, 116]},
+    }  # fmt: skip
+
+
+TWO_STAGES = few_faces("VGG16", "vgg16", 35, train=(0.89, 5.4, 0.26), val=(0.88, 7.6, 0.27))
+PAPERS: dict[str, Table] = {  # the others are variants of which no paper prints figures
+    "effb0_multitask": EFFB0,
+    "effb0_multitask_mse": EFFB0,
+    "separable_cnn": sheoran("separable CNN", "CustomCNN", image_size=180),
+    "vgg16_vggface_gender": sheoran("VGG16, gender", "vgg16"),
+    "vgg16_vggface_gender_512": sheoran("VGG16, gender", "vgg16"),
+    "vgg16_vggface_age": sheoran("VGG16, age", "vgg16"),
+    "vgg16_vggface_age_512": sheoran("VGG16, age", "vgg16"),
+    "resnet50_vggface2_gender": sheoran("ResNet50, gender", "resnet50"),
+    "resnet50_vggface2_age": sheoran("ResNet50, age", "resnet50"),
+    "effb2_multitask": production("EfficientNet-B2", "efficientnet_b2", "imdb_wiki", 4.8, 0.963, 8),
+    "mobilenetv3_multitask": production("MobileNetV3", "mobilenetv3_large_100", "utkface", 5.2, 0.958, 3),
+    "vit_b16_multitask": production("ViT-B/16", "vit_base_patch16_224", "imdb_wiki", 4.3, 0.971, 12),
+    "custom_cnn_128": few_faces("custom CNN", "CustomCNN", 60, train=(0.87, 6.4, 0.30), val=(0.86, 8.5, 0.32)),
+    "vgg16_two_stage": TWO_STAGES,
+    "vgg16_two_stage_keras_layers": TWO_STAGES,
+    "age4_mobilenetv2": four_classes("MobileNetV2", "mobilenetv2_100", test=0.7058, val=0.7149, train=0.7207),
+    "age4_resnet50": four_classes("ResNet50", "resnet50.tv_in1k", test=0.7238, val=0.7116, train=0.7160),
+    "age4_efficientnet_b0": four_classes("EfficientNet-B0", "efficientnet_b0", test=0.7227, val=0.7121, train=0.8025),
+}
+
+
+def plain(section: Table, *without: str) -> Table:
+    """A section with the name of its class."""
+    rest = {key: value for key, value in section.items() if key not in ("_target_", *without)}
+    return {"is": section["_target_"].rpartition(".")[2], **rest}
+
+
+def numbers(config: Table) -> Table:
+    """What the table says of a system, of its configuration."""
+    tasks, trainer, backbone = config["tasks"], config["trainer"], config["backbone"]
+    patience = config["callbacks"]["early_stopping"]["patience"]
+    assert config["callbacks"]["early_stopping"]["monitor"] == config["callbacks"]["checkpoint"]["monitor"] == config["monitor"]
+    return {
+        **{key: config[key] for key in ("image_size", "age_range", "tasks", "pool", "monitor")},
+        "data": list(config["data"]["sources"]),
+        "fractions": config["split"]["fractions"],
+        "subset": config["split"]["subset"],
+        "batch_size": config["loader"]["batch_size"],
+        "sampler": plain(config["sampler"]),
+        "augment": plain(config["augment"]),
+        "backbone": backbone.get("name") or plain(backbone)["is"],
+        "head": plain(config["head"], "age_range", "scale", "delta") if "age" in tasks else None,
+        "gender_head": plain(config["gender_head"]) if "gender" in tasks else None,
+        "balance": plain(config["balance"]) if len(tasks) > 1 else None,
+        "optimizer": plain(config["optimizer"]),
+        "schedule": plain(config["schedule"]),
+        "finetune": {name: plain(callback) for name, callback in config["finetune"].items()},
+        "epochs": trainer["max_epochs"],
+        "patience": NEVER if patience >= trainer["max_epochs"] else patience,
+        **{key: trainer[key] for key in ("gradient_clip_val", "accumulate_grad_batches", "precision")},
+    }
+
+
+def test_the_table_has_every_experiment() -> None:
+    assert set(SYSTEMS) == {path.stem for path in (CONF / "experiment").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_numbers_are_the_papers(name: str, experiment: Experiment) -> None:
+    assert numbers(experiment(name)) == SYSTEMS[name]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_figures_are_the_papers(name: str, experiment: Experiment) -> None:
+    paper = experiment(name)["paper"]
+    if name not in PAPERS:
+        assert paper is None
+        return
+    protocol = {key: value for key, value in paper["protocol"].items() if key != "notes"}
+    assert {"system": None} | paper | {"protocol": protocol} == PAPERS[name]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_no_file_sets_what_no_test_looks_at(name: str) -> None:
+    sections = set(yaml.safe_load((CONF / "experiment" / f"{name}.yaml").read_text()))
+    layers = {"trunk", "tower", "separable"}  # test_nets.py
+    covered = {*SYSTEMS[name], "split", "loader", "trainer", "callbacks", "paper", "name", "defaults"}
+    assert sections <= covered | layers

@@ -1,0 +1,88 @@
+"""Every experiment is valid, trains and is tested, on generated faces."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+
+from agegender.build import build
+from agegender.config import CONF, compose, validate
+from agegender.train import train
+from agegender.training.module import AgeGenderModule
+from agegender.training.run import RunDirectory
+
+NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+Experiment = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_valid_has_a_header_and_names_itself(name: str, experiment: Experiment) -> None:
+    config = experiment(name)
+    validate(config)
+    assert config["name"] == name
+    assert (CONF / "experiment" / f"{name}.yaml").read_text().startswith("# @package _global_\n# ")
+
+
+@pytest.fixture
+def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm's own miniature stands in for architectures too large for a whole run."""
+    real = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: real("test_efficientnet", num_classes=0))
+
+
+@pytest.mark.usefixtures("miniature")
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path, tmp_path: Path) -> None:
+    paper = experiment(name)
+    stages = ["trainer.max_epochs=2", "finetune.two_stage.epochs=1"] if "two_stage" in name else ["trainer.max_epochs=1"]
+    subset = ["split.subset=40"] if paper["split"]["subset"] else []
+    size = 128 if paper["pool"] == "none" else 32
+    small = [f"image_size={size}", "loader.batch_size=8", "trainer.limit_train_batches=1", "logger=none"]
+    config = experiment(name, f"data.root={faces}", *small, *stages, *subset)
+    validate(config)
+    run = RunDirectory(tmp_path)
+    train(config, run)
+    metrics = json.loads(run.metrics.read_text())
+    tested = metrics[metrics["split"]["part"]]
+    assert set(config["tasks"]) <= set(tested) and tested["n"] > 0
+    assert metrics["split"]["part"] == ("test" if config["split"]["fractions"][2] else "val")
+    assert not subset or sum(metrics[part]["n"] for part in ("train", "val")) == 40
+    assert (tmp_path / "layers.txt").read_text().startswith("layer")
+    if name.startswith("age4"):
+        assert tested["age"]["classes"]["names"] == ["0-25", "26-50", "51-75", "76+"]
+        assert "val/age_class_accuracy" in (tmp_path / "history.csv").read_text()
+        assert 0 <= metrics["train"]["age"]["class_accuracy"] <= 1
+
+
+def test_face_recognition_weights_are_asked_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agegender.train", "experiment=vgg16_vggface_gender", "data.root=/faces"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(CONF.parent)})
+    assert result.returncode == 2 and "backbone.weights: must be given" in result.stderr
+
+
+def test_another_face_recognition_net_takes_the_place_of_resnet50(shared: Path, faces: Path, tmp_path: Path) -> None:
+    file = shared / "weights" / "mobilenetv1_100_vggface2.safetensors"
+    if not file.is_file():
+        pytest.skip(f"{file} is absent")
+    other = ["backbone=mobilenetv1", "backbone.pad_type=same", f"backbone.weights={file}", f"data.root={faces}"]
+    other += ["backbone.mean=[0.485,0.456,0.406]", "backbone.std=[0.229,0.224,0.225]"]
+    small = ["image_size=32", "loader.batch_size=8", "trainer.limit_train_batches=1", "trainer.max_epochs=1", "logger=none"]
+    config = compose(["experiment=resnet50_vggface2_gender", *other, *small])
+    validate(config)
+    train(config, RunDirectory(tmp_path))
+    trained = AgeGenderModule.load_from_checkpoint(tmp_path / "checkpoints/last.ckpt").network.backbone
+    fresh = build(config["backbone"], "backbone")
+    assert trained.mean == [0.485, 0.456, 0.406] and trained.std == [0.229, 0.224, 0.225]
+    assert all(torch.equal(one, other) for one, other in zip(trained.parameters(), fresh.parameters(), strict=True))
+
+
+def test_the_command_line_has_the_last_word() -> None:
+    config = compose(["experiment=age4_resnet50", "data=toyfaces", "head=dldl", "backbone=custom_cnn", "monitor=val/age_mae"])
+    validate(config)
+    assert list(config["data"]["sources"]) == ["toyfaces"] and config["backbone"]["widths"]
