@@ -1,81 +1,22 @@
 """From files on disk to batches: one Lightning data module for every source, split and augmentation."""
 
-import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from agegender.data.batches import BatchIndex, EvalBatches, TrainBatches
-from agegender.data.cache import INTERPOLATION, DecodedImages, ImageCache, cache_root, usable_cores
+from agegender.data.cache import DecodedImages, ImageCache, cache_root, usable_cores
 from agegender.data.dataset import FaceDataset, Images
-from agegender.data.duplicates import resolve
-from agegender.data.features import FeatureCache, Features
-from agegender.data.near_copies import tie_near_copies
-from agegender.data.scan import scan
-from agegender.data.splits import Split, checksum, split_csv
+from agegender.data.features import Features
+from agegender.data.splits import checksum, split_csv
+from agegender.data.table import Duplicates, read_faces, select_faces
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import PARTS, FaceTable, Skipped, Source, concat
-from agegender.sources.images import DECODER
-
-log = logging.getLogger(__name__)
+from agegender.sources.faces import PARTS, Skipped, Source
 
 MAX_WORKERS = 8
-
-Duplicates = Literal["keep", "drop_conflicting", "drop"]
-
-
-def read_faces(
-    sources: Mapping[str, Source], cache_dir: Path | None, progress: bool = True, near_copies: int | None = None
-) -> FaceTable:
-    """Reads all sources and decodes every file once, to know which are faces.
-
-    Args:
-        sources: By any name; read in this order.
-        cache_dir: Where the outcome is remembered, so that a second call opens no image; None for not at all.
-        progress: Show a bar if there is a terminal.
-        near_copies: Bits of 256 in which near-identical pictures may differ; None for byte-identical ones alone.
-
-    Returns:
-        Every readable face, with the further columns ``sha256``, ``phash`` and ``row`` (its own row number, which finds
-        its image again after later stages have left faces out), copies in one group.
-
-    Raises:
-        AgeGenderError: There is not a single readable face.
-    """
-    table = tie_near_copies(scan(concat([source.read() for source in sources.values()]), cache_dir, progress), near_copies)
-    if not len(table):
-        folders = ", ".join(str(source.root) for source in sources.values())
-        raise AgeGenderError(f"no readable face in {folders}{_reasons(table.skipped)}")
-    table.frame["row"] = np.arange(len(table))
-    return table
-
-
-def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Duplicates) -> FaceTable:
-    """Leaves out what cannot be used and gives every other face its part.
-
-    Args:
-        faces: As ``read_faces`` returns them.
-        split: A ``Split``.
-        age_range: Youngest and oldest age, years: faces whose interval does not touch it are left out. Faces without
-            an age stay.
-        duplicates: What becomes of byte-identical copies.
-    """
-    low, high = age_range
-    outside = (faces.frame["age_high"] < low) | (faces.frame["age_low"] > high)  # false for unknown ages
-    table = faces.where(~outside, reason=f"age outside age_range=[{low:g}, {high:g}]")
-    if outside.any():
-        table.notes.append(f"{outside.sum()} faces left out: their age is outside age_range=[{low:g}, {high:g}]")
-    table = split.assign(table, clean=lambda written: resolve(written, duplicates))
-    if not len(table):
-        raise AgeGenderError(f"no face is left for the split {split.name!r}{_reasons(table.skipped)}")
-    return table
 
 
 class FaceDataModule(LightningDataModule):
@@ -87,7 +28,7 @@ class FaceDataModule(LightningDataModule):
     Args:
         sources: Sources of faces, by any key; each has a name of its own.
         split: A ``Split``.
-        sampler: ``PlainSampler``, ``AgeBalancedSampler`` or ``DatasetSampler``.
+        sampler: Of ``agegender.data.sampler``.
         augment: Maps (images, seed) to images; training only.
         image_size: Side of the square images, pixels.
         age_range: Youngest and oldest age, years; faces outside are left out.
@@ -146,7 +87,7 @@ class FaceDataModule(LightningDataModule):
         self.seed = seed
         self.progress = progress
         self._images: Images | None = None
-        self._features: dict[str, Features] = {}
+        self.features: dict[str, Features] = {}  # that stand for images when fitting, by part
 
     def prepare_data(self) -> None:
         """Scans the files and builds the cache in one process a machine; the others only open what it made."""
@@ -207,20 +148,20 @@ class FaceDataModule(LightningDataModule):
         """
         return len(self._train_batches())
 
-    def _inside(self, part: str) -> np.ndarray:
-        return (self.table.frame["split"] == part).to_numpy(dtype=bool)
+    def rows(self, part: str) -> np.ndarray:
+        """Rows of the face table, int64, in a part."""
+        return np.flatnonzero(self.table.frame["split"] == part)
 
-    def _learnable(self) -> np.ndarray:
-        return self._inside("train") & np.any([self._labelled(task) for task in self.tasks], axis=0)
+    def learnable_rows(self) -> np.ndarray:
+        """Rows of the train part with a label for some task."""
+        rows = self.rows("train")
+        return rows[np.any([self._labelled(task)[rows] for task in self.tasks], axis=0)]
 
     def _train_batches(self) -> TrainBatches:
-        chosen = self._learnable()
+        rows = self.learnable_rows()
+        chosen = np.isin(np.arange(len(self.table)), rows)
         return TrainBatches(
-            np.flatnonzero(chosen),
-            self.batch_size,
-            self.seed,
-            *self._place(),
-            weights=self.sampler.weights(self.table.where(chosen)),
+            rows, self.batch_size, self.seed, *self._place(), weights=self.sampler.weights(self.table.where(chosen))
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -231,11 +172,11 @@ class FaceDataModule(LightningDataModule):
         # checkpoint saved at the end of an epoch).
         if self.trainer is not None:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
-        return self._loader(batches, self.augment, self._features.get("train"))
+        return self.batches(batches, self.augment, self.features.get("train"))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The val part in order."""
-        return self._eval_loader("val", self._features.get("val"))
+        return self._eval_loader("val", self.features.get("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """The test part in order."""
@@ -250,60 +191,19 @@ class FaceDataModule(LightningDataModule):
         return self._eval_loader(part, None)
 
     def _eval_loader(self, part: str, features: Features | None) -> DataLoader[Any]:
-        rows = np.flatnonzero(self._inside(part))
-        return self._loader(EvalBatches(rows, self.batch_size, *self._place()), None, features)
-
-    def remember_features(
-        self, extract: Callable[[torch.Tensor], torch.Tensor], recipe: Sequence[Any], views: int, epochs: float, val: bool
-    ) -> None:
-        """Computes features once, or finds them computed, and gives them in place of images in the first epochs.
-
-        Batches for training and validating then hold ``features`` instead of ``image``. Those of ``loader`` never do.
-
-        Args:
-            extract: Maps uint8 images ``[B, 3, S, S]`` to float32 features ``[B, ...]`` on the CPU.
-            recipe: Plain values, others for every ``extract`` that would give other features.
-            views: How many augmented views of each training face; epoch e has number e modulo views. 0 for the images
-                as they are, which is what validation always has.
-            epochs: How many epochs; later ones have images.
-            val: For validation too.
-
-        Raises:
-            AgeGenderError: The files cannot be written.
-        """
-        train = np.flatnonzero(self._learnable())
-        seen = [self._feature_cache(train, extract, recipe, view) for view in range(views)]
-        self._features["train"] = Features(seen or [self._feature_cache(train, extract, recipe, None)], epochs)
-        held_out = np.flatnonzero(self._inside("val"))
-        if val and len(held_out):
-            self._features["val"] = Features([self._feature_cache(held_out, extract, recipe, None)], epochs)
-
-    def _feature_cache(
-        self, rows: np.ndarray, extract: Callable[[torch.Tensor], torch.Tensor], recipe: Sequence[Any], view: int | None
-    ) -> FeatureCache:
-        assert self.cache_dir is not None, "features are remembered on disk"
-        augment = None if view is None else self.augment
-        batches = [
-            BatchIndex(rows[start : start + self.batch_size], _view_seed(self.seed, view or 0, start))
-            for start in range(0, len(rows), self.batch_size)
-        ]
-        hashes = self.table.frame["sha256"].iloc[rows].tolist()
-        images = [self.image_size, INTERPOLATION, DECODER, hashes]
-        drawn = None if view is None else [repr(augment), self.seed, view, self.batch_size]
-
-        def computed() -> Iterator[np.ndarray]:
-            loader = self._loader(batches, augment)
-            began = time.perf_counter()
-            for batch in tqdm(loader, desc="features", unit="batch", disable=None if self.progress else True):
-                yield extract(batch["image"]).numpy()
-            log.info("features of %d faces computed in %.0f s", len(rows), time.perf_counter() - began)
-
-        return FeatureCache.open_or_build([*recipe, images, drawn], rows, self.cache_dir, computed())
+        return self.batches(EvalBatches(self.rows(part), self.batch_size, *self._place()), None, features)
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def _loader(self, batches: Iterable[BatchIndex], augment: Any, features: Features | None = None) -> DataLoader[Any]:
+    def batches(self, batches: Iterable[BatchIndex], augment: Any, features: Features | None = None) -> DataLoader[Any]:
+        """Loads batches of any faces.
+
+        Args:
+            batches: Which, in this order.
+            augment: As in the constructor; None for the images as they are.
+            features: Stand for the images in some epochs.
+        """
         frame = self.table.frame
         assert self._images is not None, "setup() comes first"
         dataset = FaceDataset(
@@ -333,14 +233,3 @@ class FaceDataModule(LightningDataModule):
         if device == "cpu" or self.trainer is None:
             return 0
         return max(0, min(MAX_WORKERS, usable_cores() // self.trainer.num_devices - 1))
-
-
-def _view_seed(*entropy: int) -> int:
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
-
-
-def _reasons(skipped: Sequence[Skipped]) -> str:
-    if not skipped:
-        return ""
-    first = skipped[0]
-    return f" ({len(skipped)} files set aside, the first {first.path}: {first.reason})"

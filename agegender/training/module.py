@@ -1,8 +1,7 @@
-"""The network as something to train: losses over known labels, optimizer, figures of each epoch, and safe loading."""
+"""The network as something to train: losses over known labels, optimizer, figures of each epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,11 @@ from agegender.errors import AgeGenderError
 from agegender.metrics.losses import RunningLosses
 from agegender.metrics.running import RunningMetrics
 from agegender.models.network import Network
+from agegender.training.portable import build_network, portable, read_checkpoint, without_weights
+
+__all__ = ["AgeGenderModule", "Batch", "read_checkpoint"]
 
 Batch = dict[str, Tensor]
-
-
-def build_network(config: Mapping[str, Any], tasks: Sequence[str]) -> Network:
-    """Builds the network from its sections of the configuration, with heads for the given tasks.
-
-    Args:
-        config: Plain values under ``backbone``, ``pool``, ``trunk``, ``tower``, ``head``, ``gender_head``, ``image_size``.
-        tasks: Of ``age`` and ``gender``.
-    """
-    head_keys = {"age": "head", "gender": "gender_head"}
-    return Network(
-        backbone=build(config["backbone"], "backbone"),
-        pool=config["pool"],
-        trunk=build(config["trunk"]["layers"], "trunk.layers"),
-        towers={task: build(config["tower"][task], f"tower.{task}") for task in tasks},
-        heads={task: build(config[head_keys[task]], head_keys[task]) for task in tasks},
-        image_size=config["image_size"],
-    )
 
 
 class AgeGenderModule(L.LightningModule):
@@ -76,7 +60,8 @@ class AgeGenderModule(L.LightningModule):
         self.optimizer = build(optimizer, "optimizer")
         self.schedule = build(schedule, "schedule")
         self.save_hyperparameters(logger=False)
-        self.hparams["network"] = _portable(network, self.network)
+        self.hparams["network"] = portable(network, self.network)
+        self.random_backbone = not (network["backbone"].get("pretrained") or network["backbone"].get("weights"))
         self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
         datasets = list(about.get("data", {})) or [""]  # in the order that numbers them in a batch
         classes = network["head"].get("edges", ())
@@ -247,42 +232,8 @@ class AgeGenderModule(L.LightningModule):
         if not isinstance(hyperparameters, dict) or "network" not in hyperparameters:
             raise AgeGenderError(f"{checkpoint_path}: not a checkpoint of agegender (it has no hyper_parameters)")
         try:
-            module = cls(**{**hyperparameters, "network": _without_weights(hyperparameters["network"])}, **kwargs)
+            module = cls(**{**hyperparameters, "network": without_weights(hyperparameters["network"])}, **kwargs)
             module.load_state_dict(checkpoint["state_dict"])
         except (TypeError, KeyError, ValueError, RuntimeError) as error:
             raise AgeGenderError(f"{checkpoint_path}: does not fit this version of agegender: {error}") from error
         return module.to(map_location).eval()
-
-
-def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Tensors and plain values of a checkpoint; an object that would need code to load is refused.
-
-    Raises:
-        AgeGenderError: The file is missing, damaged, or holds more than tensors and plain values.
-    """
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError as error:
-        raise AgeGenderError(f"{path}: there is no such checkpoint") from error
-    except Exception as error:  # torch reports damage through many exception types
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise AgeGenderError(f"{path}: cannot be read as a checkpoint of tensors and plain values: {reason[0]}") from error
-    if not isinstance(checkpoint, dict):
-        raise AgeGenderError(f"{path}: not a checkpoint, but a {type(checkpoint).__name__}")
-    return checkpoint
-
-
-def _portable(config: Mapping[str, Any], network: Network) -> dict[str, Any]:
-    """The network's configuration with the preprocessing resolved and without a source of weights to fetch again."""
-    portable = _without_weights(config)
-    if "mean" in portable["backbone"]:
-        backbone: Any = network.backbone
-        portable["backbone"] |= {"mean": list(backbone.mean), "std": list(backbone.std)}
-    return portable
-
-
-def _without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
-    plain = deepcopy(dict(config))
-    off = {"pretrained": False, "weights": None}
-    plain["backbone"] = {key: off.get(key, value) for key, value in plain["backbone"].items()}
-    return plain

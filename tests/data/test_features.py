@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from agegender.data.batches import BatchIndex
 from agegender.data.features import FeatureCache, Features
@@ -27,7 +28,7 @@ def never() -> Iterator[np.ndarray]:
 
 @pytest.mark.parametrize("copy", [False, True])
 def test_rows_of_the_face_table_find_their_features(copy: bool, tmp_path: Path) -> None:
-    cache = FeatureCache.open_or_build(["a"], FACES, tmp_path, batches())
+    cache = FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())
     if copy:
         pickled = pickle.dumps(cache)
         assert len(pickled) < 1000
@@ -38,9 +39,9 @@ def test_rows_of_the_face_table_find_their_features(copy: bool, tmp_path: Path) 
 
 
 def test_a_recipe_is_followed_once(tmp_path: Path) -> None:
-    FeatureCache.open_or_build(["a", {"x": 1}], FACES, tmp_path, batches())
-    same = FeatureCache.open_or_build(["a", {"x": 1}], FACES, tmp_path, never())
-    other = FeatureCache.open_or_build(["a", {"x": 2}], FACES, tmp_path, batches(2.0))
+    FeatureCache.open_or_build(["a", {"x": 1}], FACES, (2, 3), False, tmp_path, batches())
+    same = FeatureCache.open_or_build(["a", {"x": 1}], FACES, (2, 3), False, tmp_path, never())
+    other = FeatureCache.open_or_build(["a", {"x": 2}], FACES, (2, 3), False, tmp_path, batches(2.0))
     assert same[FACES][0, 0, 0] == 2 and other[FACES][0, 0, 0] == 4
 
 
@@ -50,9 +51,9 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        FeatureCache.open_or_build(["a"], FACES, tmp_path, interrupted())
+        FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, interrupted())
     assert not [path for path in (tmp_path / "features").iterdir() if path.suffix != ".lock"]
-    assert len(FeatureCache.open_or_build(["a"], FACES, tmp_path, batches())[FACES]) == 5
+    assert len(FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())[FACES]) == 5
 
 
 def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -60,12 +61,30 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         yield next(batches())
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(AgeGenderError, match=r"No space left.*loader\.cache_dir=.*views=0"):
-        FeatureCache.open_or_build(["a"], FACES, tmp_path, full())
+    with pytest.raises(AgeGenderError, match=r"\.npy \(0\.00 GB\): No space left.*loader\.cache_dir=.*views=0"):
+        FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, full())
 
 
 def test_an_epoch_has_its_view_and_later_ones_images(tmp_path: Path) -> None:
-    views = [FeatureCache.open_or_build([scale], FACES, tmp_path, batches(scale)) for scale in (1.0, 10.0)]
+    views = [FeatureCache.open_or_build([scale], FACES, (2, 3), False, tmp_path, batches(scale)) for scale in (1.0, 10.0)]
     features = Features(views, epochs=3)
     seen = [features.of(BatchIndex(np.array([7]), 0, epoch)) for epoch in range(4)]
     assert [None if one is None else one[0, 0, 0] for one in seen] == [7, 70, 7, None]
+
+
+def test_feature_maps_keep_the_order_of_their_channels_in_memory(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).normal(size=(5, 2, 3, 4)).astype(np.float32)
+    for channels_last in (True, False):
+        cache = FeatureCache.open_or_build(["a"], FACES, (2, 3, 4), channels_last, tmp_path, [maps[:2], maps[2:]])
+        for one in (cache, pickle.loads(pickle.dumps(cache))):
+            found = one[FACES[[3, 1]]]
+            np.testing.assert_array_equal(found, maps[[3, 1]])
+            tensor = torch.from_numpy(found)
+            assert tensor.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+@pytest.mark.parametrize("absent", [0, 5, 13])
+def test_a_face_without_features_is_an_error(absent: int, tmp_path: Path) -> None:
+    cache = FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())
+    with pytest.raises(IndexError, match=f"no features of row {absent} "):
+        cache[np.array([2, absent])]

@@ -1,6 +1,5 @@
 """Fine-tuning: what trains when, at which rates, and that a run resumed at any epoch is the run that never stopped."""
 
-import csv
 import itertools
 import math
 import shutil
@@ -8,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import timm
 import torch
@@ -21,7 +19,8 @@ from agegender.models.backbones import TimmBackbone
 from agegender.models.network import Network
 from agegender.train import train
 from agegender.training.checkpoints import EpochCheckpoint
-from agegender.training.finetune import Gradual, TwoStage, _set_modes, ddp_strategy, last_layers
+from agegender.training.finetune import Gradual, TwoStage, ddp_strategy, last_layers
+from agegender.training.freezing import _set_modes
 from agegender.training.module import read_checkpoint
 from agegender.training.optimizers import AdamW
 from agegender.training.run import RunDirectory
@@ -247,141 +246,7 @@ def test_impossible_values_are_one_line(kind: Callable[..., Any], arguments: dic
 def test_a_second_stage_that_never_comes_is_said(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     config = configure("finetune=two_stage", "test=false", "finetune.two_stage.layers=1")
     train(config, RunDirectory(tmp_path))
-    assert "before its second stage" in (tmp_path / "log.txt").read_text()
-
-
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Number of images of each pass through a backbone from now on, but for the single ones that show shapes."""
-    counts: list[int] = []
-    features = Network.features
-
-    def counted(self: Network, image: torch.Tensor) -> torch.Tensor:
-        counts.extend([len(image)] if len(image) > 1 else [])
-        return features(self, image)
-
-    monkeypatch.setattr(Network, "features", counted)
-    return counts
-
-
-def figures(run: RunDirectory) -> list[dict[str, str]]:
-    with (run.path / "history.csv").open() as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["finetune=frozen", "trunk=linear512", "balance=uncertainty", "callbacks=ema", "callbacks.ema.decay=0.8"],
-        ["finetune=frozen", "pool=flatten", "tower=linear256", "loader.num_workers=1"],
-        ["finetune=frozen", "pool=none", "trunk.layers=[{_target_:torch.nn.Dropout2d,p:0.5},{_target_:torch.nn.Flatten}]"],
-        ["finetune=frozen", "trainer.precision=bf16-mixed", "trunk=dropout"],
-        ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.layers=1", "finetune.two_stage.lr=0.01"],
-    ],
-    ids=lambda overrides: " ".join(overrides[:2]),
-)
-def test_remembered_features_give_the_model_that_images_give(
-    overrides: list[str], configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = ["augment=none", "trainer.max_epochs=3", "test=false", f"loader.cache_dir={tmp_path / 'cache'}", *overrides]
-    name = overrides[0].partition("=")[2]
-    slow, fast, again = (RunDirectory(tmp_path / kind) for kind in ("slow", "fast", "again"))
-    counts = passes(monkeypatch)
-    train(configure(*base, f"finetune.{name}.views=0"), slow)
-    n_slow, faces = sum(counts), pd.read_csv(slow.path / "split.csv")["split"].value_counts()
-    counts.clear()
-    train(configure(*base), fast)
-    n_fast = sum(counts)
-    counts.clear()
-    train(configure(*base), again)
-    seen = faces["train"] // 8 * 8 + faces["val"]  # in an epoch, of which the last incomplete batch is dropped
-    images = seen if name == "two_stage" else 0  # its third epoch runs the backbone
-    assert (n_slow, n_fast, sum(counts)) == (3 * seen, faces["train"] + faces["val"] + images, images)
-    one, two, three = (read_checkpoint(run.last) for run in (slow, fast, again))
-    tolerance = {"rtol": 2e-2, "atol": 1e-3} if "trainer.precision=bf16-mixed" in overrides else {"rtol": 1e-4, "atol": 1e-6}
-    for key, value in one["state_dict"].items():
-        if value.is_floating_point() and "metrics" not in key and "losses" not in key:
-            torch.testing.assert_close(two["state_dict"][key], value, **tolerance, msg=lambda text, key=key: f"{key}: {text}")
-    assert_same(two["state_dict"], three["state_dict"])
-    for first, second in zip(figures(slow), figures(fast), strict=True):
-        assert {k: float(v) for k, v in second.items()} == pytest.approx({k: float(v) for k, v in first.items()}, rel=1e-2)
-    assert figures(fast) == figures(again)
-
-
-def test_other_weights_have_other_features(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    base = ["finetune=frozen", "augment=none", "test=false", f"loader.cache_dir={tmp_path / 'cache'}", "split.seed=0"]
-    for number, (seed, precision) in enumerate([(0, "32-true"), (1, "32-true"), (1, "bf16-mixed"), (0, "32-true")]):
-        train(configure(*base, f"seed={seed}", f"trainer.precision={precision}"), RunDirectory(tmp_path / str(number)))
-        assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2 * min(number + 1, 3)
-
-
-def test_views_are_drawn_once_and_take_turns(
-    configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = configure(
-        "finetune=frozen", "finetune.frozen.views=2", "augment=geometric", "trainer.max_epochs=4", "test=false",
-        f"loader.cache_dir={tmp_path / 'cache'}",
-    )  # fmt: skip
-    counts, given = passes(monkeypatch), []
-    outputs = Network.outputs
-    monkeypatch.setattr(Network, "outputs", lambda self, features: given.append(features) or outputs(self, features))
-    run = RunDirectory(tmp_path / "run")
-    train(config, run)
-    faces = pd.read_csv(run.path / "split.csv")["split"].value_counts()
-    assert sum(counts) == 2 * faces["train"] + faces["val"]
-    steps = faces["train"] // 8 + -(-faces["val"] // 8)
-    given = [features for features in given if len(features) > 1]
-    assert len(given) == 4 * steps
-    epochs = [torch.cat(given[e * steps : e * steps + faces["train"] // 8]) for e in range(4)]
-    val = [torch.cat(given[e * steps + faces["train"] // 8 : (e + 1) * steps]) for e in range(4)]
-    assert all(torch.equal(val[0], other) for other in val[1:])
-    rows = [{tuple(row) for row in epoch.tolist()} for epoch in epochs]
-    # the order changes and an epoch drops some faces, but most rows of a view are seen again two epochs later, none one later
-    assert len(rows[0] & rows[2]) > len(rows[0]) / 2 and len(rows[1] & rows[3]) > len(rows[1]) / 2
-    assert not (rows[0] & rows[1]) and not (rows[2] & rows[3])
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (["augment=flip"], "runs in every epoch: images are augmented"),
-        (["augment=none", "loader.cache=none"], "runs in every epoch: loader.cache=none"),
-        (["augment=none", "trainer.limit_train_batches=1"], ""),
-        (["augment=none", "trainer.max_epochs=1"], ""),
-        (["augment=none", "finetune=gradual"], ""),
-    ],
-)
-def test_features_are_not_remembered_where_that_would_change_or_save_nothing(
-    overrides: list[str], said: str, configure: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
-    cache = f"loader.cache_dir={tmp_path / 'cache'}"
-    train(configure("finetune=frozen", "test=false", cache, *overrides), RunDirectory(tmp_path / "run"))
-    assert not (tmp_path / "cache" / "features").exists()
-    text = (tmp_path / "run" / "log.txt").read_text()
-    assert said in text and "runs once a face" not in text
-
-
-def test_a_resumed_run_takes_up_its_features(
-    configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = configure(
-        "finetune=two_stage", "finetune.two_stage.epochs=3", "finetune.two_stage.layers=1", "augment=none", "test=false",
-        "trainer.max_epochs=5", f"loader.cache_dir={tmp_path / 'cache'}",
-    )  # fmt: skip
-    save = EpochCheckpoint.on_train_epoch_end
-
-    def save_and_copy(self: EpochCheckpoint, trainer: Any, module: Any) -> None:
-        save(self, trainer, module)
-        shutil.copytree(tmp_path / "run", tmp_path / f"after{trainer.current_epoch + 1}")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochCheckpoint, "on_train_epoch_end", save_and_copy)
-        train(config, RunDirectory(tmp_path / "run"))
-    whole = read_checkpoint(RunDirectory(tmp_path / "run").last)
-    for done in (2, 3, 4):
-        run = RunDirectory(tmp_path / f"after{done}")
-        train(run.continued([]), run, resuming=True)
-        assert_same(whole["state_dict"], read_checkpoint(run.last)["state_dict"], str(done))
-    assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2  # none of the thawed backbone
+    assert "nothing of the backbone will train" in (tmp_path / "log.txt").read_text()
 
 
 def test_distributed_training_is_told_of_weights_that_thaw() -> None:

@@ -1,0 +1,137 @@
+"""Features of a frozen backbone in place of images: which faces and views, under which name, in which epochs.
+
+While nothing of the backbone trains, its features of a picture are the same in every epoch. They are computed once,
+with the network in evaluation mode and in the precision of training, into a file that later runs with the same backbone
+find again.
+
+The file's name is a hash of all that its contents follow from. Weights, pictures and settings are known exactly. Code
+is not, ours or a library's, and so the features of the first few faces are computed in every run, by the very path that
+computes them all, and their bytes are part of the name: where these differ, nothing old is found.
+"""
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from agegender.data.augment import Unchanged
+from agegender.data.batches import BatchIndex
+from agegender.data.cache import INTERPOLATION
+from agegender.data.datamodule import FaceDataModule
+from agegender.data.features import FeatureCache, Features
+from agegender.sources.images import DECODER
+
+log = logging.getLogger(__name__)
+
+PROBE = 8  # faces
+
+
+def remember_features(
+    trainer: L.Trainer, module: Any, data: FaceDataModule, views: int | None, epochs: float, finished: int, key: str
+) -> None:
+    """Has features stand for images in the first epochs, if they serve more than one whole epoch.
+
+    Args:
+        trainer: About to fit.
+        module: An ``AgeGenderModule``, whose backbone is in evaluation mode when this returns.
+        data: Set up; its ``features`` are filled.
+        views: See ``Freezing``.
+        epochs: In how many epochs, from the first, the backbone is frozen.
+        finished: How many epochs a resumed run has behind it.
+        key: What the settings of ``views`` are called in messages, such as ``finetune.frozen``.
+
+    Raises:
+        AgeGenderError: The files cannot be written.
+    """
+    reached = min(epochs, trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else math.inf)
+    if views == 0 or reached < 2 or finished >= reached or not _all(trainer.limit_train_batches):
+        return
+    augmented = not isinstance(data.augment, Unchanged | None)
+    if data.cache_dir is None:
+        log.info("the frozen backbone runs in every epoch: loader.cache=none")
+        return
+    if augmented and views is None:
+        log.info("the frozen backbone runs in every epoch: images are augmented anew (augment=none, or %s.views=8)", key)
+        return
+    log.info("the frozen backbone runs once a face: its features are kept in %s", data.cache_dir / "features")
+    numbers: list[int | None] = [None]
+    if augmented and views is not None:
+        numbers = list(range(int(min(views, reached))))  # a longer run, resumed, adds those that it reaches
+        if views >= reached:
+            log.info(
+                "%s.views=%d: each of the %d epochs has a view of its own, so features save time only in later runs that "
+                "find them", key, views, reached,
+            )  # fmt: skip
+    module.network.backbone.eval()
+    backbone = _backbone_recipe(trainer, module)
+    data.features["train"] = Features([_cache(trainer, module, data, "train", view, backbone) for view in numbers], epochs)
+    if _all(trainer.limit_val_batches) and len(data.rows("val")):
+        data.features["val"] = Features([_cache(trainer, module, data, "val", None, backbone)], epochs)
+
+
+def _cache(
+    trainer: L.Trainer, module: Any, data: FaceDataModule, part: str, view: int | None, backbone: list[Any]
+) -> FeatureCache:
+    """Opens the features of a part, computing them if need be; a view of None is the images as they are."""
+    assert data.cache_dir is not None, "features are remembered on disk"
+    rows = data.learnable_rows() if part == "train" else data.rows(part)
+    augment = None if view is None else data.augment
+    starts = range(0, len(rows), data.batch_size)
+    loader = data.batches(
+        [BatchIndex(rows[start : start + data.batch_size], _seed(data.seed, view or 0, start)) for start in starts], augment
+    )
+
+    def extract(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.no_grad(), trainer.precision_plugin.val_step_context():
+            return module.network.features(batch["image"].to(module.device)).float().cpu()
+
+    def probed() -> tuple[str, bool, list[int]]:
+        features = extract(loader.dataset[BatchIndex(rows[:PROBE], _seed(data.seed, view or 0, 0))])
+        channels_last = not features.is_contiguous() and features.is_contiguous(memory_format=torch.channels_last)
+        return _fingerprint(features), channels_last, list(features.shape[1:])
+
+    # Other processes may compute otherwise by a last bit, but must look for the same file: the first one decides.
+    fingerprint, channels_last, shape = trainer.strategy.broadcast(probed() if trainer.is_global_zero else None)  # type: ignore[misc]
+    size = len(rows) * math.prod(shape) * 4 / 1e9
+
+    def computed() -> Iterator[np.ndarray]:
+        log.info("computing the features of %d faces: %.2f GB", len(rows), size)
+        began = time.perf_counter()
+        for batch in tqdm(loader, desc="features", unit="batch", disable=None if data.progress else True):
+            yield extract(batch).numpy()
+        log.info("features of %d faces computed in %.0f s", len(rows), time.perf_counter() - began)
+
+    images = [data.image_size, INTERPOLATION, DECODER, data.table.frame["sha256"].iloc[rows].tolist()]
+    drawn = None if view is None else [repr(augment), data.seed, view, data.batch_size]
+    recipe = [fingerprint, backbone, images, drawn]
+    return FeatureCache.open_or_build(recipe, rows, shape, channels_last, data.cache_dir, computed())
+
+
+def _backbone_recipe(trainer: L.Trainer, module: Any) -> list[Any]:
+    """Weights, architecture, precision and device."""
+    digest = hashlib.sha256()
+    for name, value in module.network.backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    network = module.hparams["network"]
+    architecture = {name: network[name] for name in ("backbone", "pool", "image_size")}
+    return [digest.hexdigest(), architecture, str(trainer.precision), module.device.type]
+
+
+def _fingerprint(features: torch.Tensor) -> str:
+    return hashlib.sha256(features.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _seed(*entropy: int) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def _all(limit: float) -> bool:
+    return isinstance(limit, float) and limit == 1.0  # the integer is one batch
