@@ -162,4 +162,7 @@ def _gender_lines(gender: dict[str, Any], guess: dict[str, Any], in_detail: bool
         lines.append(
             f"          {name:>8}  precision {share['precision']}  recall {share['recall']}  F1 {share['f1']}  n={row['n']}"
         )
+    sensitivity, specificity = gender.get("sensitivity"), gender.get("specificity")
+    if in_detail and sensitivity is not None and specificity is not None:
+        lines.append(f"          sensitivity {sensitivity:.1%}  specificity {specificity:.1%}  (positive: female)")
     return lines

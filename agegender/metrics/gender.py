@@ -27,8 +27,9 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
 
     Returns:
         `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, means of both
-        classes (macro); `by_class` {`male`, `female`}, each `{"n", "precision", "recall", "f1"}`; `confusion` [[male as
-        male, male as female], [female as male, female as female]].
+        classes (macro); `sensitivity` and `specificity` with female as the positive class, so the recall of female and that
+        of male; `by_class` {`male`, `female`}, each `{"n", "precision", "recall", "f1"}`; `confusion` [[male as male, male
+        as female], [female as male, female as female]].
         None where nothing is there to divide by: the precision of a class never predicted, the recall of a class never
         labelled, the F1 of a class that is neither, the macro mean if a class has none, the accuracy of no faces.
 
@@ -55,6 +56,8 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
         "accuracy": float((pred == gender).mean()) if len(gender) else None,
         "accuracy_ci95": mean_ci95(pred == gender, seed) if len(gender) else None,
         **{name: _macro(values) for name, values in measures.items()},
+        "sensitivity": measures["recall"][CLASSES.index("female")],
+        "specificity": measures["recall"][CLASSES.index("male")],
         "by_class": {
             label: {"n": int(labelled[row]), **{name: values[row] for name, values in measures.items()}}
             for row, label in enumerate(CLASSES)

@@ -106,3 +106,14 @@ def test_a_head_with_classes_has_their_figures() -> None:
     metrics = {"test": part_metrics(test, seed=0, classes=[0, 26, 51, 76]), "split": SPLIT}
     assert f"4 classes: accuracy {classes['accuracy']:.1%} [95%" in results_table(metrics)
     assert "classes" not in part_metrics(test, seed=0)["age"] and "classes" not in table(test)
+
+
+def test_sensitivity_and_specificity_are_of_female() -> None:
+    test = predictions("a", 60)
+    gender = part_metrics(test, seed=0)["gender"]
+    (male, taken_for_female), (taken_for_male, female) = gender["confusion"]
+    sensitivity, specificity = female / (female + taken_for_male), male / (male + taken_for_female)
+    assert (gender["sensitivity"], gender["specificity"]) == (sensitivity, specificity) and sensitivity != specificity
+    assert f"sensitivity {sensitivity:.1%}  specificity {specificity:.1%}  (positive: female)" in table(test)
+    only_women = test[test["gender"] == 1]
+    assert part_metrics(only_women, seed=0)["gender"]["specificity"] is None and "specificity" not in table(only_women)

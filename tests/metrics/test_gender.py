@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, recall_score
 
 from agegender.errors import AgeGenderError
 from agegender.metrics.gender import confusion, gender_metrics
@@ -18,6 +18,9 @@ def assert_equal_to_scikit_learn(figures, pred, gender):
         found = (*(figures["by_class"][label][name] for label in ("male", "female")), figures[name])
         for mine, value in zip(found, (*values, macro), strict=True):
             assert mine == (None if np.isnan(value) else pytest.approx(value)), name
+    for name, positive in ("sensitivity", 1), ("specificity", 0):  # of female
+        value = recall_score(gender, pred, pos_label=positive, zero_division=np.nan)
+        assert figures[name] == (None if np.isnan(value) else pytest.approx(value)), name
     assert [row["n"] for row in figures["by_class"].values()] == list(np.bincount(gender, minlength=2))
 
 
@@ -59,6 +62,8 @@ def test_nothing_to_measure_gives_none(gender):
         "precision": None,
         "recall": None,
         "f1": None,
+        "sensitivity": None,
+        "specificity": None,
         "by_class": {"male": undefined, "female": undefined},
         "confusion": [[0, 0], [0, 0]],
     }
