@@ -22,6 +22,7 @@ from agegender.data.datamodule import FaceDataModule
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
 from agegender.training.freezing import Freezing, Groups
+from agegender.training.ranges import must
 
 
 class Frozen(Freezing):
@@ -66,11 +67,10 @@ class TwoStage(Freezing):
         weight_decay: float = 1e-6,
         views: int | None = None,
     ) -> None:
-        if epochs < 0 or (layers is not None and layers < 1) or lr <= 0 or weight_decay < 0:
-            raise AgeGenderError(
-                f"finetune.two_stage: epochs={epochs}, layers={layers}, lr={lr}, weight_decay={weight_decay}: allowed are "
-                "epochs of at least 0, layers of at least 1 or null, a positive lr and a weight_decay of at least 0"
-            )
+        must(epochs >= 0, f"{self.key}.epochs", epochs, "at least 0")
+        must(layers is None or layers >= 1, f"{self.key}.layers", layers, "at least 1, or null")
+        must(lr > 0, f"{self.key}.lr", lr, "above 0")
+        must(weight_decay >= 0, f"{self.key}.weight_decay", weight_decay, "at least 0")
         super().__init__(epochs, views)
         self.layers = layers
         self.lr = lr
@@ -104,8 +104,7 @@ class Gradual(Freezing):
     key = "finetune.gradual"
 
     def __init__(self, epochs: int = 1, views: int | None = None) -> None:
-        if epochs < 1:
-            raise AgeGenderError(f"finetune.gradual.epochs={epochs}: must be at least 1")
+        must(epochs >= 1, f"{self.key}.epochs", epochs, "at least 1")
         super().__init__(epochs, views)
 
     def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
@@ -131,7 +130,7 @@ def last_layers(backbone: nn.Module, names: list[str], count: int) -> list[str]:
         if name.endswith(".weight") and isinstance(backbone.get_submodule(name[: -len(".weight")]), _ConvNd | nn.Linear)
     ]
     if count > len(starts):
-        raise AgeGenderError(f"finetune.two_stage.layers={count}: the backbone has {len(starts)} weight layers")
+        raise AgeGenderError(f"finetune.two_stage.layers={count}: must be at most {len(starts)}, the backbone's weight layers")
     return names[starts[-count] :]
 
 

@@ -16,6 +16,7 @@ from agegender.data.datamodule import FaceDataModule
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
 from agegender.training.frozen_features import remember_features
+from agegender.training.ranges import must
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,7 @@ class Freezing(Callback, ABC):
     key: str
 
     def __init__(self, frozen_epochs: float, views: int | None) -> None:
-        if views is not None and views < 0:
-            raise AgeGenderError(f"{self.key}.views={views}: must be at least 0, or null")
+        must(views is None or views >= 0, f"{self.key}.views", views, "at least 0, or null")
         self.frozen_epochs = frozen_epochs
         self.views = views
         self._finished_epochs = 0

@@ -9,6 +9,7 @@ from torch import nn
 
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
+from agegender.training.ranges import must
 
 FUSED_DEVICES = ("cpu", "cuda")
 
@@ -25,6 +26,9 @@ class Adam:
         betas: Decay rates of the running means of gradient and squared gradient.
         eps: Term that keeps the denominator from zero.
         decay_norms_and_biases: Decay norms, biases and embeddings too.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     lr: float = 1e-3
@@ -34,6 +38,10 @@ class Adam:
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     decay_norms_and_biases: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Makes the optimizer of a model's trainable parameters."""
@@ -52,6 +60,9 @@ class AdamW:
         betas: Decay rates of the running means of gradient and squared gradient.
         eps: Term that keeps the denominator from zero.
         decay_norms_and_biases: Decay norms, biases and embeddings too.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     lr: float = 1e-3
@@ -61,6 +72,10 @@ class AdamW:
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     decay_norms_and_biases: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Makes the optimizer of a model's trainable parameters."""
@@ -79,6 +94,9 @@ class SGD:
         momentum: Decay rate of the running sum of gradients; 0 for none.
         nesterov: Look-ahead momentum (Nesterov 1983).
         decay_norms_and_biases: Decay norms, biases and embeddings too.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     lr: float = 1e-2
@@ -88,6 +106,10 @@ class SGD:
     momentum: float = 0.9
     nesterov: bool = True
     decay_norms_and_biases: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Makes the optimizer of a model's trainable parameters."""
@@ -124,10 +146,8 @@ def parameter_groups(
         layer-wise decay "backbone/0/decay" and so on by depth), empty ones left out.
 
     Raises:
-        AgeGenderError: No parameter is trainable, or layer_decay is out of range.
+        AgeGenderError: No parameter is trainable.
     """
-    if not 0 < layer_decay <= 1:
-        raise AgeGenderError(f"optimizer.layer_decay={layer_decay}: must be above 0 and at most 1")
     spared = {
         f"{prefix}.{name}" if prefix else name
         for prefix, module in model.named_modules()
@@ -168,6 +188,20 @@ def _depths(model: nn.Module) -> dict[str, int]:
     }
 
 
+def _check(options: Adam | AdamW | SGD) -> None:
+    must(options.lr > 0, "optimizer.lr", options.lr, "above 0")
+    must(options.backbone_lr_scale >= 0, "optimizer.backbone_lr_scale", options.backbone_lr_scale, "at least 0")
+    must(0 < options.layer_decay <= 1, "optimizer.layer_decay", options.layer_decay, "above 0 and at most 1")
+    must(options.weight_decay >= 0, "optimizer.weight_decay", options.weight_decay, "at least 0")
+    if isinstance(options, SGD):
+        must(0 <= options.momentum < 1, "optimizer.momentum", options.momentum, "at least 0 and below 1")
+        must(options.momentum > 0 or not options.nesterov, "optimizer.nesterov", options.nesterov, "false without momentum")
+    else:
+        betas = list(options.betas)
+        must(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "optimizer.betas", betas, "two of at least 0, below 1")
+        must(options.eps >= 0, "optimizer.eps", options.eps, "at least 0")
+
+
 def _build(
     kind: type[torch.optim.Optimizer], options: Adam | AdamW | SGD, model: nn.Module, **arguments: Any
 ) -> torch.optim.Optimizer:
@@ -180,10 +214,7 @@ def _build(
         options.decay_norms_and_biases,
     )
     fused = all(parameter.device.type in FUSED_DEVICES for group in groups for parameter in group["params"])
-    try:
-        optimizer = kind(groups, lr=options.lr, fused=fused or None, **arguments)  # type: ignore[call-arg]
-    except ValueError as error:
-        raise AgeGenderError(f"optimizer: {error}") from error
+    optimizer = kind(groups, lr=options.lr, fused=fused or None, **arguments)  # type: ignore[call-arg]
     # A fused step can undo the loss scaling of 16-mixed itself, but then gradients cannot be clipped before it and
     # Lightning refuses to. Let the scaler do it, as with any other optimizer.
     optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]

@@ -13,6 +13,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
+from agegender.training.ranges import must
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -20,9 +22,16 @@ class Constant:
 
     Args:
         warmup_epochs: Length of the warm-up in epochs; at most half of the run.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     warmup_epochs: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        must(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
         """Makes the schedule; both numbers count optimizer steps."""
@@ -37,10 +46,18 @@ class Cosine:
     Args:
         warmup_epochs: Length of the warm-up in epochs; at most half of the run.
         end_scale: Learning rate at the end of the run as a multiple of the optimizer's.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     warmup_epochs: float = 1.0
     end_scale: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        must(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
+        must(0 <= self.end_scale <= 1, "schedule.end_scale", self.end_scale, "from 0 to 1")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
         """Makes the schedule; both numbers count optimizer steps."""
@@ -65,12 +82,21 @@ class OneCycle:
         final_div_factor: The first learning rate divided by the last.
         cycle_momentum: Lower momentum (Adam: the first beta) from 0.95 to 0.85 and back while the learning rate rises
             and falls.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
     cycle_momentum: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        must(0 < self.pct_start < 1, "schedule.pct_start", self.pct_start, "above 0 and below 1")
+        must(self.div_factor >= 1, "schedule.div_factor", self.div_factor, "at least 1")
+        must(self.final_div_factor >= 1, "schedule.final_div_factor", self.final_div_factor, "at least 1")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
         """Makes the schedule; both numbers count optimizer steps."""
@@ -98,12 +124,22 @@ class Plateau:
         patience: Epochs without improvement before that.
         threshold: Smallest relative improvement that counts.
         min_lr: Where the learning rate stays.
+
+    Raises:
+        AgeGenderError: A value is out of range.
     """
 
     factor: float = 0.5
     patience: int = 3
     threshold: float = 1e-4
     min_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values."""
+        must(0 < self.factor < 1, "schedule.factor", self.factor, "above 0 and below 1")
+        must(self.patience >= 0, "schedule.patience", self.patience, "at least 0")
+        must(self.threshold >= 0, "schedule.threshold", self.threshold, "at least 0")
+        must(self.min_lr >= 0, "schedule.min_lr", self.min_lr, "at least 0")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
         """Makes the schedule, which needs neither number."""

@@ -13,14 +13,16 @@ import torch
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
+from agegender.build import build
 from agegender.config import compose, validate
+from agegender.data.assemble import assemble
 from agegender.errors import AgeGenderError
 from agegender.models.backbones import TimmBackbone
 from agegender.models.network import Network
-from agegender.train import train
+from agegender.train import _new_module, train
 from agegender.training.checkpoints import EpochCheckpoint
-from agegender.training.finetune import Gradual, TwoStage, ddp_strategy, last_layers
-from agegender.training.freezing import _set_modes
+from agegender.training.finetune import Frozen, Gradual, TwoStage, ddp_strategy, last_layers, plan
+from agegender.training.freezing import Freezing, _set_modes
 from agegender.training.module import read_checkpoint
 from agegender.training.optimizers import AdamW
 from agegender.training.run import RunDirectory
@@ -178,12 +180,6 @@ def test_layer_decay_is_that_of_timm(name: str, scale: float) -> None:
     assert len({scale for scale, _ in theirs.values()}) > 3
 
 
-@pytest.mark.parametrize("decay", [0.0, 1.5])
-def test_a_layer_decay_out_of_range_is_one_line(decay: float) -> None:
-    with pytest.raises(AgeGenderError, match=r"optimizer\.layer_decay"):
-        AdamW(layer_decay=decay).build(nn.Linear(2, 2))
-
-
 def test_the_last_weight_layers_of_vgg16() -> None:
     """Simonyan & Zisserman's configuration D: the last four convolutions map 512 channels to 512."""
     with torch.device("meta"):
@@ -191,8 +187,19 @@ def test_the_last_weight_layers_of_vgg16() -> None:
     names = [name for group in backbone.depth_groups() for name in group]
     for count, size in ((3, 7_079_424), (4, 9_439_232), (13, 14_714_688)):
         assert sum(backbone.get_parameter(name).numel() for name in last_layers(backbone, names, count)) == size
-    with pytest.raises(AgeGenderError, match="has 13"):
+    with pytest.raises(AgeGenderError, match="at most 13"):
         last_layers(backbone, names, 14)
+
+
+def test_layers_that_the_backbone_lacks_are_refused_before_any_face_is_read(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    config = configure("finetune=two_stage", "finetune.two_stage.layers=50", f"loader.cache_dir={tmp_path / 'cache'}")
+    callbacks = build(config["finetune"], "callbacks")
+    data = assemble(config)
+    with pytest.raises(AgeGenderError, match=r"finetune\.two_stage\.layers=50: must be at most 2"):
+        plan(callbacks.values(), _new_module(config, data), data)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_layers_behind_an_unused_pooling_are_neither_counted_nor_thawed() -> None:
@@ -236,10 +243,11 @@ def test_gradual_thaws_a_group_every_so_many_epochs(epochs: int, counts: list[in
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [(TwoStage, {"epochs": -1}), (TwoStage, {"layers": 0}), (TwoStage, {"lr": 0.0}), (TwoStage, {"weight_decay": -1.0}),
-     (Gradual, {"epochs": 0})],
+     (TwoStage, {"views": -1}), (Gradual, {"epochs": 0}), (Frozen, {"views": -1})],
 )  # fmt: skip
-def test_impossible_values_are_one_line(kind: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    with pytest.raises(AgeGenderError, match=f"{next(iter(arguments))}="):
+def test_impossible_values_are_one_line(kind: type[Freezing], arguments: dict[str, Any]) -> None:
+    (key,) = arguments
+    with pytest.raises(AgeGenderError, match=rf"^{kind.key}\.{key}={arguments[key]}: must be "):
         kind(**arguments)
 
 

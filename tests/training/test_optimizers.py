@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -81,9 +83,26 @@ def test_a_frozen_model_is_an_error():
         Adam().build(model)
 
 
-def test_a_negative_rate_is_one_line():
-    with pytest.raises(AgeGenderError, match=r"optimizer: .*-1"):
-        Adam(lr=-1.0).build(nn.Linear(2, 2))
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize(
+    ("key", "wrong", "right"),
+    [("lr", [0.0, -1.0, float("nan")], [1e-9]), ("backbone_lr_scale", [-0.1], [0.0]), ("weight_decay", [-1e-3], [0.0]),
+     ("layer_decay", [0.0, 1.01], [1e-3, 1.0]), ("betas", [[0.9, 1.0], [-0.1, 0.9], [0.9]], [[0.0, 0.9]]),
+     ("eps", [-1e-8], [0.0]), ("momentum", [1.0, -0.1], [0.5]), ("nesterov", [], [False])],
+)  # fmt: skip
+def test_impossible_values_are_refused_by_name(builder, key, wrong, right):
+    if key not in builder.__dataclass_fields__:
+        pytest.skip("of another optimizer")
+    for value in wrong:
+        with pytest.raises(AgeGenderError, match=rf"^optimizer\.{key}={re.escape(str(value))}: must be "):
+            builder(**{key: value})
+    for value in right:
+        builder(**{key: value}).build(nn.Linear(2, 2))
+
+
+def test_look_ahead_needs_momentum():
+    with pytest.raises(AgeGenderError, match=r"optimizer\.nesterov=True: must be false without momentum"):
+        SGD(momentum=0.0)
 
 
 def test_arguments_reach_the_optimizer():

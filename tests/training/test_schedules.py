@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from agegender.errors import AgeGenderError
 from agegender.training.optimizers import SGD, AdamW
 from agegender.training.schedules import Constant, Cosine, OneCycle, Plateau
 
@@ -150,3 +151,18 @@ def test_resuming_equals_never_having_stopped_to_the_last_bit(schedule, builder,
         [{k: v for k, v in group.items() if k != "params"} for group in o.param_groups] for o in (optimizer, second_optimizer)
     ]
     assert settings[0] == settings[1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "key", "wrong", "right"),
+    [(Constant, "warmup_epochs", [-0.1], [0]), (Cosine, "warmup_epochs", [-1, math.nan], [0]),
+     (Cosine, "end_scale", [-0.1, 1.1], [0, 1]), (OneCycle, "pct_start", [0, 1, 2], [0.01, 0.99]),
+     (OneCycle, "div_factor", [0, 0.9], [1]), (OneCycle, "final_div_factor", [0.5], [1]), (Plateau, "factor", [0, 1], [0.9]),
+     (Plateau, "patience", [-1], [0]), (Plateau, "threshold", [-1], [0]), (Plateau, "min_lr", [-1], [0])],
+)  # fmt: skip
+def test_impossible_values_are_refused_by_name(schedule, key, wrong, right):
+    for value in wrong:
+        with pytest.raises(AgeGenderError, match=rf"^schedule\.{key}={value}: must be "):
+            schedule(**{key: value})
+    for value in right:
+        schedule(**{key: value}).build(optimizer_of(nn.Linear(2, 2)), TOTAL, EPOCH)
