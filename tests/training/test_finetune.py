@@ -2,9 +2,11 @@
 
 import itertools
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,22 +136,32 @@ def test_the_rates_of_each_epoch(history: tuple[str, list[Path]]) -> None:
         assert all(epoch["head/decay"]["lr"] < 1e-5 for epoch in groups[1:])
     elif mode == "two_stage plateau":  # halved after each epoch, as none is better by as much as asked
         assert [epoch["head/decay"]["lr"] for epoch in groups] == pytest.approx([5e-4, 2.5e-4, 1.25e-6, 6.25e-7])
-    elif mode == "layer_decay":
-        assert bases[0] == pytest.approx(
-            {**{f"backbone/{i}/{kind}": 1e-3 * 0.75 ** (3 - i) for i in range(3) for kind in ("decay", "no_decay")},
-             "head/decay": 1e-3, "head/no_decay": 1e-3}
-        )  # fmt: skip
-    elif mode == "frozen":
-        assert list(groups[0]) == ["head/decay", "head/no_decay"]
-    elif mode == "gradual":
-        assert list(groups[0]) == ["backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay"]
+    else:  # the same from beginning to end
+        rate, depth_decay = {"layer_decay": (1e-3, 0.75), "gradual layer_decay": (0.01, 0.5)}.get(mode, (1e-3, 1.0))
+        parts = {
+            "frozen": {},
+            "gradual": {"backbone": rate},
+        }.get(mode, {f"backbone/{i}": rate * depth_decay ** (3 - i) for i in range(3)})  # fmt: skip
+        expected = {f"{part}/{kind}": r for part, r in {**parts, "head": rate}.items() for kind in ("decay", "no_decay")}
+        for epoch in range(EPOCHS):
+            assert bases[epoch] == pytest.approx(expected)
+            decay = 1e-4 if mode == "gradual layer_decay" else 0.01
+            assert decays[epoch] == {name: decay if name.endswith("/decay") else 0 for name in expected}
 
 
 def test_frozen_weights_have_no_optimizer_state_until_they_train(history: tuple[str, list[Path]]) -> None:
+    """A block of the backbone is a convolution and a norm of two parameters; the rest is ten parameters."""
     mode, copies = history
-    counts = [len(read_checkpoint(RunDirectory(copy).last)["optimizer_states"][0]["state"]) for copy in copies]
-    if mode == "gradual":  # a convolution and a norm of two parameters more each epoch
-        assert [count - counts[0] for count in counts] == [0, 3, 6, 9]
+    blocks = {
+        "frozen": [0, 0, 0, 0], "two_stage": [0, 0, 1, 1], "two_stage one_cycle": [0, 3, 3, 3],
+        "two_stage plateau": [0, 0, 2, 2], "gradual": [0, 1, 2, 3], "gradual layer_decay": [0, 1, 2, 3],
+        "layer_decay": [3, 3, 3, 3],
+    }[mode]  # fmt: skip
+    checkpoints = [read_checkpoint(RunDirectory(copy).last) for copy in copies]
+    model = checkpoints[0]["current_model_state"]
+    rest = sum(name.startswith(("network.heads.", "network.trunk.", "balance.")) for name in model)
+    assert rest > 3
+    assert [len(one["optimizer_states"][0]["state"]) for one in checkpoints] == [rest + 3 * count for count in blocks]
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_efficientnet", "test_resnet"])
@@ -202,18 +214,22 @@ def test_layers_that_the_backbone_lacks_are_refused_before_any_face_is_read(
     assert not (tmp_path / "cache").exists()
 
 
-def test_layers_behind_an_unused_pooling_are_neither_counted_nor_thawed() -> None:
-    backbone = TimmBackbone("mobilenetv3_small_050", image_size=32)
-    Network(backbone, "flatten", [], {}, {"age": nn.LazyLinear(3)}, 32)
-    callback = TwoStage(epochs=0, layers=1)
-    reached = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
-    assert "net.conv_head.weight" not in reached
-    groups = [[name for name in group if name in reached] for group in backbone.depth_groups()]
-    callback._groups = [group for group in groups if group]
-    names = callback.training(backbone, callback._groups, 0)
-    callback._let_train(backbone, names)
-    assert {name for name, parameter in backbone.named_parameters() if parameter.requires_grad} == set(names)
-    assert names and all(name.startswith("net.blocks.5") for name in names)
+def test_layers_behind_an_unused_pooling_are_neither_counted_nor_thawed(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """MobileNetV3's conv_head comes after its pooling, so with pool=flatten the last layer is in the last block."""
+    config = configure(
+        "backbone=mobilenetv3", "backbone.name=mobilenetv3_small_050", "backbone.pretrained=false", "pool=flatten",
+        "image_size=32", "finetune=two_stage", "finetune.two_stage.epochs=0", "finetune.two_stage.layers=1", tiny=False,
+    )  # fmt: skip
+    data = assemble(config)
+    module, (callback,) = _new_module(config, data), build(config["finetune"], "callbacks").values()
+    callback.setup(SimpleNamespace(datamodule=data), module, "fit")
+    backbone = module.network.backbone
+    trainable = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    assert trainable and all(name.startswith("net.blocks.5") for name in trainable)
+    kinds = [type(backbone.get_submodule(name.removesuffix(".weight"))) for name in trainable if name.endswith(".weight")]
+    assert kinds.count(nn.Conv2d) == 1
 
 
 def test_frozen_modules_are_in_evaluation_mode_and_dropout_goes_with_what_holds_it() -> None:
@@ -251,10 +267,78 @@ def test_impossible_values_are_one_line(kind: type[Freezing], arguments: dict[st
         kind(**arguments)
 
 
-def test_a_second_stage_that_never_comes_is_said(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    config = configure("finetune=two_stage", "test=false", "finetune.two_stage.layers=1")
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["finetune=two_stage", "finetune.two_stage.layers=1"], r"two_stage.epochs=10: nothing of the backbone will train.*=2"),
+        (["finetune=gradual", "finetune.gradual.epochs=2"], r"gradual.epochs=2: nothing of the backbone will train.*=2"),
+        (["finetune=gradual"], "ended after epoch 2; more of the backbone would have trained from epoch 3 on"),
+        (["finetune=gradual", "trainer.max_epochs=3"], ""),
+        (["finetune=frozen"], ""),
+    ],
+)
+def test_stages_that_never_come_are_said(
+    overrides: list[str], said: str, configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    train(configure("test=false", *overrides), RunDirectory(tmp_path))
+    text = (tmp_path / "log.txt").read_text()
+    assert re.search(said, text)
+    assert said or ("will train" not in text and "would have trained" not in text)
+
+
+NEVER_BETTER = ["callbacks.early_stopping.patience=2", "+callbacks.early_stopping.min_delta=1000", "trainer.max_epochs=6",
+                "test=false", "augment=none", "finetune=two_stage", "finetune.two_stage.layers=1"]  # fmt: skip
+
+
+def test_patience_is_with_a_stage(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """The first epoch counts as better than none. Two in the first stage, two in the second: four, also when resumed."""
+    config = configure(*NEVER_BETTER, "finetune.two_stage.epochs=2", "schedule=constant")
+    train(config, RunDirectory(tmp_path / "whole"))
+    halves = RunDirectory(tmp_path / "halves")
+    train({**config, "trainer": {**config["trainer"], "max_epochs": 2}}, halves)
+    train(halves.continued(["trainer.max_epochs=6"]), halves, resuming=True)
+    whole, resumed = read_checkpoint(RunDirectory(tmp_path / "whole").last), read_checkpoint(halves.last)
+    assert whole["epoch"] == 3
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch"):
+        assert_same(whole[key], resumed[key], key)
+    (stopping,) = (key for key in whole["callbacks"] if key.startswith("EarlyStopping"))
+    assert_same(whole["callbacks"][stopping], resumed["callbacks"][stopping])
+    assert "would have trained" not in (tmp_path / "whole" / "log.txt").read_text()
+
+
+def test_stopping_before_the_last_stage_is_said(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    train(configure(*NEVER_BETTER, "finetune.two_stage.epochs=5"), run)
+    assert read_checkpoint(run.last)["epoch"] == 2
+    text = (tmp_path / "log.txt").read_text()
+    assert "WARNING finetune.two_stage: the run ended after epoch 3, stopped early; more of the backbone would have" in text
+    assert "from epoch 6 on" in text
+
+
+def test_the_patience_of_a_plateau_is_with_a_stage(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """Epochs 1 and 2 are bad, then 3 and 4 of the second stage: a third one in a row never comes."""
+    schedule = ["schedule=plateau", "schedule.patience=2", "schedule.threshold=10"]
+    config = configure(
+        "finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.layers=1", "finetune.two_stage.lr=0.0003",
+        "trainer.max_epochs=4", "test=false", *schedule,
+    )  # fmt: skip
     train(config, RunDirectory(tmp_path))
-    assert "nothing of the backbone will train" in (tmp_path / "log.txt").read_text()
+    groups = read_checkpoint(RunDirectory(tmp_path).last)["optimizer_states"][0]["param_groups"]
+    assert [group["lr"] for group in groups] == pytest.approx([3e-4] * len(groups))
+
+
+def test_a_frozen_backbone_that_has_learned_nothing_is_said(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    config = configure("finetune=frozen", "test=false", "trainer.max_epochs=1")
+    run = RunDirectory(tmp_path)
+    train(config, run)
+    train(run.continued(["trainer.max_epochs=2"]), run, resuming=True)
+    assert (tmp_path / "log.txt").read_text().count("its weights are random") == 1
+    file = tmp_path / "weights.pt"
+    torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), file)
+    base = ["backbone=resnet50", "backbone.name=test_resnet", "image_size=32"]
+    for overrides, random in (([], True), ([f"backbone.weights={file}"], False)):
+        config = configure(*base, *overrides, tiny=False)
+        assert _new_module(config, assemble(config)).random_backbone == random
 
 
 def test_distributed_training_is_told_of_weights_that_thaw() -> None:
