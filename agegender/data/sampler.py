@@ -1,11 +1,13 @@
 """How often each face is drawn for training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
+
+YEARS = 121  # completed years of LDS: 0 to 120
 
 
 class PlainSampler:
@@ -24,13 +26,14 @@ class AgeBalancedSampler:
 
     Args:
         band: Width of an age band, years.
-        power: 1 makes all bands equally frequent, 0 none favoured, 0.5 half-way.
+        power: 1 makes all bands equally frequent, so that a band of a handful of faces is drawn over and over; 0 favours
+            none, 0.5 is half-way.
 
     Raises:
         AgeGenderError: ``band`` is not positive or ``power`` is negative.
     """
 
-    def __init__(self, band: int = 10, power: float = 1.0) -> None:
+    def __init__(self, band: int = 10, power: float = 0.5) -> None:
         if band <= 0 or power < 0:
             raise AgeGenderError(f"sampler: band={band}, power={power}; allowed are band > 0 (years) and power >= 0")
         self.band = band
@@ -51,31 +54,38 @@ class AgeBalancedSampler:
 class LDSSampler:
     """Draws faces of sparse ages more often, with replacement: label distribution smoothing (Yang et al., ICML 2021).
 
-    A face weighs ``1 / density ** power``, where ``density`` is the number of training faces at its age, smoothed over
-    neighbouring years by a Gaussian, since a face of 41 also tells about 40. An age interval counts evenly in each of
-    its years, and its own density is the mean over them. Faces without an age get the mean weight.
+    A face weighs one over the density at its age. The density is the number of training faces of each completed year,
+    to the given power, then smoothed over neighbouring years, since a face of 41 also tells about 40. Order, kernel (1
+    in the middle, a Gaussian whose tails are reflected at its ends) and borders (nobody is younger than 0) are those of
+    the authors' code, github.com/YyzHarry/imbalanced-regression, whose weights these are for exact ages up to 120.
 
-    The paper multiplies losses by these weights. Drawing by them has the same expected gradient up to a constant, but a
-    rare face comes in several steps and augmentations instead of once with a large gradient.
+    There the losses are multiplied by the weights. Drawing by them has the same expected gradient up to a constant, but
+    a rare face comes in several steps and augmentations instead of once with a large gradient. An age interval, which
+    the authors do not have, counts evenly in each of its years, and its own density is the mean over them. Faces
+    without an age get the mean weight.
 
     Args:
         sigma: Standard deviation of the Gaussian, years.
         kernel: Number of years it reaches over, odd; 1 smooths nothing.
-        power: 0.5 as the paper's square-root inverse, 1 as its inverse weights, 0 none favoured.
+        power: 0.5 is the authors' square-root inverse, 1 their inverse.
+        clip: Fewest and most faces that a year counts as; the authors have [5, 1000] with power 1, None with 0.5.
 
     Raises:
-        AgeGenderError: ``sigma`` is not positive, ``kernel`` is not an odd positive number or ``power`` is negative.
+        AgeGenderError: ``sigma`` or ``power`` is not positive, ``kernel`` is not an odd positive number, or ``clip`` is
+            not two rising numbers.
     """
 
-    def __init__(self, sigma: float = 2.0, kernel: int = 5, power: float = 0.5) -> None:
-        if sigma <= 0 or kernel < 1 or kernel % 2 == 0 or power < 0:
+    def __init__(self, sigma: float = 2.0, kernel: int = 5, power: float = 0.5, clip: Sequence[float] | None = None) -> None:
+        if sigma <= 0 or kernel < 1 or kernel % 2 == 0 or power <= 0:
             raise AgeGenderError(
                 f"sampler: sigma={sigma}, kernel={kernel}, power={power}; allowed are sigma > 0 (years), an odd kernel > 0 "
-                "(years) and power >= 0"
+                "(years) and power > 0 (sampler=plain favours no age)"
             )
-        offsets = np.arange(kernel) - kernel // 2
-        self.kernel = np.exp(-(offsets**2) / (2 * sigma**2))
+        if clip is not None and (len(clip) != 2 or not 0 <= clip[0] <= clip[1] or clip[1] == 0):
+            raise AgeGenderError(f"sampler.clip={list(clip)}: must be the fewest and the most faces of a year, or null")
+        self.kernel = _kernel(kernel, sigma)
         self.power = power
+        self.clip = clip
 
     def weights(self, table: FaceTable) -> np.ndarray:
         """One positive weight a row of the table."""
@@ -84,14 +94,25 @@ class LDSSampler:
         weights = np.ones(len(known))
         if known.any():
             first, after = low[known].astype(int), high[known].astype(int) + 1
-            change = np.zeros(after.max() + 1)  # of the number of faces from one year to the next
+            change = np.zeros(max(after.max(), YEARS) + 1)  # of the number of faces from one year to the next
             np.add.at(change, first, 1 / (after - first))
             np.add.at(change, after, -1 / (after - first))
-            smooth = np.convolve(np.pad(change.cumsum()[:-1], len(self.kernel) // 2), self.kernel, mode="valid")
+            count = change.cumsum()[:-1].clip(*(self.clip or (0, np.inf)))  # sums of fractions may fall below 0
+            smooth = np.convolve(count**self.power, self.kernel, mode="full")[len(self.kernel) // 2 :]
             up_to = np.concatenate([[0.0], smooth.cumsum()])
-            weights[known] = ((up_to[after] - up_to[first]) / (after - first)) ** -self.power
+            weights[known] = (after - first) / (up_to[after] - up_to[first])
             weights[~known] = weights[known].mean()
         return weights
+
+
+def _kernel(size: int, sigma: float) -> np.ndarray:
+    """``[size]``: what scipy's ``gaussian_filter1d`` makes of a single one, divided by its largest value."""
+    reach = int(4 * sigma + 0.5)
+    gaussian = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    one = np.zeros(size)
+    one[size // 2] = 1.0
+    kernel = np.convolve(np.pad(one, reach, mode="symmetric"), gaussian, mode="valid")
+    return kernel / kernel.max()
 
 
 class DatasetSampler:

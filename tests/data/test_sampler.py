@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import convolve1d, gaussian_filter1d
 
 from agegender.data.batches import TrainBatches
 from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, LDSSampler, PlainSampler
@@ -30,13 +31,13 @@ def test_weights_are_inverse_counts_of_the_age_band(band, power):
 
 
 def test_bands_get_equal_shares():
-    weights = AgeBalancedSampler(10).weights(_table([1.0] * 30 + [25.0] * 3 + [99.0]))
+    weights = AgeBalancedSampler(10, power=1.0).weights(_table([1.0] * 30 + [25.0] * 3 + [99.0]))
     assert [weights[:30].sum(), weights[30:33].sum(), weights[33:].sum()] == pytest.approx([1, 1, 1])
 
 
 def test_intervals_count_at_their_middle_and_unknown_ages_get_the_mean():
     low, high = [3.0, 5.0, 70.0, np.nan], [9.0, 5.0, 116.0, np.nan]
-    assert AgeBalancedSampler(10).weights(_table(low, high)) == pytest.approx([0.5, 0.5, 1.0, 2 / 3])
+    assert AgeBalancedSampler(10, 1.0).weights(_table(low, high)) == pytest.approx([0.5, 0.5, 1.0, 2 / 3])
 
 
 def test_no_age_known_at_all():
@@ -48,23 +49,57 @@ def test_bad_settings_are_refused():
         AgeBalancedSampler(band=0)
 
 
+def _official_kernel(ks, sigma):
+    """``get_lds_kernel_window`` of the authors' utils.py, for a Gaussian."""
+    half_ks = (ks - 1) // 2
+    base_kernel = [0.0] * half_ks + [1.0] + [0.0] * half_ks
+    return gaussian_filter1d(base_kernel, sigma=sigma) / max(gaussian_filter1d(base_kernel, sigma=sigma))
+
+
+def _official_weights(labels, reweight, ks, sigma, max_target=121):
+    """``_prepare_weights`` of the authors' imdb-wiki-dir/datasets.py, with LDS."""
+    value_dict = {x: 0 for x in range(max_target)}
+    for label in labels:
+        value_dict[min(max_target - 1, int(label))] += 1
+    if reweight == "sqrt_inv":
+        value_dict = {k: np.sqrt(v) for k, v in value_dict.items()}
+    elif reweight == "inverse":
+        value_dict = {k: np.clip(v, 5, 1000) for k, v in value_dict.items()}
+    window = _official_kernel(ks, sigma)
+    smoothed_value = convolve1d(np.asarray([v for _, v in value_dict.items()], dtype=float), weights=window, mode="constant")
+    num_per_label = [smoothed_value[min(max_target - 1, int(label))] for label in labels]
+    weights = [np.float32(1 / x) for x in num_per_label]
+    scaling = len(weights) / np.sum(weights)
+    return [scaling * x for x in weights]
+
+
+@pytest.mark.parametrize(("kernel", "sigma"), [(5, 2.0), (9, 1.0), (3, 5.0), (1, 2.0)])
+@pytest.mark.parametrize("reweight", ["sqrt_inv", "inverse"])
+def test_exact_ages_have_the_weights_of_the_authors_code(reweight, kernel, sigma):
+    """Many babies, so that the border counts; fractions of a year; gaps; more than 1,000 faces of one age."""
+    rng = np.random.default_rng(0)
+    ages = np.concatenate([rng.exponential(12, 1500), rng.uniform(60, 121, 60), np.full(1100, 26.9)])
+    options = {"sqrt_inv": {"power": 0.5}, "inverse": {"power": 1.0, "clip": [5, 1000]}}[reweight]
+    weights = LDSSampler(sigma, kernel, **options).weights(_table(ages.tolist()))
+    expected = _official_weights(ages, reweight, kernel, sigma)
+    np.testing.assert_allclose(weights / weights.mean(), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("sigma", "kernel", "power"), [(2.0, 5, 0.5), (1.0, 9, 1.0), (2.0, 1, 1.0)])
-def test_smoothed_densities_equal_a_slow_count(sigma, kernel, power):
-    """Exact ages and intervals, each counted in every year it may be."""
+def test_intervals_count_evenly_in_each_of_their_years(sigma, kernel, power):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 60, 150).astype(float)
     high = low + rng.choice([0, 0, 0, 9, 30], 150)
-    weights = LDSSampler(sigma, kernel, power).weights(_table([*low, np.nan], [*high, np.nan]))
-    density = {}
-    for year in range(-20, 120):
-        total = 0.0
-        for lo, hi in zip(low, high, strict=True):
-            for other in range(int(lo), int(hi) + 1):
-                if abs(other - year) <= kernel // 2:
-                    total += np.exp(-((other - year) ** 2) / (2 * sigma**2)) / (hi - lo + 1)
-        density[year] = total
+    weights = LDSSampler(sigma, kernel, power).weights(_table([*low + 0.9, np.nan], [*high + 0.9, np.nan]))
+    counts = [sum((lo <= year <= hi) / (hi - lo + 1) for lo, hi in zip(low, high, strict=True)) for year in range(130)]
+    window = _official_kernel(kernel, sigma)
+    half = kernel // 2
+    density = [
+        sum(window[offset + half] * counts[year + offset] ** power for offset in range(-half, half + 1) if year + offset >= 0)
+        for year in range(120)
+    ]
     for weight, lo, hi in zip(weights, low, high, strict=False):
-        assert weight == pytest.approx(np.mean([density[year] for year in range(int(lo), int(hi) + 1)]) ** -power)
+        assert weight == pytest.approx(1 / np.mean([density[year] for year in range(int(lo), int(hi) + 1)]))
     assert weights[-1] == pytest.approx(weights[:-1].mean())
 
 
@@ -76,9 +111,17 @@ def test_a_gap_between_frequent_ages_is_not_rare():
     assert unsmoothed[30] == pytest.approx(30 * unsmoothed[0])
 
 
+def test_ages_beyond_120_and_the_end_of_the_last_year():
+    weights = LDSSampler(power=1.0, kernel=1).weights(_table([120.5, 130.0, 130.9]))
+    assert weights == pytest.approx([1.0, 0.5, 0.5])
+
+
 def test_lds_without_any_age_and_with_bad_settings():
     assert LDSSampler().weights(_table([np.nan, np.nan])).tolist() == [1.0, 1.0]
-    for wrong in ({"sigma": 0}, {"kernel": 4}, {"kernel": 0}, {"power": -1}):
+    for wrong in ([5], [6, 5], [-1, 5], [0, 0]):
+        with pytest.raises(AgeGenderError, match=r"sampler\.clip="):
+            LDSSampler(clip=wrong)
+    for wrong in ({"sigma": 0}, {"kernel": 4}, {"kernel": 0}, {"power": 0}):
         with pytest.raises(AgeGenderError, match="allowed are sigma > 0"):
             LDSSampler(**wrong)
 
