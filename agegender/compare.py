@@ -1,6 +1,7 @@
 """``python -m agegender.compare RUN_OR_SWEEP_DIR...``: trained models in one table, and what of it is more than chance."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         compare(options)
+        sys.stdout.flush()
     except AgeGenderError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except BrokenPipeError:  # as of `| head`: whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,7 +29,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Compares trained models: one table for each set of test faces, differences tested against chance, "
         "papers' figures beside ours. Runs that differ only in their seed are one row.",
     )
-    parser.add_argument("paths", nargs="+", metavar="RUN_OR_SWEEP_DIR", help="run directories, or folders that hold some")
+    parser.add_argument(
+        "paths", nargs="+", metavar="RUN_OR_SWEEP_DIR", help="run directories, folders that hold some, RUN/evaluation/NAME"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write comparison.md, .html, .csv, differences.csv and curves")
     parser.add_argument(
         "--measure",
@@ -35,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gradcam", type=int, default=0, metavar="N", help="Grad-CAM of all models on N of their faces")
     parser.add_argument("--task", choices=("age", "gender"), help="what Grad-CAM explains; default: age where models have it")
     parser.add_argument(
-        "--classes", type=_years, metavar="0,26,51,76", help="first year of each age class; default: the heads'"
+        "--classes",
+        type=_years,
+        metavar="0,26,51,76",
+        help="first year of each age class, the first class being all ages below the second; default: the heads'",
     )
     return parser
 
@@ -55,14 +64,17 @@ def compare(options: argparse.Namespace) -> None:
     """
     if options.gradcam < 0 or (options.gradcam and not options.out):
         raise AgeGenderError("--gradcam N: draws N faces into a folder, so it needs N of at least 1 and --out DIR")
-    from agegender.evaluation.comparison import comparisons, record
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise AgeGenderError(f"--out {options.out}: is a file; name a folder, which need not exist")
+    from agegender.evaluation.comparison import comparisons
     from agegender.evaluation.comparison_text import sections
+    from agegender.evaluation.reading import find, read
     from agegender.evaluation.rows import rows_of
-    from agegender.evaluation.runs import find, read
-    from agegender.evaluation.tables import as_csv, as_html, as_markdown, as_text
+    from agegender.evaluation.tables import as_text
 
-    runs, left_out = [], []
-    for path in find(options.paths):
+    folders, left_out = find(options.paths)
+    runs = []
+    for path in folders:
         try:
             runs.append(read(path))
         except AgeGenderError as error:
@@ -71,101 +83,83 @@ def compare(options: argparse.Namespace) -> None:
         raise AgeGenderError("\n".join(["nothing to compare:", *left_out]))
     rows, repeats = rows_of(runs)
     if options.measure:
-        _measure(rows)
+        from agegender.evaluation.cost import measure
+
+        left_out += measure([row.runs[0] for row in rows], _network)
     found = comparisons(rows, options.classes)
     text = sections(found, [*left_out, *repeats])
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        for number, (comparison, section) in enumerate(zip(found, text, strict=False), 1):
-            _draw(comparison, section, options, number)
-    print(as_text(text))
+        _write(found, text, options.out)
+    print(_printable(as_text(text)), flush=True)
     if options.out is None:
         return
-    records = [{"table": n, **record(row, c.classes)} for n, c in enumerate(found, 1) for row in c.rows]
-    pairs = [
-        {"table": number, "measure": p.measure, "first": p.first, "second": p.second, **p.difference._asdict(),
-         "p_holm": p.adjusted, "larger_than_chance": p.larger_than_chance,
-         "seeds_first": p.seeds[0], "seeds_second": p.seeds[1]}
-        for number, comparison in enumerate(found, 1) for p in comparison.pairs
-    ]  # fmt: skip
-    written = {
-        "comparison.md": as_markdown(text),
-        "comparison.csv": as_csv(records),
-        "differences.csv": as_csv(pairs),
-        "comparison.html": as_html(text, "agegender: comparison of models", options.out),
-    }
-    for name, content in written.items():
-        (options.out / name).write_text(content, encoding="utf-8")
+    for number, (comparison, section) in enumerate(zip(found, text, strict=False), 1):
+        _draw(comparison, section, options, number)
+    written = _write(found, text, options.out)
     print(f"\nwritten to {options.out}: {', '.join([*written, *(p for s in text for p in s.pictures)])}")
 
 
+def _printable(text: str) -> str:
+    """The text as this terminal can show it: outside Unicode the marks are spelled out, other letters escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace("≠", "!=").replace("±", "+-").encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]:
+    """Writes every form of the comparison and returns the names of the files."""
+    from agegender.evaluation.comparison import record
+    from agegender.evaluation.comparison_text import csv_pairs
+    from agegender.evaluation.tables import as_csv, as_html, as_markdown
+
+    files = {
+        "comparison.md": as_markdown(text),
+        "comparison.csv": as_csv([{"table": n, **record(row, c.classes)} for n, c in enumerate(found, 1) for row in c.rows]),
+        "differences.csv": as_csv(csv_pairs(found)),
+        "comparison.html": as_html(text, "agegender: comparison of models", folder),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise AgeGenderError(f"--out {folder}: cannot be written: {error}") from error
+    return list(files)
+
+
 def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: int) -> None:
-    """Adds curves and Grad-CAM to a section; faces that are gone are said to be."""
-    from agegender.evaluation.pictures import draw_curves, draw_maps
-    from agegender.sources.images import ImageError
+    """Adds curves and Grad-CAM to a section; what cannot be drawn is said, there and in the terminal."""
+    from agegender.evaluation.pictures import draw_curves
 
     curves, maps = f"curves-{number}.png", f"gradcam-{number}.png"
     if draw_curves(comparison.rows, options.out / curves):
         section.pictures.append(curves)
     if not options.gradcam:
         return
-    try:
-        draw_maps(*_maps(comparison, options.gradcam, options.task), options.out / maps)
-        section.pictures.append(maps)
-    except ImageError as error:
-        section.content.append(f"No Grad-CAM: {error}")
+    from agegender.evaluation.maps import draw
+
+    (options.out / maps).unlink(missing_ok=True)  # of an earlier comparison
+    lines = draw(comparison, options.gradcam, options.task, _network, options.out / maps)
+    section.pictures += [maps] if (options.out / maps).exists() else []
+    section.content += lines
+    print("".join(f"\n{_printable(line)}" for line in lines), end="", flush=True)
 
 
 def _network(run: Any) -> Any:
-    """The tested network of a run, in evaluation mode."""
+    """The tested network of a run; those weights require gradients that trained in any epoch."""
+    from agegender.build import build
+    from agegender.training.finetune import Freezing
     from agegender.training.module import AgeGenderModule
     from agegender.training.run import RunDirectory
 
-    return AgeGenderModule.load_from_checkpoint(RunDirectory(run.path).best).network
-
-
-def _measure(rows: Sequence[Any]) -> None:
-    """Fills in what runs did not record; latencies are of all models in turn, so that a busy machine is unfair to none."""
-    from agegender.evaluation.cost import count, latencies_ms
-
-    networks = [_network(row.runs[0]) for row in rows]
-    for row, network, milliseconds in zip(rows, networks, latencies_ms(networks), strict=True):
-        model = row.runs[0].model
-        model |= {**count(network), "latency_ms": milliseconds, **model}
-
-
-def _maps(comparison: Any, number: int, task: str | None) -> tuple[list[Any], list[str], list[str], list[Any]]:
-    """Some test faces from the youngest to the oldest, their labels, and for each model its name and maps."""
-    import numpy as np
-    import torch
-
-    from agegender.build import build
-    from agegender.data.cache import DecodedImages
-    from agegender.evaluation.explain import grad_cam
-
-    run = comparison.sample
-    faces = run.faces()
-    if faces is None:
-        raise AgeGenderError(f"{run.path}: kept no predictions, so its test faces are not known to --gradcam")
-    order = faces.sort_values(["age_low", "dataset", "path"], ignore_index=True)
-    chosen = order.iloc[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
-    roots = {source.name: source.root for source in build(run.config["data"]["sources"], "data.sources").values()}
-    files = [roots[dataset] / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
-    names, maps = [], []
-    for row in comparison.rows:
-        network = _network(row.runs[0])
-        explained = task or ("age" if "age" in network.heads else "gender")
-        if explained not in network.heads:
-            raise AgeGenderError(f"--task {explained}: {row.name} has no such task")
-        images = DecodedImages(files, network.image_size)[np.arange(len(files))]
-        names.append(f"{row.name}: {explained}")
-        maps.append(grad_cam(network, torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), explained).numpy())
-    labels = [
-        f"{low:g}" if low == high else f"{low:g}-{high:g}"
-        for low, high in zip(chosen["age_low"], chosen["age_high"], strict=True)
-    ]
-    side = max(m.shape[-1] for m in maps)
-    return list(DecodedImages(files, side)[np.arange(len(files))]), labels, names, maps
+    module = AgeGenderModule.load_from_checkpoint(RunDirectory(run.origin.path).best)
+    for callback in build(run.origin.config.get("finetune") or {}, "callbacks").values():
+        if isinstance(callback, Freezing):
+            Freezing.setup(callback, None, module, "fit")  # type: ignore[arg-type]  # it needs no Trainer
+    return module.network
 
 
 if __name__ == "__main__":

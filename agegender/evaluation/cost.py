@@ -2,13 +2,37 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from agegender.evaluation.runs import Run
 from agegender.models.network import Network
+
+
+def measure(runs: Sequence[Run], load: Callable[[Run], Network]) -> list[str]:
+    """Fills in what runs did not record; latencies are of all models in turn, so that a busy machine is unfair to none.
+
+    Args:
+        runs: Their ``model`` is filled in.
+        load: Gives the tested network, with those weights requiring gradients that ever trained.
+
+    Returns:
+        A line for each run whose model could not be measured, for whatever reason: the others still are.
+    """
+    networks, failed = {}, []
+    for index, run in enumerate(runs):
+        try:
+            networks[index] = load(run).eval()
+            run.model.update({**count(networks[index]), **run.model})
+        except Exception as error:  # a missing file, a damaged one, one of another version
+            networks.pop(index, None)
+            failed.append(f"{run.path}: not measured: {type(error).__name__} {error}")
+    for index, milliseconds in zip(networks, latencies_ms(list(networks.values())), strict=True):
+        runs[index].model.setdefault("latency_ms", milliseconds)
+    return failed
 
 
 @torch.no_grad()
@@ -56,4 +80,6 @@ def _seconds(network: Network) -> float:
 
 
 def _image(network: Network) -> Tensor:
-    return torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8, device=network._scale.device)
+    return torch.zeros(
+        1, 3, network.image_size, network.image_size, dtype=torch.uint8, device=next(network.parameters()).device
+    )

@@ -7,11 +7,12 @@ from typing import Any
 from agegender.evaluation.runs import Run
 from agegender.paper import PARTS
 
+OURS_TO_NAME = ("backbone",)  # an experiment that leaves it out has not recorded it; the paper does say it
 SHARE_TOLERANCE = 0.01  # 80:20 of 23,705 faces need not come out to the face
 
 
 @dataclass
-class Protocol:
+class Agreement:
     """What can be said of a paper's protocol and ours.
 
     Args:
@@ -34,30 +35,34 @@ class Protocol:
 
 def ours(run: Run) -> dict[str, Any]:
     """The run's protocol in the words of ``agegender.paper.Protocol``."""
+    run = run.origin
     config, counts = run.config, {part: run.count(part) for part in PARTS}
-    trainer, total = config.get("trainer", {}), max(sum(counts.values()), 1)
+    trainer, total = config.get("trainer") or {}, max(sum(counts.values()), 1)
+    backbone = config.get("backbone") or {}
     devices = trainer.get("devices", 1)
     together = (devices if isinstance(devices, int) and devices > 0 else 1) * (trainer.get("accumulate_grad_batches") or 1)
-    batch = config.get("loader", {}).get("batch_size")
+    batch = (config.get("loader") or {}).get("batch_size")
     return {
-        "data": list(config["data"]["sources"]),
+        "data": run.sources,
         "fractions": [counts[part] / total for part in PARTS],
         "n": counts,
         "image_size": config.get("image_size"),
         "batch_size": batch * together if batch else None,
         "epochs": trainer.get("max_epochs"),
+        "backbone": backbone.get("name") or str(backbone.get("_target_", "")).rpartition(".")[2],
         "age_range": config.get("age_range"),
     }
 
 
-def beside(paper: Mapping[str, Any], run: Run) -> Protocol:
+def beside(paper: Mapping[str, Any], run: Run) -> Agreement:
     """Compares a paper's protocol with the run's, item by item."""
-    theirs, result = dict(paper.get("protocol") or {}), Protocol()
+    theirs, result = dict(paper.get("protocol") or {}), Agreement()
     result.notes = list(theirs.get("notes") or [])
     for key, own in ours(run).items():
         value = theirs.get(key)
         if value is None:
-            result.unsaid.append(key)
+            if key not in OURS_TO_NAME:
+                result.unsaid.append(key)
         elif key == "n":
             for part, number in value.items():
                 text = f"n {part} {number:,}" + ("" if own.get(part) == number else f", ours {own.get(part, 0):,}")

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DRAWS = 10_000  # the smallest p-value is about 2 / DRAWS
+DRAWS = 10_000
+FEW = 10  # fewer draws than these beyond zero tell no small p-value
 _AT_ONCE = 2_000_000  # bounds the memory to about 50 MB however many faces there are
 
 
@@ -20,54 +21,122 @@ class Difference(NamedTuple):
     p: float
 
 
-def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
+class SeedChance(NamedTuple):
+    """How models of one recipe scatter over seeds, as all recipes of a table together show it.
+
+    Args:
+        variance: Of a model's mean figure over seeds.
+        share_of_faces: That part of it which is due to these faces, and which a bootstrap over faces sees as well.
+        freedom: Degrees of freedom; 0 where no recipe has several seeds, and nothing is known.
+    """
+
+    variance: float
+    share_of_faces: float
+    freedom: int
+
+
+def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: ArrayLike | None = None) -> NDArray[np.float64]:
     """Means over resampled faces, the same faces for every model: the paired bootstrap (Efron, 1979).
 
     Args:
         values: one number a face and model, [N, M] with N > 0.
         seed: the same seed and N give the same faces.
         draws: how often N faces are drawn with replacement.
+        groups: a whole number a face, [N]; faces that share one (copies, a person) are drawn together, as many groups as
+            there are (the cluster bootstrap). None: every face alone.
 
     Returns:
         [draws, M].
     """
     values = np.asarray(values, dtype=np.float64)
-    faces = len(values)
+    sums, sizes = _by_group(values, groups)
+    count = len(sums)
     random = np.random.default_rng(seed)
     means = np.empty((draws, values.shape[1]))
-    rows = max(1, _AT_ONCE // faces)
+    rows = max(1, _AT_ONCE // count)
     for start in range(0, draws, rows):
         part = means[start : start + rows]
-        drawn = random.integers(faces, size=(len(part), faces)) + faces * np.arange(len(part))[:, None]
-        times = np.bincount(drawn.ravel(), minlength=len(part) * faces).reshape(len(part), faces)
-        part[:] = times @ values / faces
+        drawn = random.integers(count, size=(len(part), count)) + count * np.arange(len(part))[:, None]
+        times = np.bincount(drawn.ravel(), minlength=len(part) * count).reshape(len(part), count)
+        part[:] = times @ sums / (times @ sizes)[:, None]
     return means
 
 
-def seed_noise(means: Sequence[float], seed: int, share: float = 0.0, draws: int = DRAWS) -> NDArray[np.float64]:
-    """How far the mean over these few seeds may be off, [draws]: Student's t, scaled by their standard error.
+def _by_group(values: NDArray[np.float64], groups: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums [G, M] and sizes [G] of the groups."""
+    if groups is None:
+        return values, np.ones(len(values))
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    sums = np.zeros((codes.max() + 1, values.shape[1]))
+    np.add.at(sums, codes, values)
+    return sums, np.bincount(codes).astype(np.float64)
 
-    With fewer than two seeds nothing is known of it, and all is zero.
+
+def seed_chance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -> SeedChance:
+    """Pools the scatter over seeds of all recipes: two or three seeds of one alone would tell next to nothing.
 
     Args:
-        means: one figure a seed.
+        recipes: of each, one number a seed and face, [K, N], of the same N faces; K may differ and be 1.
+        groups: as for ``bootstrap_means``.
+    """
+    variance, of_faces, freedom = 0.0, 0.0, 0
+    for recipe in recipes:
+        values = np.asarray(recipe, dtype=np.float64)
+        if len(values) < 2:
+            continue
+        apart = values - values.mean(axis=0)
+        means = apart.mean(axis=1, keepdims=True)
+        sums, _ = _by_group((apart - means).T, groups)
+        variance += float((means**2).sum())
+        of_faces += float((sums**2).sum()) / values.shape[1] ** 2
+        freedom += len(values) - 1
+    if not freedom:
+        return SeedChance(0.0, 0.0, 0)
+    return SeedChance(variance / freedom, of_faces / freedom, freedom)
+
+
+def t_noise(scales: Sequence[float], freedom: int, seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
+    """How far means may be off whose variances were all estimated as one: [draws, M], differences of two are Student's t.
+
+    Args:
+        scales: standard error of each of the M means.
+        freedom: degrees of freedom of their common estimate; 0: all is zero, since nothing is known.
         seed: of the draws.
-        share: test faces per training face, where every seed splits the faces anew: the training parts then overlap, and
-            the variance is larger by this share than of independent runs (Nadeau and Bengio, 2003). Else 0.
         draws: how many.
     """
-    count = len(means)
-    if count < 2:
-        return np.zeros(draws)
-    scale = float(np.std(means, ddof=1)) * math.sqrt(1 / count + share)
-    return scale * np.random.default_rng([seed, 1]).standard_t(count - 1, size=draws)
+    if not freedom:
+        return np.zeros((draws, len(scales)))
+    random = np.random.default_rng([seed, 1])
+    common = np.sqrt(freedom / random.chisquare(freedom, size=draws))
+    return random.standard_normal((draws, len(scales))) * np.asarray(scales) * common[:, None]
 
 
-def difference(value: float, draws: NDArray[np.float64]) -> Difference:
-    """Reads interval and p-value off the draws of a difference whose measured value is given."""
+def difference(value: float, draws: NDArray[np.float64], error: float = 0.0, freedom: float = math.inf) -> Difference:
+    """Reads interval and p-value off the draws of a difference whose measured value is given.
+
+    Where fewer than 10 draws lie beyond zero, the p-value is that of Student's t with the given standard error, if it is
+    smaller: counting draws cannot give less than 2 / ``DRAWS``, too much for a correction for hundreds of comparisons.
+
+    Args:
+        value: the difference of the means.
+        draws: of it, [draws].
+        error: its standard error; 0: the draws are only counted.
+        freedom: degrees of freedom of the standard error.
+    """
     low, high = np.percentile(draws, [2.5, 97.5])
     tail = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    return Difference(value, float(low), float(high), min(1.0, 2 * (tail + 1) / (len(draws) + 1)))
+    p = min(1.0, 2 * (tail + 1) / (len(draws) + 1))
+    if tail < FEW and error > 0:
+        p = min(p, t_tails(value / error, freedom))
+    return Difference(value, float(low), float(high), p)
+
+
+def t_tails(t: float, freedom: float) -> float:
+    """Both tails of Student's t beyond +-t, within some percent of their logarithm (Wallace, 1959)."""
+    z = abs(t)
+    if math.isfinite(freedom):
+        z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
+    return math.erfc(z / math.sqrt(2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

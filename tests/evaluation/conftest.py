@@ -25,6 +25,8 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         faces: str = "face",
         predictions: bool = True,
         width: float = 0.0,
+        age: bool = True,
+        groups: Sequence[str] | None = None,
         **settings: Any,
     ) -> Path:
         folder = tmp_path / place
@@ -35,25 +37,30 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         frame = pd.DataFrame({
             "path": [f"{faces}{i:04d}.jpg" for i in range(count)], "dataset": "utkface", "age_low": low,
             "age_high": low + width, "gender": pd.array(female, dtype="Int8"), "race": pd.array([None] * count, dtype="string"),
-            "group": "", "split": "test", "sha256": [f"{i:064x}" for i in range(count)],
+            "group": "" if groups is None else groups, "split": "test", "sha256": [f"{i:064x}" for i in range(count)],
             "age_pred": (low + np.asarray(errors)).astype(np.float32),
         })  # fmt: skip
         if right is not None:
             frame["probability_female"] = np.where(np.asarray(right), female, 1 - female).astype(np.float32)
-        metrics = {
+        if not age:
+            frame = frame.drop(columns="age_pred")
+        metrics: dict[str, Any] = {
             "schema": 1,
             "split": {"name": "random", "sha256": f"{faces:0<64}", "part": "test", "n": count},
-            "test": part_metrics(frame, 0),
+            "test": part_metrics(frame, 0, (settings.get("head") or {}).get("edges", ())),
             "val": {"n": 10, "age": {"mae": 5.0}, "gender": {"accuracy": 0.8}},
             "train": {"n": 100, "age": {"mae": 3.0}, "gender": {"accuracy": 0.9}},
             "baseline": {"age": {"mae": 15.0, "distance": 15.0}, "gender": {"accuracy": 0.5}},
         }
         config = {
             "seed": 0, "age_range": [0, 116], "image_size": 64,
-            "data": {"sources": {"utkface": {"root": f"/somewhere/{place}"}}},
+            "data": {"sources": {"utkface": {"root": "/faces"}}},
             "head": {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, "loader": {"batch_size": 32, "num_workers": 1},
             "trainer": {"max_epochs": 5, "devices": 1},
         }  # fmt: skip
+        if not age:
+            for part in ("val", "train", "baseline"):
+                metrics[part].pop("age")
         (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
         (folder / "metrics.json").write_text(json.dumps(metrics))
         (folder / "history.csv").write_text("epoch,seconds,val/age_mae,train/age_mae\n0,60,6.0,8.0\n1,61.5,5.0,3.0\n")

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agegender.evaluation.differences import Pair, differences, per_face
+from agegender.evaluation.differences import Pair, differences
+from agegender.evaluation.per_face import per_face
+from agegender.evaluation.reading import read
 from agegender.evaluation.rows import name_apart, rows_of
-from agegender.evaluation.runs import read
 
 Write = Callable[..., Path]
 RANDOM = np.random.default_rng(0)
@@ -89,7 +90,9 @@ def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_
     def splits(model: str, shifts: list[float], **settings: object) -> list[Path]:
         # the test faces of one seed are far harder than those of another, for both models
         return [
-            write_run(f"{model}{s}", ERRORS * (s + 1) + shift, faces=f"split{s}", seed=s, name=model, **settings)
+            write_run(
+                f"{model}{s}", ERRORS * (s + 1) + shift, faces=f"split{s}", seed=s, split={"seed": s}, name=model, **settings
+            )
             for s, shift in enumerate(shifts)
         ]
 

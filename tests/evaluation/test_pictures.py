@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from agegender.evaluation.pictures import draw_curves, draw_maps
+from agegender.evaluation.reading import read
 from agegender.evaluation.rows import rows_of
-from agegender.evaluation.runs import read
 
 
 def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Path) -> None:

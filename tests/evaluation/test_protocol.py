@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agegender.evaluation.protocol import beside
-from agegender.evaluation.runs import read
+from agegender.evaluation.reading import read
 
 
 def test_items_agree_differ_or_are_not_said(write_run: Callable[..., Path]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agegender.evaluation.reading import read
 from agegender.evaluation.rows import Row, name_apart, rows_of
-from agegender.evaluation.runs import read
 
 Write = Callable[..., Path]
 DLDL, BINS = {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, {"_target_": "agegender.heads.age_bins.AgeBins"}
@@ -22,9 +22,10 @@ def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Wr
     found = rows(
         write_run("a", [1.0], seed=0, split={**split, "seed": 0}, backbone={"weights": "/here/face.safetensors"}),
         write_run("b", [1.0], seed=1, split={**split, "seed": 1}, backbone={"weights": "/there/face.safetensors"},
-                  loader={"batch_size": 32, "num_workers": 7}, resume="/there"),
+                  loader={"batch_size": 32, "num_workers": 7}, resume="/there",
+                  data={"sources": {"utkface": {"root": "/there"}}}),
     )  # fmt: skip
-    assert [[run.seed for run in row.runs] for row in found] == [[0, 1]]
+    assert [[run.seeds for run in row.runs] for row in found] == [[(0, 0), (1, 1)]]
     assert found[0].name == "a"  # nothing sets it apart, so its folder names it
 
 
@@ -61,6 +62,44 @@ def test_names_are_never_the_same(write_run: Write) -> None:
 
 
 def test_a_repeated_seed_counts_once_and_is_told(write_run: Write) -> None:
-    found, repeats = rows_of([read(write_run("a", [1.0])), read(write_run("b", [1.5])), read(write_run("c", [1.5], seed=1))])
-    assert [run.path.name for run in found[0].runs] == ["a", "c"]
+    paths = write_run("a", [1.0]), write_run("b", [1.0]), write_run("c", [1.5], seed=1)
+    found, repeats = rows_of([read(path) for path in paths])
+    assert [[run.path.name for run in row.runs] for row in found] == [["a", "c"]]
     assert len(repeats) == 1 and "b: repeats" in repeats[0] and "not counted twice" in repeats[0]
+
+
+def test_the_same_seed_with_another_result_is_no_repeat(write_run: Write) -> None:
+    before, after = write_run("old/0", [1.0], name="ours"), write_run("new/0", [1.5], name="ours")
+    assert [row.name for row in rows(before, after)] == ["ours, old/0", "ours, new/0"]
+
+
+def test_other_weights_of_the_same_file_name_are_another_row(write_run: Write) -> None:
+    def run(place: str, folder: str, error: float, seed: int = 0) -> Path:
+        return write_run(place, [error], seed=seed, backbone={"weights": f"/{folder}/checkpoints/best.ckpt"}, name="ours")
+
+    found = rows(run("0", "faces", 1.0), run("1", "imagenet", 2.0), run("2", "imagenet", 2.1, 1), run("3", "faces", 1.1, 1))
+    assert [[run.path.name for run in row.runs] for row in found] == [["0", "3"], ["1", "2"]]
+    assert [row.name for row in found] == [
+        "ours, weights=faces/checkpoints/best.ckpt",
+        "ours, weights=imagenet/checkpoints/best.ckpt",
+    ]
+
+
+def test_the_same_seed_on_other_data_is_another_row_named_by_the_data(write_run: Write) -> None:
+    def run(place: str, root: str, seed: int) -> Path:
+        sources = {"utkface": {"_target_": "UTKFace", "root": f"/data/{root}"}}
+        return write_run(place, [1.0], seed=seed, faces=root, data={"sources": sources}, split={"seed": 0})
+
+    found = rows(run("0", "tight", 0), run("1", "wide", 1), run("2", "wide", 0), run("3", "tight", 1))
+    assert [[run.path.name for run in row.runs] for row in found] == [["0", "3"], ["1", "2"]]
+    assert [row.name for row in found] == ["root=data/tight", "root=data/wide"]
+
+
+def test_without_predictions_a_repeat_is_told_by_its_files(write_run: Write) -> None:
+    def run(place: str, weights: str) -> Path:
+        return write_run(
+            place, [1.0], predictions=False, backbone={"weights": weights}, data={"sources": {"utkface": {"root": "/faces"}}}
+        )
+
+    found, repeats = rows_of([read(run("a", "/x/w.pt")), read(run("b", "/x/w.pt")), read(run("c", "/y/w.pt"))])
+    assert [[run.path.name for run in row.runs] for row in found] == [["a"], ["c"]] and len(repeats) == 1

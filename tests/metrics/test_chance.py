@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.metrics import chance
-from agegender.metrics.chance import bootstrap_means, difference, holm, seed_noise, two_proportions
+from agegender.metrics.chance import bootstrap_means, difference, holm, seed_chance, t_noise, t_tails, two_proportions
 
 
 def test_resampled_means_equal_a_slow_reference_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +45,56 @@ def test_chance_alone_is_called_a_difference_about_as_often_as_promised() -> Non
     assert 3 <= alarms <= 33  # 15 expected
 
 
+def test_tied_faces_are_drawn_together() -> None:
+    values, groups = np.random.default_rng(0).normal(size=(7, 2)), [4, 1, 4, 9, 1, 4, 2]
+    of = [np.flatnonzero(np.array(groups) == group) for group in (1, 2, 4, 9)]
+    random, slow = np.random.default_rng(5), []
+    for drawn in random.integers(4, size=(6, 4)):
+        faces = np.concatenate([of[group] for group in drawn])
+        slow.append(values[faces].mean(axis=0))
+    np.testing.assert_allclose(bootstrap_means(values, 5, 6, groups), slow)
+
+
+def test_copies_make_a_mean_no_surer() -> None:
+    values = np.random.default_rng(0).normal(size=(100, 1))
+    alone, copied = bootstrap_means(values, 0), bootstrap_means(np.repeat(values, 4, axis=0), 0, groups=np.arange(400) // 4)
+    np.testing.assert_allclose(copied, alone)
+    assert bootstrap_means(np.repeat(values, 4, axis=0), 0).std() == pytest.approx(alone.std() / 2, rel=0.05)
+
+
+def test_the_scatter_of_seeds_is_pooled_by_hand() -> None:
+    recipes = [np.array([[1.0, 3.0], [3.0, 5.0]]), np.array([[2.0, 2.0]]), np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 2.0]])]
+    found = seed_chance(recipes)
+    assert found.freedom == 3
+    assert found.variance == pytest.approx(((2 - 3) ** 2 + (4 - 3) ** 2 + 0) / 3)  # means 2 and 4, then thrice 2
+    # the first recipe's faces move together; the third's -1, 0, 1 and 1, 0, -1 about their means
+    assert found.share_of_faces == pytest.approx((1 + 1 + 0 + 0 + 1 + 1) / 2**2 / 3)
+    assert seed_chance(recipes, groups=[7, 7]).share_of_faces == pytest.approx(0)  # as one face, they cancel
+    assert seed_chance(recipes[1:2]) == (0.0, 0.0, 0)
+
+
 def test_few_seeds_are_known_as_badly_as_the_t_table_says() -> None:
-    means = [4.0, 4.3, 4.1]
-    error = math.sqrt(sum((x - np.mean(means)) ** 2 for x in means) / 2 / 3)
-    noise = seed_noise(means, seed=0, draws=200_000)
-    assert np.percentile(noise, 97.5) == pytest.approx(4.303 * error, rel=0.05)  # t with 2 degrees of freedom
-    wider = seed_noise(means, seed=0, share=1 / 3, draws=200_000)
-    np.testing.assert_allclose(wider, noise * math.sqrt(2))  # 1/3 + 1/3 instead of 1/3
-    assert not seed_noise([4.0], seed=0).any()
+    noise = t_noise([0.3, 0.4], freedom=4, seed=0, draws=200_000)
+    apart = noise[:, 0] - noise[:, 1]
+    assert np.percentile(apart, 97.5) == pytest.approx(2.776 * 0.5, rel=0.03)  # t with 4 degrees of freedom
+    assert not t_noise([0.3, 0.4], 0, seed=0).any()
+
+
+@pytest.mark.parametrize(
+    ("t", "freedom", "p"),  # tables of Student's t, both tails
+    [(2.776, 4, 0.05), (8.610, 4, 0.001), (2.228, 10, 0.05), (4.587, 10, 0.001), (3.390, 100, 0.001), (3.291, math.inf, 0.001)],
+)
+def test_tails_of_student_s_t(t: float, freedom: float, p: float) -> None:
+    assert t_tails(t, freedom) == pytest.approx(p, rel=0.16)
+    assert t_tails(-t, freedom) == t_tails(t, freedom)
+
+
+def test_a_p_value_smaller_than_draws_can_count_is_taken_from_the_tails() -> None:
+    draws = np.random.default_rng(0).normal(6, 1, size=10_000)
+    assert difference(6.0, draws).p == pytest.approx(2 / 10_001)
+    assert difference(6.0, draws, error=1.0).p == pytest.approx(2 * normal_tail(6.0), rel=1e-3)
+    near = np.random.default_rng(0).normal(2, 1, size=10_000)
+    assert difference(2.0, near, error=0.1).p == difference(2.0, near).p > 0.03  # enough draws beyond zero: they are counted
 
 
 def test_holm_by_hand() -> None:
