@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agegender.heads.base import whole_years
 from agegender.heads.distribution import DistributionHead
 from agegender.heads.intervals import log_probability_inside
 
@@ -34,8 +33,7 @@ class CORN(DistributionHead):
     """
 
     def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"] = "median") -> None:
-        first, last = whole_years(age_range)
-        super().__init__(age_range, readout, outputs=last - first)
+        super().__init__(age_range, readout, questions=True)
         self.layer = nn.LazyLinear(self.outputs, bias=False)
         self.bias = nn.Parameter(torch.arange(self.outputs, 0, -1.0).log())
 

@@ -5,7 +5,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from agegender.heads.base import whole_years
 from agegender.heads.distribution import DistributionHead
 from agegender.heads.intervals import log_probability_inside
 
@@ -23,8 +22,7 @@ class CrossEntropy(DistributionHead):
     """
 
     def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"] = "expectation") -> None:
-        first, last = whole_years(age_range)
-        super().__init__(age_range, readout, outputs=last - first + 1)
+        super().__init__(age_range, readout)
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Minus the log of the probability inside the interval, [B]."""

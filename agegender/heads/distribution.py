@@ -7,17 +7,24 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from agegender.heads.base import AgeHead
+from agegender.heads.base import AgeHead, whole_years
 from agegender.heads.intervals import expectation, median
 
 
 class DistributionHead(AgeHead, ABC):
-    """A head that gives every whole year of the age range a probability; by default the softmax of one output a year."""
+    """A head that gives every whole year of the age range a probability; by default the softmax of one output a year.
+
+    Args:
+        age_range: first and last age in years, such as [0, 116].
+        readout: the age to predict.
+        questions: one output less than there are years, each about a year and the next.
+    """
 
     ages: Tensor
 
-    def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"], outputs: int) -> None:
-        super().__init__(age_range, outputs)
+    def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"], questions: bool = False) -> None:
+        first, last = whole_years(age_range)
+        super().__init__(age_range, outputs=last - first + (not questions))
         self.readout = readout
         self.register_buffer("ages", torch.arange(self.first_age, self.last_age + 1, dtype=torch.float32), persistent=False)
 

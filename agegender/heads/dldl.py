@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agegender.errors import AgeGenderError
-from agegender.heads.base import whole_years
 from agegender.heads.distribution import DistributionHead
 from agegender.heads.intervals import distance, expectation
 
@@ -38,8 +37,7 @@ class DLDL(DistributionHead):
         expectation_weight: float = 0.1,
         readout: Literal["expectation", "median"] = "expectation",
     ) -> None:
-        first, last = whole_years(age_range)
-        super().__init__(age_range, readout, outputs=last - first + 1)
+        super().__init__(age_range, readout)
         if sigma <= 0 or expectation_weight < 0:
             raise AgeGenderError(
                 f"head.sigma must be above 0 and head.expectation_weight at least 0; got {sigma} and {expectation_weight}"

@@ -6,7 +6,6 @@ from typing import Literal
 from torch import Tensor
 
 from agegender.errors import AgeGenderError
-from agegender.heads.base import whole_years
 from agegender.heads.distribution import DistributionHead
 from agegender.heads.intervals import distance, expectation, log_probability_inside
 
@@ -36,8 +35,7 @@ class MeanVariance(DistributionHead):
         variance_weight: float = 0.05,
         readout: Literal["expectation", "median"] = "expectation",
     ) -> None:
-        first, last = whole_years(age_range)
-        super().__init__(age_range, readout, outputs=last - first + 1)
+        super().__init__(age_range, readout)
         if mean_weight < 0 or variance_weight < 0:
             raise AgeGenderError(
                 f"head.mean_weight and head.variance_weight must be at least 0; got {mean_weight} and {variance_weight}"

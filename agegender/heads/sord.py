@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agegender.errors import AgeGenderError
-from agegender.heads.base import whole_years
 from agegender.heads.distribution import DistributionHead
 from agegender.heads.intervals import expectation
 
@@ -36,8 +35,7 @@ class SORD(DistributionHead):
         scale: float = 1.0,
         readout: Literal["expectation", "median"] = "expectation",
     ) -> None:
-        first, last = whole_years(age_range)
-        super().__init__(age_range, readout, outputs=last - first + 1)
+        super().__init__(age_range, readout)
         if scale <= 0:
             raise AgeGenderError(f"head.scale must be above 0; got {scale}")
         self.penalty = penalty

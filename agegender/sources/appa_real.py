@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from agegender.sources.faces import FaceTable
 from agegender.sources.folder import FolderFaces
 from agegender.sources.tables import Table
 
@@ -16,7 +17,8 @@ class AppaReal(FolderFaces):
 
     Args:
         root: The folder `appa-real-release`.
-        age: `real`, or `apparent`: the mean of the guesses, a fraction of a year.
+        age: `real`, or `apparent`: the mean of the guesses, rounded to a year. Guesses are completed years, and so is what
+            heads learn, which cut the fraction off: a mean of 29.9 is 30.
         name: Name of the data set in tables and reports.
         missing: What to do about rows whose image the folder lacks: `error`, or `skip` and report.
     """
@@ -43,3 +45,10 @@ class AppaReal(FolderFaces):
             },
             missing=missing,
         )
+
+    def read(self) -> FaceTable:
+        """See the base class."""
+        table = super().read()
+        ages = ["age_low", "age_high"]
+        table.frame[ages] = table.frame[ages].round()  # real ages are whole
+        return table

@@ -166,3 +166,22 @@ def test_an_age_range_is_two_rising_whole_years(age_range):
         whole_years(age_range)
     with pytest.raises(AgeGenderError, match="age_range"):
         Regression(age_range)
+
+
+@pytest.mark.parametrize("name", ["bins", "cross_entropy", "mean_variance", "or_cnn", "coral", "corn"])
+def test_completed_years_are_labels_without_their_fraction(name):
+    head = MeanVariance([0, 116], mean_weight=0.0) if name == "mean_variance" else AGE_HEADS[name]()
+    torch.manual_seed(0)
+    output = head(torch.randn(4, 8))
+    low, high = torch.tensor([30.0, 3.0, 29.0, 0.0]), torch.tensor([30.0, 9.0, 39.0, 0.0])
+    expected = head.loss(output, low, high)
+    for fractions in ((0.7, 0.0), (0.0, 0.9), (0.3, 0.99)):
+        torch.testing.assert_close(head.loss(output, low + fractions[0], (high + fractions[1]).maximum(low + 0.7)), expected)
+
+
+@pytest.mark.parametrize(("name", "first"), [("or_cnn", 82), ("coral", 70)])
+def test_sums_over_years_begin_as_large_as_their_documentation_says(name, first):
+    torch.manual_seed(0)
+    head = AGE_HEADS[name]()
+    ages = torch.randint(1, 90, (2000,)).float()
+    assert head.loss(head(torch.randn(2000, 256).relu()), ages, ages).mean().item() == pytest.approx(first, abs=4)

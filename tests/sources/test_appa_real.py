@@ -9,7 +9,7 @@ from agegender.sources.appa_real import AppaReal
 
 ROWS = {
     "train": ["000000.jpg,36,5.0,1.0954451150103321,4", "000001.jpg,38,23.473684210526315,3.2,18"],
-    "valid": ["004113.jpg,40,60.5,7.1,65"],
+    "valid": ["004113.jpg,40,60.51,7.1,65"],
     "test": ["005613.jpg,35,31.0,4.0,34"],
 }
 
@@ -37,7 +37,7 @@ def test_real_and_apparent_ages(release: Path) -> None:
     ]
     assert real["split"].tolist() == ["test", "train", "train", "val"]
     assert real["age_low"].tolist() == real["age_high"].tolist() == [34, 4, 18, 65]
-    assert apparent["age_low"].tolist() == [31.0, 5.0, 23.473684210526315, 60.5]
+    assert apparent["age_low"].tolist() == apparent["age_high"].tolist() == [31, 5, 23, 61]
     assert real["gender"].isna().all()
 
 
