@@ -13,7 +13,7 @@ from agegender.evaluation.per_face import per_face
 from agegender.evaluation.protocol import beside
 from agegender.evaluation.rows import Row, name_apart
 from agegender.evaluation.runs import Run
-from agegender.metrics.ranges import ranges_of_labels
+from agegender.metrics.ranges import NINE, ranges_of_labels
 
 Record = dict[str, Any]
 MAIN = ("mae", "distance", "rmse", "cs5", "class_accuracy", "gender_accuracy")
@@ -50,18 +50,25 @@ def comparisons(rows: Sequence[Row], classes: Sequence[int] | None = None) -> li
 
     Args:
         rows: Any.
-        classes: First year of each age class; None takes those of the heads of a table, if they agree.
+        classes: First year of each age class; None chooses for each table.
     """
     result = []
     for group in _tables(rows):
         name_apart(group)
-        edges = {row.edges for row in group}
-        given = edges - {()}
-        chosen = tuple(classes) if classes is not None else given.pop() if len(given) == 1 else ()
-        by_class = bool(chosen) and edges == {chosen}
+        chosen = _classes(group) if classes is None else tuple(classes)
+        by_class = bool(chosen) and {row.edges for row in group} == {chosen}
         ranked = sorted(group, key=lambda row: _rank(row, chosen, by_class))
         result.append(Comparison(ranked, chosen, by_class, differences(ranked, chosen)))
     return result
+
+
+def _classes(rows: Sequence[Row]) -> tuple[int, ...]:
+    """Those of the heads, if they agree; where labels are ranges and no head has classes, the nine that FairFace's are."""
+    edges = {row.edges for row in rows} - {()}
+    exact, known = ([over_seeds(row, name)[0] is not None for row in rows] for name in ("mae", "distance"))
+    if not edges and any(known) and not any(exact):
+        return NINE
+    return edges.pop() if len(edges) == 1 else ()
 
 
 def _tables(rows: Sequence[Row]) -> list[list[Row]]:

@@ -30,7 +30,8 @@ def sections(found: Sequence[Comparison], left_out: Sequence[str]) -> list[Secti
 
 def _legend(found: Sequence[Comparison]) -> list[str | Table]:
     lines: list[str | Table] = [
-        "Figures of several seeds: mean ± standard deviation. MAE, RMSE in years; CS@5: errors of at most five years. "
+        "Figures of several seeds: mean ± standard deviation. MAE, RMSE in years, CS@5 the share of errors up to five "
+        "years, these of exact ages alone; years off: from the nearest age of the label. "
         "Gap: validation minus training MAE, training minus validation accuracy, of the epoch tested, the training "
         "side measured in training mode on augmented images. FLOPs of one image, two a multiply-add. Train time: sum of the "
         "epochs, validation included.",
@@ -73,7 +74,7 @@ def _remarks(comparison: Comparison, records: Sequence[Record], labels: Mapping[
     """What must be known of a table before it is read."""
     rows, run = comparison.rows, comparison.sample
     lines = []
-    if comparison.classes:
+    if any(entry["class_accuracy"] is not None for entry in records):
         ranked = ", by which the rows are ranked" if comparison.by_class else ""
         lines.append(f"class: right age class of the predicted age{ranked}; classes: {ages(comparison.classes)}.")
     if run.part == "val" and not run.elsewhere:

@@ -184,15 +184,16 @@ def _differing(rows: Sequence[Row]) -> list[str]:
     known = dict.fromkeys(key for row in rows for key in row.settings)
     differing = [key for key in known if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)]
     classes = [key for key in differing if key.endswith("._target_")]
+    swaps = [*classes, *(key for key in differing if key.endswith(".name"))]
 
     def follows(key: str) -> bool:
-        """Whether the value follows from which class its section names, or is copied from a key of the top level."""
-        for swapped in classes:
-            if key != swapped and key.startswith(swapped.removesuffix("_target_")):
+        """Whether the value follows from what its section is of, or is copied from a key of the top level."""
+        last = key.rpartition(".")[2]
+        for swapped in swaps:
+            if key not in (swapped, TRAINED_ON) and last != "weights" and key.startswith(swapped.rpartition(".")[0] + "."):
                 pairs = {(str(row.settings.get(swapped)), str(row.settings.get(key))) for row in rows}
                 if len(pairs) == len({target for target, _ in pairs}):
                     return True
-        last = key.rpartition(".")[2]
         return last != key and last in known and all(row.settings.get(key) == row.settings.get(last) for row in rows)
 
     return [key for key in [*classes, *(k for k in differing if k not in classes)] if not follows(key)]

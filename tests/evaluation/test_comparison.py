@@ -1,12 +1,13 @@
 """Tables hold what was tested on the same faces, and say what everybody must know of them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from agegender.config import compose
 from agegender.evaluation.comparison import HUMANS, comparisons, record, references
 from agegender.evaluation.comparison_text import sections
 from agegender.evaluation.reading import read
@@ -14,9 +15,6 @@ from agegender.evaluation.rows import rows_of
 from agegender.evaluation.tables import as_text
 
 Write = Callable[..., Path]
-PAPER = {"title": "Ages",
-         "figures": {"test": {"class_accuracy": 0.7238, "mae": 3.45, "recall_female": 0.5}, "val": {"cs5": 0.9}},
-         "protocol": {"data": ["utkface"], "n": {"test": 3556}, "epochs": 5, "notes": ["subset unpublished"]}}  # fmt: skip
 
 
 def found(*paths: Path, classes: tuple[int, ...] | None = None) -> list:
@@ -92,6 +90,81 @@ def test_guessing_and_people_are_references_below_the_models(write_run: Write) -
     assert len(references(found(drawn)[0])) == 1
 
 
+def test_rows_are_compared_on_the_splits_they_share(write_run: Write) -> None:
+    def run(model: str, seed: int, error: float) -> Path:
+        place, faces = f"{model}{seed}", f"split{seed}"
+        return write_run(place, [error, error], faces=faces, seed=seed, split={"seed": seed}, name=model, image_size=ord(model))
+
+    runs = [run("a", s, 1.0 + s) for s in range(3)] + [run("b", s, 1.5 + s) for s in range(3)] + [run("c", 1, 1.75)]
+    tables = found(*runs)
+    held = {tuple((row.name, len(row.runs), len(row.unshared)) for row in table.rows) for table in tables}
+    assert held == {(("a", 3, 0), ("b", 3, 0)), (("c", 1, 0), ("a", 1, 2), ("b", 1, 2))}
+    shown = text(*runs)
+    assert "other rows were not tested on its faces: seed 0, 2 of a." in shown
+    assert "3 sets of 2 test faces" in shown and "2 tables" in shown
+    # one seed less of b: no table of a alone, whose third split nobody shares
+    assert [len(table.rows) for table in found(*runs[:5])] == [2]
+    assert [len(row.runs) for row in found(*runs[:5])[0].rows] == [2, 2]
+
+
+def test_where_all_heads_tell_the_same_classes_apart_these_rank(write_run: Write) -> None:
+    four = {"_target_": "x.AgeBins", "edges": [0, 26, 51, 76]}
+    near = write_run("near", [5.7] * 3, head=four, name="near")  # 25.7, 26.7, 27.7: all in the next class
+    far = write_run("far", [-15.0] * 3, head=four, name="far", image_size=1)
+    (table,) = found(near, far)
+    assert [row.name for row in table.rows] == ["far", "near"]
+    assert "class: right age class of the predicted age, by which the rows are ranked" in text(near, far)
+    plain = write_run("plain", [-20.0] * 3, name="plain", image_size=2)
+    assert [row.name for row in found(near, far, plain)[0].rows] == ["near", "far", "plain"]
+
+
+def test_the_gap_of_classes_and_the_guess_of_the_majority_class(write_run: Write) -> None:
+    folder = write_run("a", [0.0] * 10, head={"edges": [0, 26, 51]})
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["train"]["age"]["class_accuracy"] = 0.9
+    metrics["val"]["age"]["classes"] = {"accuracy": 0.75}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    rows = ["train,18,18", "train,20,24", "train,60,60", "train,20,40", "test,20,20", "test,30,30", "test,31,31", "test,,"]
+    (folder / "split.csv").write_text("\n".join(["split,age_low,age_high", *rows]) + "\n")
+    (table,) = found(folder)
+    assert record(table.rows[0], table.classes)["gap_class_accuracy"] == pytest.approx(0.15)
+    assert references(table)[0]["class_accuracy"] == pytest.approx(1 / 3)
+    assert "+15.00%" in text(folder) and "33.33%" in text(folder)
+    assert record(table.rows[0], (0, 50))["gap_class_accuracy"] is None  # not what was measured in training
+    (folder / "split.csv").write_text("odd\n1\n")
+    assert references(table)[0]["class_accuracy"] is None
+
+
+def test_models_without_an_age_task_are_ranked_by_gender(write_run: Write) -> None:
+    right = [[True, False, False], [True, True, False]]
+    runs = [write_run(str(n), [0.0] * 3, right=one, age=False, image_size=n, name=f"n{n}") for n, one in enumerate(right)]
+    assert [row.name for row in found(*runs)[0].rows] == ["n1", "n0"]
+    shown = text(*runs)
+    assert "66.67%" in shown and "MAE" not in shown.split("How to read this")[0]
+
+
+def test_a_test_on_other_data_stands_beside_models_of_that_data(write_run: Write) -> None:
+    def data(name: str) -> dict[str, Any]:
+        return {"sources": {name: {"_target_": f"agegender.sources.{name}", "root": f"/{name}"}}}
+
+    paper = {"title": "T", "figures": {"test": {"mae": 1.0}}}
+    write_run("visitor", [9.0], name="one", data=data("utkface"), paper=paper)
+    visit = write_run("visitor/evaluation/fairface-test", [2.0], faces="f", name="one", data=data("fairface"), paper=paper)
+    home = write_run("home", [3.0], faces="f", name="one", data=data("fairface"))
+    (table,) = found(home, visit)
+    assert [row.name for row in table.rows] == ["one: trained on utkface", "one: trained on fairface"]
+    shown = text(home, visit)
+    assert shown.startswith("1 test faces of fairface") and "Beside the papers" not in shown
+    own = found(visit.parents[1], visit)
+    assert [len(one.rows) for one in own] == [1, 1] and "2 tables" in text(visit.parents[1], visit)
+
+
+def test_a_frozen_backbone_has_a_train_time_without_its_features(write_run: Write) -> None:
+    frozen = {"frozen": {"_target_": "agegender.training.finetune.Frozen", "views": None}}
+    one = write_run("a", [1.0], name="a", finetune=frozen), write_run("b", [1.0], name="b", finetune={})
+    assert "without the one-off pass that computes the features of a frozen backbone: a." in text(*one)
+
+
 def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -> None:
     four, plain = {"_target_": "x.AgeBins", "edges": [0, 26, 51, 76]}, {"_target_": "x.DLDL"}
     runs = write_run("a", [0.0, 9.0], head=four), write_run("b", [9.0, 9.0], head=plain)
@@ -101,31 +174,6 @@ def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -
     nine = write_run("c", [0.0, 0.0], head={**four, "edges": [0, 10]})
     assert found(*runs, nine)[0].classes == ()
     assert found(*runs, nine, classes=(0, 50))[0].classes == (0, 50)
-
-
-def test_a_papers_figures_stand_beside_ours_with_a_mark(write_run: Write) -> None:
-    shown = text(write_run("a", [2.0] * 20, name="ours", paper=PAPER, head={"edges": [0, 26, 51, 76]}))
-    assert "MAE 3.45, class 72.38% ≠" in shown
-    lines = [line.split() for line in shown.splitlines() if line.startswith("ours")]
-    assert ["ours", "test", "MAE", "3.45", "2.00", "≠"] in lines
-    # 24 and 25 become 26 and 27
-    assert ["ours", "test", "class", "72.38%", "90.00%", "3,556/20", "0.0785", "no", "≠"] in lines
-    assert ["ours", "test", "recall", "female", "50.00%", "≠"] in lines
-    assert ["ours", "val", "CS@5", "90.00%", "≠"] in lines
-    assert "differs: n test 3,556, ours 20; agrees: data utkface, epochs 5; the paper does not say: fractions" in shown
-    assert "to be judged by a person: subset unpublished" in shown
-
-
-def test_figures_of_one_paper_are_held_against_each_other(write_run: Write) -> None:
-    """The four-class paper ranks 72.38% above 72.27% and 70.58%: on some 3,556 faces none of it is more than chance."""
-    names = ("age4_resnet50", "age4_efficientnet_b0", "age4_mobilenetv2")
-    papers = {name: compose([f"experiment={name}", "data.root=/faces"])["paper"] for name in names}
-    runs = [write_run(name, [1.0], name=name, image_size=n, paper=papers[name]) for n, name in enumerate(names)]
-    other = write_run("other", [1.0], name="other_paper", image_size=9, paper={**papers[names[0]], "title": "Others"})
-    lines = text(*runs, other).splitlines()
-    pairs = [line for line in lines if line.startswith("test class: ")]
-    assert "test class: ResNet50 72.38% (n=3,556), EfficientNet-B0 72.27% (n=3,556)" in pairs[0]
-    assert len(pairs) == 3 and all(line.endswith(" no") for line in pairs)
 
 
 def test_what_flatters_or_cannot_be_tested_is_said(write_run: Write) -> None:
