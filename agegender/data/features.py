@@ -85,7 +85,7 @@ class FeatureCache:
             return cls(path, faces, channels_last)
         except OSError as error:
             raise AgeGenderError(
-                f"feature cache {path} ({len(faces) * math.prod(shape) * 4 / 1e9:.2f} GB): {error.strerror or error}. Choose "
+                f"feature cache {path} ({len(faces) * math.prod(shape) * 4 / 1e9:.3g} GB): {error.strerror or error}. Choose "
                 "another folder with loader.cache_dir=FOLDER, or run the backbone in every epoch with views=0 in finetune"
             ) from error
 

@@ -119,6 +119,8 @@ class Freezing(Callback, ABC):
             count = sum(backbone.get_parameter(name).numel() for name in names)
             log.info("from epoch %d on %d of the backbone's weights train, the first of them %s", epoch + 1, count, names[0])
             _renew_patience(trainer)
+            if names == self._ever and trainer.world_size > 1:
+                log.info("PyTorch may warn now that find_unused_parameters=True found none: it was for the epochs before")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Says which stage the run did not come to."""

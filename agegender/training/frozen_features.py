@@ -99,14 +99,14 @@ def _cache(
 
     # Other processes may compute otherwise by a last bit, but must look for the same file: the first one decides.
     fingerprint, channels_last, shape = trainer.strategy.broadcast(probed() if trainer.is_global_zero else None)  # type: ignore[misc]
-    size = len(rows) * math.prod(shape) * 4 / 1e9
+    named = part if view is None else f"{part}, view {view + 1}"
+    log.info("features (%s): %d faces, %.3g GB", named, len(rows), len(rows) * math.prod(shape) * 4 / 1e9)
 
     def computed() -> Iterator[np.ndarray]:
-        log.info("computing the features of %d faces: %.2f GB", len(rows), size)
         began = time.perf_counter()
         for batch in tqdm(loader, desc="features", unit="batch", disable=None if data.progress else True):
             yield extract(batch).numpy()
-        log.info("features of %d faces computed in %.0f s", len(rows), time.perf_counter() - began)
+        log.info("features (%s): computed in %.0f s", named, time.perf_counter() - began)
 
     images = [data.image_size, INTERPOLATION, DECODER, data.table.frame["sha256"].iloc[rows].tolist()]
     drawn = None if view is None else [repr(augment), data.seed, view, data.batch_size]

@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         yield next(batches())
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(AgeGenderError, match=r"\.npy \(0\.00 GB\): No space left.*loader\.cache_dir=.*views=0"):
+    with pytest.raises(AgeGenderError, match=r"\.npy \(1\.2e-07 GB\): No space left.*loader\.cache_dir=.*views=0"):
         FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, full())
 
 

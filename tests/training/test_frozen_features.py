@@ -1,7 +1,7 @@
 """Features of a frozen backbone: they give the model that images give, and are found again by none but their like."""
 
 import csv
-import re
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -208,10 +208,20 @@ def test_views_that_have_nowhere_to_lie_are_refused_before_any_face_is_read(
         train(config, RunDirectory(tmp_path / "run"))
 
 
-def test_the_size_is_said_before_it_is_written(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    config = configure("finetune=frozen", "augment=none", "test=false", f"loader.cache_dir={tmp_path / 'cache'}")
-    train(config, RunDirectory(tmp_path / "run"))
-    assert re.search(r"computing the features of \d+ faces: 0\.00 GB", (tmp_path / "run/log.txt").read_text())
+def test_the_size_is_said_before_it_is_written(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    config = configure(
+        "finetune=frozen", "augment=none", "test=false", "pool=none", "trunk.layers=[{_target_:torch.nn.Flatten}]",
+        "image_size=64", f"loader.cache_dir={tmp_path / 'cache'}",
+    )  # fmt: skip
+    monkeypatch.setattr("agegender.data.features._build", full)
+    with pytest.raises(AgeGenderError, match=r"feature cache .*\.npy \(0\.000393 GB\): No space left on device"):
+        train(config, RunDirectory(tmp_path / "run"))
+    assert "features (train): 48 faces, 0.000393 GB" in (tmp_path / "run/log.txt").read_text()
 
 
 def test_a_resumed_run_takes_up_its_features(
