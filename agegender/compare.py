@@ -64,8 +64,11 @@ def compare(options: argparse.Namespace) -> None:
     """
     if options.gradcam < 0 or (options.gradcam and not options.out):
         raise AgeGenderError("--gradcam N: draws N faces into a folder, so it needs N of at least 1 and --out DIR")
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise AgeGenderError(f"--out {options.out}: is a file; name a folder, which need not exist")
+    if options.out is not None:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AgeGenderError(f"--out {options.out}: is no folder that can be written to: {error}") from error
     from agegender.evaluation.comparison import comparisons
     from agegender.evaluation.comparison_text import sections
     from agegender.evaluation.reading import find, read
@@ -85,11 +88,11 @@ def compare(options: argparse.Namespace) -> None:
     if options.measure:
         from agegender.evaluation.cost import measure
 
-        left_out += measure([row.runs[0] for row in rows], _network)
+        left_out += measure([row.runs[0] for row in rows], _as_trained)
     found = comparisons(rows, options.classes)
     text = sections(found, [*left_out, *repeats])
     if options.out is not None:
-        _write(found, text, options.out)
+        _write(found, text, options.out)  # pictures take long, and may fail
     print(_printable(as_text(text)), flush=True)
     if options.out is None:
         return
@@ -121,12 +124,8 @@ def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]
         "differences.csv": as_csv(csv_pairs(found)),
         "comparison.html": as_html(text, "agegender: comparison of models", folder),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise AgeGenderError(f"--out {folder}: cannot be written: {error}") from error
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
     return list(files)
 
 
@@ -149,17 +148,27 @@ def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: in
 
 
 def _network(run: Any) -> Any:
-    """The tested network of a run; those weights require gradients that trained in any epoch."""
-    from agegender.build import build
-    from agegender.training.finetune import Freezing
+    """The tested network of a run."""
     from agegender.training.module import AgeGenderModule
     from agegender.training.run import RunDirectory
 
-    module = AgeGenderModule.load_from_checkpoint(RunDirectory(run.origin.path).best)
+    return AgeGenderModule.load_from_checkpoint(RunDirectory(run.origin.path).best).network
+
+
+def _as_trained(run: Any) -> Any:
+    """The tested network of a run, those weights alone requiring gradients that trained in some epoch."""
+    import math
+
+    from agegender.build import build
+
+    network = _network(run)
+    reached = {name for name, weight in network.backbone.named_parameters() if weight.requires_grad}
+    groups = [[name for name in group if name in reached] for group in network.backbone.depth_groups()]
     for callback in build(run.origin.config.get("finetune") or {}, "callbacks").values():
-        if isinstance(callback, Freezing):
-            Freezing.setup(callback, None, module, "fit")  # type: ignore[arg-type]  # it needs no Trainer
-    return module.network
+        training = set(callback.training(network.backbone, [group for group in groups if group], math.inf))
+        for name in reached - training:
+            network.backbone.get_parameter(name).requires_grad_(False)
+    return network
 
 
 if __name__ == "__main__":

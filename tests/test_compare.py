@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from agegender.compare import main
 from agegender.config import CONF, compose, validate
@@ -144,6 +145,69 @@ def test_a_damaged_run_is_left_out_and_told(runs: Path, tmp_path: Path, capsys: 
     assert "good: repeats" in out
 
 
+def test_a_model_that_cannot_be_loaded_costs_its_own_cells_alone(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "02":
+        shutil.copytree(runs / name, tmp_path / "runs" / name)
+        (tmp_path / "runs" / name / "model.json").unlink()
+    (tmp_path / "runs" / "0" / "checkpoints" / "best.ckpt").write_text("damaged")
+    out = tmp_path / "out"
+    main([str(tmp_path / "runs"), "--measure", "--gradcam", "2", "--out", str(out)])
+    shown = capsys.readouterr().out
+    assert f"{tmp_path / 'runs' / '0'}: not measured: " in shown and "No Grad-CAM of " in shown
+    with (out / "comparison.csv").open() as file:
+        assert sorted(bool(row["latency_ms"]) for row in csv.DictReader(file)) == [False, True]
+    assert (out / "gradcam-1.png").exists() and "No Grad-CAM of " in (out / "comparison.html").read_text()
+
+
+def test_a_frozen_model_of_old_is_measured_with_what_trained(
+    runs: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "0", tmp_path / "run")
+    (tmp_path / "run" / "model.json").unlink()
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    config["finetune"] = {"frozen": {"_target_": "agegender.training.finetune.Frozen", "views": None}}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    main([str(tmp_path / "run"), "--measure", "--out", str(tmp_path / "out")])
+    with (tmp_path / "out" / "comparison.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert int(row["parameters"]) - int(row["trainable"]) == 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8  # the backbone's
+
+
+def test_an_evaluation_on_other_faces_is_compared_and_drawn(
+    runs: Path, make_utkface: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "0", tmp_path / "0")
+    root = make_utkface(tmp_path / "others", 40, seed=9)
+    code = "from agegender.evaluate import main; main()"
+    arguments = [f"checkpoint={tmp_path / '0'}", "data=utkface", f"data.root={root}"]
+    evaluated = command(*arguments, cwd=tmp_path, code=code)
+    assert evaluated.returncode == 0, evaluated.stderr
+    (folder,) = (tmp_path / "0" / "evaluation").iterdir()
+    main([str(tmp_path / "0"), str(folder), "--gradcam", "2", "--out", str(tmp_path / "out")])
+    shown = capsys.readouterr().out
+    figures = json.loads((folder / "metrics.json").read_text())["test"]
+    assert "Table 1: 6 test faces" in shown and f"Table 2: {figures['n']} test faces of utkface" in shown
+    assert f"{figures['age']['mae']:.2f}" in shown and f"root={root.parent.name}/others" in shown
+    assert (tmp_path / "out" / "gradcam-2.png").exists()
+
+
+def test_terminals_without_unicode_and_readers_that_leave_early(runs: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent), "PYTHONIOENCODING": "ascii"}
+    start = f"{sys.executable} -m agegender.compare {runs}"
+    plain = subprocess.run(start, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert plain.returncode == 0 and "+-" in plain.stdout and "four !=" in plain.stdout, plain.stderr
+    left = subprocess.run(f"{start} | head -1", shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "Table 1" in left.stdout and left.stderr == ""
+
+
+def test_a_log_among_the_runs_is_left_out(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.log").write_text("")
+    main([str(runs / "0"), str(tmp_path / "train.log")])
+    assert f"{tmp_path / 'train.log'}: a file, not a run directory" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -151,6 +215,7 @@ def test_a_damaged_run_is_left_out_and_told(runs: Path, tmp_path: Path, capsys: 
         (["{runs}/4"], "nothing to compare:"),
         (["{runs}/0", "--gradcam", "3"], "--out DIR"),
         (["{runs}/0", "--gradcam", "-1", "--out", "x"], "at least 1"),
+        (["{runs}/0", "--out", "{runs}/0/config.yaml"], "is no folder"),
         (["{runs}/0", "--classes", "26,0"], "rising whole years"),
         (["{runs}/0", "--classes", "young,old"], "--classes"),
         ([], "RUN_OR_SWEEP_DIR"),

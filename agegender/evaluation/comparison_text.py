@@ -10,11 +10,13 @@ from agegender.evaluation.papers_text import papers
 from agegender.evaluation.results import CAVEAT
 from agegender.evaluation.rows import Row
 from agegender.evaluation.tables import Section, Table
-from agegender.evaluation.wording import ages, duration, p_value, scaled, title, value, yes
+from agegender.evaluation.wording import ages, comparisons, duration, p_value, scaled, title, value, yes
 from agegender.metrics.chance import DRAWS
 
 PAIRS_SHOWN = 30
 LONG = 32  # characters of a name that is not repeated for each pair
+TOO_LONG = 64  # of one that has a line of its own above the table
+FEW_DEGREES = 4  # of freedom: below, Student's t is wider than 1.4 times the normal distribution
 Show = Callable[[Record], str]
 
 
@@ -48,12 +50,14 @@ def _comparison(number: int, comparison: Comparison, tables: int) -> Section:
     others = references(comparison)
     body = [[show(entry) for _, show in columns] for entry in [*records, *others]]
     labels = {row.name: row.name for row in comparison.rows}
-    if max(map(len, labels)) > LONG:
+    longest = max(map(len, labels))
+    if longest > LONG:
         labels = {name: f"[{place}]" for place, name in enumerate(labels, 1)}
         for line, label in zip(body, labels.values(), strict=False):
-            line[0] = f"{label} {line[0]}"
+            line[0] = label if longest > TOO_LONG else f"{label} {line[0]}"
     section = Section(f"{f'Table {number}: ' if tables > 1 else ''}{_tested(comparison)}")
     section.content += [f"All rows: {shared}."] if shared else []
+    section.content += [f"{label} {name}" for name, label in labels.items()] if longest > TOO_LONG else []
     section.content += _remarks(comparison, records, labels)
     section.content.append(Table([name for name, _ in columns], body))
     section.content += [HUMANS_NOTE] if any(other["name"] == HUMANS[0] for other in others) else []
@@ -86,6 +90,8 @@ def _remarks(comparison: Comparison, records: Sequence[Record], labels: Mapping[
             f"Without predictions, so that the split's checksum must tell which faces were tested, and no difference can be "
             f"tested: {', '.join(without)}."
         )
+    if any(row.runs[0].elsewhere for row in rows):
+        lines.append("Trained on other data than these: gaps and curves are of the training's own train and val parts.")
     for row in rows:
         if row.unshared:
             seeds = ", ".join(sorted(str(one.seeds[0]) for one in row.unshared))
@@ -166,7 +172,7 @@ def _differences(pairs: Sequence[Pair], labels: Mapping[str, str], sets: int) ->
         p_value(p.difference.p), p_value(p.adjusted), yes(p.larger_than_chance),
     ] for p in shown]  # fmt: skip
     lines: list[str | Table] = [
-        f"Larger than chance? {_how(pairs, sets)}. p corrected for {len(pairs)} comparisons (Holm), yes below {LEVEL}.",
+        f"Larger than chance? {_how(pairs, sets)}. p corrected for {comparisons(len(pairs))} (Holm), yes below {LEVEL}.",
         Table(["difference", "value", "95% interval", "p", "p corrected", "larger than chance"], rows),
     ]
     if len(shown) < len(pairs):
@@ -181,13 +187,15 @@ def _how(pairs: Sequence[Pair], sets: int) -> str:
             "and widened because training parts overlap (Nadeau and Bengio, 2003)"
         )
     how = f"Paired bootstrap of the same faces, {DRAWS:,} draws, tied copies drawn together"
-    seeds = {count for pair in pairs for count in pair.seeds}
-    if seeds == {1}:
+    seeds = {name: count for pair in pairs for name, count in zip((pair.first, pair.second), pair.seeds, strict=True)}
+    freedom = sum(count - 1 for count in seeds.values())
+    if not freedom:
         return (
             f"{how}. One seed each: THE CHANCE OF ANOTHER SEED IS NOT COUNTED, so a retrained model may differ more than this"
         )
-    how += "; and Student's t over seeds, whose scatter is pooled over all rows with several"
-    return how + (" and taken to be that of the rows with one" if 1 in seeds else "")
+    how += f"; and Student's t over seeds, whose scatter is pooled over all rows with several ({freedom} degrees of freedom"
+    how += "; more seeds would tell more)" if freedom < FEW_DEGREES else ")"
+    return how + (" and taken to be that of the rows with one" if 1 in seeds.values() else "")
 
 
 def csv_pairs(found: Sequence[Comparison]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from agegender.evaluation.per_face import per_face
 from agegender.evaluation.protocol import Agreement, beside
 from agegender.evaluation.rows import Row
 from agegender.evaluation.tables import Section, Table
-from agegender.evaluation.wording import p_value, title, value, yes
+from agegender.evaluation.wording import comparisons, p_value, title, value, yes
 from agegender.metrics.chance import holm, two_proportions
 
 JUDGED = ("cs5", "class_accuracy", "gender_accuracy")  # means of right and wrong: their chance follows from n alone
@@ -67,7 +67,7 @@ def papers(found: Sequence[Comparison]) -> list[Section]:
     if verdicts:
         section.content.append(
             f"Larger than chance? Two proportions, of n faces each, where both are known and of the same data; not of training "
-            f"figures. p corrected for {len(verdicts)} comparisons (Holm), yes below {LEVEL}. Our seeds are not counted."
+            f"figures. p corrected for {comparisons(len(verdicts))} (Holm), yes below {LEVEL}. Our seeds are not counted."
         )
     body = [_cells(line, next(corrected) if line.p is not None else None) for line in lines]
     titles = ["model", "part", "figure", "paper", "ours", "n paper/ours", "p corrected", "larger than chance", "protocol"]
@@ -152,6 +152,6 @@ def _published_pairs(rows: Sequence[Row]) -> list[str | Table]:
     ]  # fmt: skip
     return [
         "Published figures of one paper against each other: two proportions, as if each had been tested on faces of its own "
-        f"(nobody has the predictions); p corrected for {len(pairs)} comparisons (Holm).",
+        f"(nobody has the predictions); p corrected for {comparisons(len(pairs))} (Holm).",
         Table(["published", "p", "p corrected", "larger than chance"], body),
     ]

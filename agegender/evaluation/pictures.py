@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from agegender.evaluation.rows import Row
 
+LEGEND = 120  # characters of a line
 # Losses of different heads cannot be compared, so they are not laid over each other.
 CURVES = {
     "age_mae": "MAE (years)", "age_distance": "years from label", "age_class_accuracy": "age class accuracy",
@@ -34,7 +35,7 @@ def draw_curves(rows: Sequence[Row], path: Path) -> bool:
             for run in row.runs:
                 for part, style in ("val", "-"), ("train", ":"):
                     points = [(e["epoch"] + 1, e[f"{part}/{name}"]) for e in run.history if f"{part}/{name}" in e]
-                    label = row.name if run is row.runs[0] and part == "val" else None
+                    label = fill(row.name, LEGEND) if run is row.runs[0] and part == "val" else None
                     x, y = zip(*points, strict=True) if points else ((), ())
                     axes.plot(x, y, style, color=f"C{number % 10}", marker=".", linewidth=1, label=label)
         axes.xaxis.get_major_locator().set_params(integer=True)

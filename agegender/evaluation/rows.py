@@ -11,7 +11,10 @@ from agegender.evaluation.runs import Run
 
 # What does not change a result, or is seen elsewhere: words, where files lie, how the machine is used.
 ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
-ASIDE_ANYWHERE = {"seed", "root", "cache", "cache_dir", "num_workers", "download", "save_dir", "log_every_n_steps"}
+ASIDE_ANYWHERE = {
+    "seed", "root", "cache", "cache_dir", "num_workers", "download", "missing", "save_dir", "log_every_n_steps",
+}  # fmt: skip
+WATCHERS = {"callbacks.history", "callbacks.layers"}  # they write down what happens
 FILES = {"weights", "csv", "train", "val", "test"}  # a file is known by its name, wherever it lies
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
 TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
@@ -160,7 +163,7 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield TRAINED_ON, "+".join(config["data"]["sources"])
     for name, item in _leaves({key: item for key, item in config.items() if key not in ASIDE}):
         *sections, last = name.split(".")
-        if item is None or ASIDE_ANYWHERE & {*sections, last}:
+        if item is None or ASIDE_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
             continue
         yield name, item.rpartition("/")[2] if last in FILES and isinstance(item, str) else item
 
@@ -180,7 +183,7 @@ def name_apart(rows: Sequence[Row]) -> None:
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:
-    """Keys whose values differ between rows, classes first, without those that follow from another key."""
+    """Keys whose values differ between rows, data, head and other classes first, without those that follow from another key."""
     known = dict.fromkeys(key for row in rows for key in row.settings)
     differing = [key for key in known if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)]
     classes = [key for key in differing if key.endswith("._target_")]
@@ -196,7 +199,8 @@ def _differing(rows: Sequence[Row]) -> list[str]:
                     return True
         return last != key and last in known and all(row.settings.get(key) == row.settings.get(last) for row in rows)
 
-    return [key for key in [*classes, *(k for k in differing if k not in classes)] if not follows(key)]
+    first = [key for key in (TRAINED_ON, "head._target_", *classes) if key in differing]
+    return [key for key in dict.fromkeys([*first, *differing]) if not follows(key)]
 
 
 def _word(key: str, value: Any) -> str:

@@ -33,6 +33,11 @@ def yes(larger: bool) -> str:
     return "YES" if larger else "no"
 
 
+def comparisons(count: int) -> str:
+    """So many of them."""
+    return f"{count} comparison{'s' if count != 1 else ''}"
+
+
 def scaled(number: float | None) -> str:
     """A large number with k, M or G."""
     if number is None:

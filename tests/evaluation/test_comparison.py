@@ -63,8 +63,10 @@ def test_how_chance_was_judged_depends_on_the_seeds(write_run: Write) -> None:
     one = write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], image_size=1)
     assert "THE CHANCE OF ANOTHER SEED IS NOT COUNTED" in text(*one)
     two = *one, write_run("c", [1.0, 2.5], seed=1)
-    assert "pooled over all rows with several and taken to be that of the rows with one. p" in text(*two)
-    assert "pooled over all rows with several. p" in text(*two, write_run("d", [1.0, 3.5], seed=1, image_size=1))
+    few = "pooled over all rows with several (1 degrees of freedom; more seeds would tell more)"
+    assert f"{few} and taken to be that of the rows with one. p" in text(*two)
+    more = [write_run(f"d{seed}", [1.0, 3.5], seed=seed, image_size=1) for seed in range(1, 4)]
+    assert "pooled over all rows with several (4 degrees of freedom). p" in text(*two, *more)
 
 
 def test_what_all_rows_share_is_said_once_and_what_differs_is_a_column(write_run: Write) -> None:
@@ -187,3 +189,6 @@ def test_long_names_are_numbered_and_many_pairs_cut_to_those_of_the_best(write_r
     shown = text(*runs)
     assert "[1] " + "n" * 40 + "0" in shown and "MAE: [1] - [9]" in shown and "MAE: [2] - [3]" not in shown
     assert "Only pairs with [1]; all 36 are in differences.csv" in shown
+    longer = [write_run(f"x{n}", [1.0 + n, 2.0], name="n" * 80 + str(n), image_size=n) for n in range(2)]
+    lines = text(*longer).splitlines()
+    assert "[1] " + "n" * 80 + "0" in lines and max(len(line) for line in lines if line.startswith("model")) < 100
