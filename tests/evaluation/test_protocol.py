@@ -32,3 +32,12 @@ def test_marks(write_run: Callable[..., Path]) -> None:
     assert beside({"protocol": {**everything, "fractions": [0.7, 0.15, 0.15]}}, run).differs == [
         "fractions 70/15/15, ours 83/8/8"
     ]
+
+
+def test_another_backbone_than_the_paper_s_is_told_by_its_name_or_class(write_run: Callable[..., Path]) -> None:
+    timm = {"_target_": "agegender.models.backbones.TimmBackbone", "name": "mobilenetv1_100"}
+    small = {"_target_": "agegender.models.custom_cnn.CustomCNN", "widths": [4]}
+    named, own = (read(write_run(place, [1.0], backbone=one)) for place, one in {"a": timm, "b": small}.items())
+    assert beside({"protocol": {"backbone": "vgg16"}}, named).differs == ["backbone vgg16, ours mobilenetv1_100"]
+    assert beside({"protocol": {"backbone": "CustomCNN"}}, own).same == ["backbone CustomCNN"]
+    assert "backbone" not in beside({"protocol": None}, named).unsaid  # the experiment has not recorded it
