@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from agegender.evaluation.per_face import MEASURES, Faces, groups_of, per_face
+from agegender.evaluation.per_face import MEASURES, Faces, per_face
+from agegender.evaluation.results import groups_of
 from agegender.evaluation.rows import Row
 from agegender.metrics.chance import Difference, holm
 from agegender.metrics.paired import on_one_set, on_several_sets

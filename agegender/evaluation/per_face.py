@@ -22,15 +22,6 @@ def per_face(measure: str, faces: pd.DataFrame | None, classes: Sequence[float] 
     return None if np.isnan(values).all() else values
 
 
-def groups_of(faces: pd.DataFrame) -> NDArray[np.int64]:
-    """A number for each face, shared by those that ``group`` ties together (copies, a person), [N]; others are alone."""
-    if "group" not in faces:
-        return np.arange(len(faces))
-    names = faces["group"].fillna("").astype(str)
-    alone = pd.Series([f"\0{row}" for row in range(len(faces))], index=faces.index)
-    return pd.factorize(names.where(names != "", alone))[0].astype(np.int64)
-
-
 def _errors(faces: pd.DataFrame, _: Sequence[float]) -> Faces:
     """In years, of exact ages."""
     error = (faces["age_pred"] - faces["age_low"]).abs()

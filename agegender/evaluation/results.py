@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from agegender.metrics.age import age_metrics
 from agegender.metrics.baseline import age_baseline, gender_baseline
@@ -31,14 +32,15 @@ def part_metrics(predictions: pd.DataFrame, seed: int, classes: Sequence[int] = 
         faces are of several data sets ``by_dataset``, all of this for each of them.
     """
     result: dict[str, Any] = {"n": len(predictions)}
+    tied = groups_of(predictions)
     if "age_pred" in predictions:
         age = predictions["age_pred"], predictions["age_low"], predictions["age_high"]
-        result["age"] = {**age_metrics(*age, seed), "ranges": range_metrics(*age, seed)}
+        result["age"] = {**age_metrics(*age, seed, tied), "ranges": range_metrics(*age, seed, groups=tied)}
         if classes:
             names = [f"{first}-{after - 1}" for first, after in pairwise(classes)] + [f"{classes[-1]}+"]
-            result["age"]["classes"] = {"names": names, **range_metrics(*age, seed, classes)}
+            result["age"]["classes"] = {"names": names, **range_metrics(*age, seed, classes, tied)}
     if "probability_female" in predictions:
-        result["gender"] = gender_metrics(predictions["probability_female"], gender_labels(predictions), seed)
+        result["gender"] = gender_metrics(predictions["probability_female"], gender_labels(predictions), seed, tied)
     result["by_group"] = _by_group(predictions)
     parts = predictions.groupby("dataset", sort=False)
     if len(parts) > 1:
@@ -71,6 +73,15 @@ def baseline(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
     if len(parts) > 1:
         result["by_dataset"] = {name: baseline(train, rows) for name, rows in parts}
     return result
+
+
+def groups_of(faces: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each face, shared by those that ``group`` ties together (copies, a person), [N]; others are alone."""
+    if "group" not in faces:
+        return np.arange(len(faces))
+    names = faces["group"].fillna("").astype(str)
+    alone = pd.Series([f"\0{row}" for row in range(len(faces))], index=faces.index)
+    return pd.factorize(names.where(names != "", alone))[0].astype(np.int64)
 
 
 def gender_labels(frame: pd.DataFrame) -> np.ndarray:

@@ -55,7 +55,7 @@ def by_decade(pred: ArrayLike, age: ArrayLike) -> dict[str, dict[str, float]]:
     return decades
 
 
-def age_metrics(pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int) -> dict[str, Any]:
+def age_metrics(pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int, groups: ArrayLike | None = None) -> dict[str, Any]:
     """All measures of age that a report holds.
 
     Args:
@@ -63,6 +63,7 @@ def age_metrics(pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int) -> 
         low: lower end of the labels in years, [N]; NaN where unknown, and these faces are left out.
         high: upper end, [N]; equal to `low` for an exact age.
         seed: of the bootstrap.
+        groups: what ties faces together, [N]; see `mean_ci95`.
 
     Returns:
         `n` faces with a label, `n_exact` of them with an exact age; over the latter `mae`, `mae_ci95` [low, high],
@@ -80,11 +81,12 @@ def age_metrics(pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int) -> 
         raise AgeGenderError(f"{broken} of {len(pred)} predicted ages are not finite numbers: the training diverged")
     exact = low == high
     errors = (pred - low)[exact]
+    tied = None if groups is None else np.asarray(groups)[known][exact]
     return {
         "n": len(pred),
         "n_exact": len(errors),
         "mae": mae(errors),
-        "mae_ci95": mean_ci95(np.abs(errors), seed) if len(errors) else None,
+        "mae_ci95": mean_ci95(np.abs(errors), seed, groups=tied) if len(errors) else None,
         "rmse": rmse(errors),
         "cs5": cs(errors, 5),
         "distance": _mean(distance_to_interval(pred, low, high)),

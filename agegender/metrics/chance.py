@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agegender.metrics.bootstrap import by_group
+
 DRAWS = 10_000
 FEW = 10  # fewer draws than these beyond zero tell no small p-value
 _AT_ONCE = 2_000_000  # bounds the memory to about 50 MB however many faces there are
@@ -49,7 +51,7 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
         [draws, M].
     """
     values = np.asarray(values, dtype=np.float64)
-    sums, sizes = _by_group(values, groups)
+    sums, sizes = by_group(values, groups)
     count = len(sums)
     random = np.random.default_rng(seed)
     means = np.empty((draws, values.shape[1]))
@@ -60,16 +62,6 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
         times = np.bincount(drawn.ravel(), minlength=len(part) * count).reshape(len(part), count)
         part[:] = times @ sums / (times @ sizes)[:, None]
     return means
-
-
-def _by_group(values: NDArray[np.float64], groups: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums [G, M] and sizes [G] of the groups."""
-    if groups is None:
-        return values, np.ones(len(values))
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    sums = np.zeros((codes.max() + 1, values.shape[1]))
-    np.add.at(sums, codes, values)
-    return sums, np.bincount(codes).astype(np.float64)
 
 
 def seed_chance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -> SeedChance:
@@ -86,7 +78,7 @@ def seed_chance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -
             continue
         apart = values - values.mean(axis=0)
         means = apart.mean(axis=1, keepdims=True)
-        sums, _ = _by_group((apart - means).T, groups)
+        sums, _ = by_group((apart - means).T, groups)
         variance += float((means**2).sum())
         of_faces += float((sums**2).sum()) / values.shape[1] ** 2
         freedom += len(values) - 1

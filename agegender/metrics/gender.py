@@ -17,13 +17,16 @@ def confusion(pred: ArrayLike, gender: ArrayLike) -> NDArray[np.int64]:
     return np.bincount(pairs, minlength=4).reshape(2, 2)
 
 
-def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) -> dict[str, Any]:
+def gender_metrics(
+    probability_female: ArrayLike, gender: ArrayLike, seed: int, groups: ArrayLike | None = None
+) -> dict[str, Any]:
     """All measures of gender that a report holds.
 
     Args:
         probability_female: [N], 0..1; above 0.5 is read as female.
         gender: labels, [N], 0 = male, 1 = female; -1 where unknown, and these faces are left out.
         seed: of the bootstrap.
+        groups: what ties faces together, [N]; see `mean_ci95`.
 
     Returns:
         `n` faces with a label; `accuracy` and `accuracy_ci95` [low, high]; `precision`, `recall` and `f1`, means of both
@@ -43,6 +46,7 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
     if broken:
         raise AgeGenderError(f"{broken} of {len(gender)} gender probabilities are not in 0..1: the training diverged")
     pred = (probability > 0.5).astype(np.int64)
+    tied = None if groups is None else np.asarray(groups)[known]
     counts = confusion(pred, gender)
     right = np.diagonal(counts)
     labelled, predicted = counts.sum(axis=1), counts.sum(axis=0)
@@ -54,7 +58,7 @@ def gender_metrics(probability_female: ArrayLike, gender: ArrayLike, seed: int) 
     return {
         "n": len(gender),
         "accuracy": float((pred == gender).mean()) if len(gender) else None,
-        "accuracy_ci95": mean_ci95(pred == gender, seed) if len(gender) else None,
+        "accuracy_ci95": mean_ci95(pred == gender, seed, groups=tied) if len(gender) else None,
         **{name: _macro(values) for name, values in measures.items()},
         "sensitivity": measures["recall"][CLASSES.index("female")],
         "specificity": measures["recall"][CLASSES.index("male")],

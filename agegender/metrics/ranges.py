@@ -31,7 +31,12 @@ def ranges_of_labels(low: ArrayLike, high: ArrayLike, starts: Sequence[float] = 
 
 
 def range_metrics(
-    pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int, starts: Sequence[float] = NINE
+    pred: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    seed: int,
+    starts: Sequence[float] = NINE,
+    groups: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Figures of predicted ages when only the range counts.
 
@@ -41,6 +46,7 @@ def range_metrics(
         high: upper end, [N]; equal to `low` for an exact age.
         seed: of the bootstrap.
         starts: first year of each of the R ranges.
+        groups: what ties faces together, [N]; see `mean_ci95`.
 
     Returns:
         `n` faces whose label lies in one range; over these `accuracy` of the range nearest to the prediction,
@@ -52,6 +58,7 @@ def range_metrics(
     """
     label, size = ranges_of_labels(low, high, starts), len(starts)
     known = label >= 0
+    tied = None if groups is None else np.asarray(groups)[known]
     years, label = np.asarray(pred, dtype=np.float64)[known], label[known]
     broken = np.count_nonzero(~np.isfinite(years))
     if broken:
@@ -63,7 +70,7 @@ def range_metrics(
     return {
         "n": len(label),
         "accuracy": float(right.mean()) if len(label) else None,
-        "accuracy_ci95": mean_ci95(right, seed) if len(label) else None,
+        "accuracy_ci95": mean_ci95(right, seed, groups=tied) if len(label) else None,
         "balanced_accuracy": (
             float((np.diagonal(confusion)[occurs] / confusion.sum(axis=1)[occurs]).mean()) if len(label) else None
         ),

@@ -101,3 +101,23 @@ def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_
     within = np.std([-0.5, -0.52, -0.48, -0.5], ddof=1)
     wide = 2 * 3.182 * within * (1 / 4 + 300 / 100) ** 0.5  # t with 3 degrees of freedom; 100 training faces
     assert found.difference.high - found.difference.low == pytest.approx(wide, rel=0.15)
+
+
+def test_faces_of_one_group_are_drawn_together_and_no_name_ties_none(write_run: Write) -> None:
+    errors, other = RANDOM.exponential(6, size=(2, 60)).repeat(5, axis=1)
+
+    def width(place: str, groups: list[str] | None) -> float:
+        one = write_run(f"{place}a", errors, groups=groups, name="a")
+        pair = pairs(one, write_run(f"{place}b", other, groups=groups, name="b", image_size=1))["mae a b"]
+        return pair.difference.high - pair.difference.low
+
+    alone = width("alone", None)  # all names empty
+    assert width("tied", [f"person {n // 5}" for n in range(300)]) == pytest.approx(5**0.5 * alone, rel=0.1)
+
+
+def test_with_many_rows_a_clear_winner_survives_the_correction(write_run: Write) -> None:
+    every = [ERRORS + 0.5 * (row > 0) + RANDOM.normal(0, 1, size=300) for row in range(24)]
+    found = pairs(*(write_run(f"m{n}", one, name=f"m{n}", image_size=n) for n, one in enumerate(every)))
+    assert len(found) == 276
+    assert all(pair.larger_than_chance for key, pair in found.items() if key.startswith("mae m0 "))
+    assert sum(pair.larger_than_chance for pair in found.values()) <= 25

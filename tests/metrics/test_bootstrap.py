@@ -44,3 +44,19 @@ def test_degenerate_values():
     assert mean_ci95([True] * 20, seed=0) == [1.0, 1.0]
     with pytest.raises(ValueError, match="at least one value"):
         mean_ci95([], seed=0)
+
+
+def test_tied_values_are_drawn_together():
+    random = np.random.default_rng(0)
+    values, names = random.normal(size=60), random.permutation([f"person {n % 20}" for n in range(60)])
+    members = [np.flatnonzero(names == name) for name in sorted(set(names))]
+    draws = np.random.default_rng(4).integers(20, size=(500, 20), dtype=np.int32)
+    means = [values[np.concatenate([members[group] for group in drawn])].mean() for drawn in draws]
+    assert mean_ci95(values, 4, 500, names) == pytest.approx(list(np.percentile(means, [2.5, 97.5])))
+
+
+def test_copies_narrow_no_interval():
+    values = np.random.default_rng(0).normal(size=50)
+    alone = mean_ci95(values, 0)
+    assert mean_ci95(np.repeat(values, 3), 0, groups=np.arange(150) // 3) == pytest.approx(alone)
+    assert mean_ci95(values, 0, groups=np.arange(50)) == alone

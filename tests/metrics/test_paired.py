@@ -41,7 +41,7 @@ def test_one_seed_each_is_fooled_by_the_chance_of_seeds() -> None:
 def test_a_true_difference_is_seen_and_more_rows_help() -> None:
     alone, among_others = share_called([3, 3], 0.2, 0.5, 0.5), share_called([3] * 8, 0.2, 0.5, 0.5)
     assert alone > 0.5 and among_others > alone + 0.1  # two rows know their seeds with 4 degrees of freedom, eight with 16
-    assert share_called([3] * 8, 0.0, 3.0, 0.6) > 0.9
+    assert share_called([3] * 8, 0.0, 3.0, 0.6) > 0.8  # the luck of faces counted twice would make it 0.67
 
 
 def test_with_24_rows_a_clear_winner_survives_the_correction() -> None:
