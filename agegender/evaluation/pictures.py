@@ -9,13 +9,10 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from agegender.evaluation.rows import Row
+from agegender.evaluation.wording import CURVES
 
 LEGEND = 120  # characters of a line
-# Losses of different heads cannot be compared, so they are not laid over each other.
-CURVES = {
-    "age_mae": "MAE (years)", "age_distance": "years from label", "age_class_accuracy": "age class accuracy",
-    "gender_accuracy": "gender accuracy",
-}  # fmt: skip
+COMPARED = {name: label for name, label in CURVES.items() if name != "loss"}  # those of different heads cannot be compared
 
 
 def draw_curves(rows: Sequence[Row], path: Path) -> bool:
@@ -24,7 +21,7 @@ def draw_curves(rows: Sequence[Row], path: Path) -> bool:
     Returns:
         False where no run kept a history; nothing is drawn then.
     """
-    names = [name for name in CURVES if any(f"val/{name}" in epoch for row in rows for r in row.runs for epoch in r.history)]
+    names = [name for name in COMPARED if any(f"val/{name}" in epoch for row in rows for r in row.runs for epoch in r.history)]
     if "age_mae" in names and "age_distance" in names and not _apart(rows):
         names.remove("age_distance")
     if not names:
@@ -39,7 +36,7 @@ def draw_curves(rows: Sequence[Row], path: Path) -> bool:
                     x, y = zip(*points, strict=True) if points else ((), ())
                     axes.plot(x, y, style, color=f"C{number % 10}", marker=".", linewidth=1, label=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="epoch", ylabel=CURVES[name], title="solid: validation, dotted: training")
+        axes.set(xlabel="epoch", ylabel=COMPARED[name], title="solid: validation, dotted: training")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", fontsize="small")
     figure.savefig(path, dpi=120)

@@ -10,6 +10,15 @@ TITLES = {
     "gender_accuracy": "gender", "age_loss": "age loss", "gender_loss": "gender loss", "latency_ms": "latency",
 }  # fmt: skip
 
+# Figures of every epoch that are drawn as curves, by their names in history.csv after the part.
+CURVES = {
+    "loss": "loss",
+    "age_mae": "MAE (years)",
+    "age_distance": "years from label",
+    "age_class_accuracy": "age class accuracy",
+    "gender_accuracy": "gender accuracy",
+}
+
 
 def title(name: str) -> str:
     """What a figure is called, such as ``CS@5`` or ``recall female``."""

@@ -9,15 +9,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-log = logging.getLogger(__name__)
+from agegender.evaluation.wording import CURVES
 
-CURVES = {
-    "loss": "loss",
-    "age_mae": "MAE (years)",
-    "age_distance": "years from label",
-    "age_class_accuracy": "age class accuracy",
-    "gender_accuracy": "gender accuracy",
-}
+log = logging.getLogger(__name__)
 
 
 class History(Checkpoint):
