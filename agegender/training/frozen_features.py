@@ -6,7 +6,8 @@ find again.
 
 The file's name is a hash of all that its contents follow from. Weights, pictures and settings are known exactly. Code
 is not, ours or a library's, and so the features of the first few faces are computed in every run, by the very path that
-computes them all, and their bytes are part of the name: where these differ, nothing old is found.
+computes them all, and their bytes are part of the name: where these differ, nothing old is found. (They may differ by a
+last bit on another machine or with another number of threads, which costs one more pass.)
 """
 
 import hashlib
