@@ -37,6 +37,9 @@ class AgeGenderModule(L.LightningModule):
         monitor: Figure that a plateau schedule watches.
         seed: Source of the dropout noise of every step.
         about: What a user of the model must know: label convention, age range, licence and provenance of the data.
+
+    Attributes:
+        random_backbone: Whether the backbone began without learned weights; a checkpoint does not say.
     """
 
     network: Network
