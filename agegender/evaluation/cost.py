@@ -29,7 +29,7 @@ def measure(runs: Sequence[Run], load: Callable[[Run], Network]) -> list[str]:
             run.model.update({**count(networks[index]), **run.model})
         except Exception as error:  # a missing file, a damaged one, one of another version
             networks.pop(index, None)
-            failed.append(f"{run.path}: not measured: {type(error).__name__} {error}")
+            failed.append(f"{run.path}: not measured: {error}")
     for index, milliseconds in zip(networks, latencies_ms(list(networks.values())), strict=True):
         runs[index].model.setdefault("latency_ms", milliseconds)
     return failed

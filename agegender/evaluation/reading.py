@@ -19,6 +19,8 @@ from agegender.paper import FIGURES, PARTS, figure_problems
 
 CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
 METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "split.part": str}
+KINDS = {int: "a whole number", Mapping: "a mapping", list: "a list", str: "text"}
+SECTIONS = ("backbone", "finetune", "head", "loader", "paper", "split", "trainer")  # mappings, where they are there at all
 TOLERANCE = 1e-4  # relative, between figures and predictions, which are 32 bits wide
 
 
@@ -92,7 +94,7 @@ def _holding(path: Path, file: str, content: Any, keys: Mapping[str, type]) -> d
         for name in key.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise AgeGenderError(f"{path}: cannot be read as a run directory: {file} has no {key}, or not as {kind.__name__}")
+            raise AgeGenderError(f"{path}: cannot be read as a run directory: {file} has no {key} that is {KINDS[kind]}")
     return dict(content)
 
 
@@ -102,6 +104,11 @@ def _predictions(parquet: Path) -> pd.DataFrame | None:
 
 def _check(run: Run) -> None:
     """Refuses what tables could not show, and predictions that are not those the figures were computed from."""
+    for name in SECTIONS:
+        if not isinstance(run.config.get(name), Mapping | None):
+            raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, {name}: expected a mapping")
+    if len([age for age in run.config["age_range"] if isinstance(age, int | float)]) != 2:
+        raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, age_range: expected two numbers")
     if any("epoch" not in row for row in run.history):
         raise AgeGenderError(f"{run.path}: history.csv has no column epoch")
     paper = run.config.get("paper")

@@ -19,6 +19,8 @@ FILES = {"weights", "csv", "train", "val", "test"}  # a file is known by its nam
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
 TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
 
+MANY = 4  # items of a list; a longer one is shown by its ends
+
 
 @dataclass
 class Row:
@@ -208,5 +210,7 @@ def _word(key: str, value: Any) -> str:
         return f"trained on {value}"
     if key.endswith("._target_"):
         return f"{key.removesuffix('._target_')}={str(value).rpartition('.')[2]}"
+    if isinstance(value, list) and len(value) > MANY and not isinstance(value[0], list | Mapping):
+        return f"{key}=[{value[0]}, {value[1]}, ... {value[-1]}]"
     text = str(value).replace("'", "")
     return f"{key}={text if len(text) <= 40 else text[:37] + '...'}"

@@ -11,6 +11,7 @@ from agegender.errors import AgeGenderError
 from agegender.evaluation.reading import find, read
 
 Write = Callable[..., Path]
+CONFIG = "seed: 0\nage_range: [0, 116]\ndata: {sources: {utkface: {}}}\n"
 
 
 def test_runs_are_found_below_a_folder_once_and_in_order(write_run: Write, tmp_path: Path) -> None:
@@ -71,6 +72,8 @@ def test_without_predictions_the_split_tells_the_test_set(write_run: Write) -> N
         ("metrics.json", '{"split": {"sha256": "0", "part": "test"}}', r"metrics\.json has no split\.name"),
         ("config.yaml", "seed: 0\nage_range: [0, 116]\n", r"config\.yaml has no data\.sources"),
         ("config.yaml", "seed: one\n", r"config\.yaml has no seed"),
+        ("config.yaml", f"{CONFIG}head: DLDL\n", "head: expected a mapping"),
+        ("config.yaml", CONFIG.replace("0, 116", "0, old"), "age_range: expected two numbers"),
         ("history.csv", "epoch\nfirst\n", "cannot be read"),
         ("history.csv", "val/age_mae\n5.0\n", "no column epoch"),
         ("predictions.parquet", "no parquet", "cannot be read"),

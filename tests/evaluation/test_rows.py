@@ -56,6 +56,12 @@ def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Wr
     ]
 
 
+def test_long_lists_are_shown_by_their_ends(write_run: Write) -> None:
+    heads = [{**BINS, "edges": edges} for edges in ([0, 10, 20, 30, 40, 50], [0, 50])]
+    found = rows(*(write_run(str(n), [1.0], head=head) for n, head in enumerate(heads)))
+    assert [row.name for row in found] == ["head.edges=[0, 10, ... 50]", "head.edges=[0, 50]"]
+
+
 def test_names_are_never_the_same(write_run: Write) -> None:
     found = rows(write_run("a", [1.0]), write_run("b", [1.0], callbacks={"ema": {"decay": 0.9}}))
     assert len({row.name for row in found}) == 2
