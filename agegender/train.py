@@ -74,7 +74,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     from agegender.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
-    from agegender.training.finetune import ddp_strategy
+    from agegender.training.finetune import ddp_strategy, plan
     from agegender.training.module import AgeGenderModule
     from agegender.training.quiet import silence_what_is_known
     from agegender.training.wandb_logging import dashboards
@@ -86,6 +86,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks")
     checkpoint = run.last if resuming and run.last.exists() else None
     module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else _new_module(config, datamodule)
+    plan(callbacks.values(), module, datamodule)
     trainer = _trainer(
         **{**config["trainer"], "strategy": ddp_strategy(config["trainer"]["strategy"], callbacks.values())},
         callbacks=[*callbacks.values(), *_progress_bar()],
