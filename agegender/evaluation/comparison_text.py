@@ -10,11 +10,10 @@ from agegender.evaluation.papers_text import papers
 from agegender.evaluation.results import CAVEAT
 from agegender.evaluation.rows import Row
 from agegender.evaluation.tables import Section, Table
-from agegender.evaluation.wording import ages, comparisons, duration, p_value, scaled, title, value, yes
+from agegender.evaluation.wording import ages, comparisons, duration, labels, p_value, scaled, title, value, yes
 from agegender.metrics.chance import DRAWS
 
 PAIRS_SHOWN = 30
-LONG = 32  # characters of a name that is not repeated for each pair
 TOO_LONG = 64  # of one that has a line of its own above the table
 FEW_DEGREES = 4  # of freedom: below, Student's t is wider than 1.4 times the normal distribution
 Show = Callable[[Record], str]
@@ -49,19 +48,17 @@ def _comparison(number: int, comparison: Comparison, tables: int) -> Section:
     shared, columns = _columns(records)
     others = references(comparison)
     body = [[show(entry) for _, show in columns] for entry in [*records, *others]]
-    labels = {row.name: row.name for row in comparison.rows}
-    longest = max(map(len, labels))
-    if longest > LONG:
-        labels = {name: f"[{place}]" for place, name in enumerate(labels, 1)}
-        for line, label in zip(body, labels.values(), strict=False):
-            line[0] = label if longest > TOO_LONG else f"{label} {line[0]}"
+    called = labels([row.name for row in comparison.rows])
+    longest = max(map(len, called))
+    for line, (name, label) in zip(body, called.items(), strict=False):
+        line[0] = label if label == name or longest > TOO_LONG else f"{label} {name}"
     section = Section(f"{f'Table {number}: ' if tables > 1 else ''}{_tested(comparison)}")
     section.content += [f"All rows: {shared}."] if shared else []
-    section.content += [f"{label} {name}" for name, label in labels.items()] if longest > TOO_LONG else []
-    section.content += _remarks(comparison, records, labels)
+    section.content += [f"{label} {name}" for name, label in called.items()] if longest > TOO_LONG else []
+    section.content += _remarks(comparison, records, called)
     section.content.append(Table([name for name, _ in columns], body))
     section.content += [HUMANS_NOTE] if any(other["name"] == HUMANS[0] for other in others) else []
-    section.content += _differences(comparison.pairs, labels, len(comparison.rows[0].test_sets))
+    section.content += _differences(comparison.pairs, called, len(comparison.rows[0].test_sets))
     return section
 
 
@@ -74,7 +71,7 @@ def _tested(comparison: Comparison) -> str:
     return faces if len(counts) == 1 else f"{len(counts)} sets of {faces}, a set for each split"
 
 
-def _remarks(comparison: Comparison, records: Sequence[Record], labels: Mapping[str, str]) -> list[str]:
+def _remarks(comparison: Comparison, records: Sequence[Record], called: Mapping[str, str]) -> list[str]:
     """What must be known of a table before it is read."""
     rows, run = comparison.rows, comparison.sample
     lines = []
@@ -85,7 +82,7 @@ def _remarks(comparison: Comparison, records: Sequence[Record], labels: Mapping[
         lines.append("These models were selected on these very faces, so these figures flatter them.")
     if len({entry["split_sha256"] for entry in records}) > 1:
         lines.append("Same test faces, but not the same training and validation parts: see the split checksums.")
-    if without := [labels[row.name] for row in rows if any(one.predictions is None for one in row.runs)]:
+    if without := [called[row.name] for row in rows if any(one.predictions is None for one in row.runs)]:
         lines.append(
             f"Without predictions, so that the split's checksum must tell which faces were tested, and no difference can be "
             f"tested: {', '.join(without)}."
@@ -96,9 +93,9 @@ def _remarks(comparison: Comparison, records: Sequence[Record], labels: Mapping[
         if row.unshared:
             seeds = ", ".join(sorted(str(one.seeds[0]) for one in row.unshared))
             lines.append(
-                f"Not in this table, since other rows were not tested on its faces: seed {seeds} of {labels[row.name]}."
+                f"Not in this table, since other rows were not tested on its faces: seed {seeds} of {called[row.name]}."
             )
-    if timed := [labels[row.name] for row, entry in zip(rows, records, strict=True) if entry["train_seconds"] and _frozen(row)]:
+    if timed := [called[row.name] for row, entry in zip(rows, records, strict=True) if entry["train_seconds"] and _frozen(row)]:
         which = "all rows" if len(timed) == len(rows) else ", ".join(timed)
         lines.append(f"Train time without the one-off pass that computes the features of a frozen backbone: {which}.")
     return lines
@@ -160,13 +157,13 @@ def _number(entry: Record, name: str, gap: bool = False) -> str:
     return value(name, number) + (f" ± {value(name, sd)}" if sd is not None else "")
 
 
-def _differences(pairs: Sequence[Pair], labels: Mapping[str, str], sets: int) -> list[str | Table]:
+def _differences(pairs: Sequence[Pair], called: Mapping[str, str], sets: int) -> list[str | Table]:
     if not pairs:
         return []
     best = pairs[0].first
     shown = list(pairs) if len(pairs) <= PAIRS_SHOWN else [pair for pair in pairs if best in (pair.first, pair.second)]
     rows = [[
-        f"{title(p.measure)}: {labels[p.first]} - {labels[p.second]}",
+        f"{title(p.measure)}: {called[p.first]} - {called[p.second]}",
         value(p.measure, p.difference.value, "+"),
         f"{value(p.measure, p.difference.low, '+')} to {value(p.measure, p.difference.high, '+')}",
         p_value(p.difference.p), p_value(p.adjusted), yes(p.larger_than_chance),
@@ -176,7 +173,7 @@ def _differences(pairs: Sequence[Pair], labels: Mapping[str, str], sets: int) ->
         Table(["difference", "value", "95% interval", "p", "p corrected", "larger than chance"], rows),
     ]
     if len(shown) < len(pairs):
-        lines.append(f"Only pairs with {labels[best]}; all {len(pairs)} are in differences.csv (--out).")
+        lines.append(f"Only pairs with {called[best]}; all {len(pairs)} are in differences.csv (--out).")
     return lines
 
 

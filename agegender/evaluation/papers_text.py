@@ -1,7 +1,7 @@
 """What papers print, beside ours and against each other, in words and tables that a person reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from agegender.evaluation.comparison import Comparison, over_seeds, published
@@ -10,7 +10,7 @@ from agegender.evaluation.per_face import per_face
 from agegender.evaluation.protocol import Agreement, beside
 from agegender.evaluation.rows import Row
 from agegender.evaluation.tables import Section, Table
-from agegender.evaluation.wording import comparisons, p_value, title, value, yes
+from agegender.evaluation.wording import comparisons, labels, p_value, title, value, yes
 from agegender.metrics.chance import holm, two_proportions
 
 JUDGED = ("cs5", "class_accuracy", "gender_accuracy")  # means of right and wrong: their chance follows from n alone
@@ -48,16 +48,17 @@ class Beside:
 
 def papers(found: Sequence[Comparison]) -> list[Section]:
     """A section on all rows that follow a paper, or none; a row in several tables is taken from that with most seeds."""
-    chosen: dict[tuple[int, str], tuple[Row, Comparison]] = {}
-    for comparison in found:
-        for row in comparison.rows:
-            key = id(row.settings), row.apart
-            if row.paper and (key not in chosen or len(row.runs) > len(chosen[key][0].runs)):
-                chosen[key] = row, comparison
+    chosen: dict[tuple[int, str], tuple[int, Row]] = {}
+    for number, row in ((number, row) for number, comparison in enumerate(found) for row in comparison.rows if row.paper):
+        key = id(row.settings), row.apart
+        if key not in chosen or len(row.runs) > len(chosen[key][1].runs):
+            chosen[key] = number, row
     if not chosen:
         return []
-    agreements = {id(row): beside(row.paper or {}, row.runs[0]) for row, _ in chosen.values()}
-    lines = [line for row, comparison in chosen.values() for line in _beside(row, comparison, agreements[id(row)])]
+    rows = sorted(chosen.values(), key=lambda one: str((one[1].paper or {}).get("title")))
+    rows = _called(rows, [labels([row.name for row in comparison.rows]) for comparison in found])
+    agreements = [beside(row.paper or {}, row.runs[0]) for _, row in rows]
+    lines = [line for (n, row), one in zip(rows, agreements, strict=True) for line in _beside(row, found[n].classes, one)]
     section = Section("Beside the papers")
     section.content.append(
         "≠ the protocols are known to differ; ? the paper says too little to tell; = all that it says agrees."
@@ -74,12 +75,22 @@ def papers(found: Sequence[Comparison]) -> list[Section]:
     used = [column for column in range(len(titles)) if any(cells[column] for cells in body)]
     if body:
         section.content.append(Table([titles[c] for c in used], [[cells[c] for c in used] for cells in body]))
-    section.content += [_agreement_line(row, agreements[id(row)]) for row, _ in chosen.values()]
-    section.content += _published_pairs([row for row, _ in chosen.values()])
+    section.content += [_agreement_line(row, agreement) for (_, row), agreement in zip(rows, agreements, strict=True)]
+    section.content += _published_pairs([row for _, row in rows])
     return [section]
 
 
-def _beside(row: Row, comparison: Comparison, agreement: Agreement) -> list[Beside]:
+def _called(rows: Sequence[tuple[int, Row]], called: Sequence[Mapping[str, str]]) -> list[tuple[int, Row]]:
+    """Rows under the labels of their tables, which are named where labels are not enough."""
+    names = [called[number][row.name] for number, row in rows]
+    tables = [f" of table {number + 1}" if len(called) > 1 else "" for number, _ in rows]
+    return [
+        (number, replace(row, name=name + (table if names.count(name) > 1 or name.startswith("[") else "")))
+        for (number, row), name, table in zip(rows, names, tables, strict=True)
+    ]
+
+
+def _beside(row: Row, classes: Sequence[int], agreement: Agreement) -> list[Beside]:
     result = []
     run = row.runs[0]
     protocol = (row.paper or {}).get("protocol") or {}
@@ -87,19 +98,19 @@ def _beside(row: Row, comparison: Comparison, agreement: Agreement) -> list[Besi
     for part, name, theirs in published(row):
         own_part = run.part if part == "test" and not run.count("test") else part
         last = protocol.get("epoch") == "last" and part != "test"
-        ours = over_seeds(row, name, comparison.classes, own_part, last)[0]
+        ours = over_seeds(row, name, classes, own_part, last)[0]
         remark = f"our {own_part} part" if own_part != part else "last epoch" if last else ""
         n = None
         if name in JUDGED and ours is not None and part != "train" and own_part == part and same_data:
-            n = _labelled(row, name, comparison, part)
+            n = _labelled(row, name, classes, part)
         result.append(Beside(row.name, part, name, theirs, ours, remark, agreement.mark, n))
     return result
 
 
-def _labelled(row: Row, name: str, comparison: Comparison, part: str) -> tuple[int, int] | None:
+def _labelled(row: Row, name: str, classes: Sequence[int], part: str) -> tuple[int, int] | None:
     """Faces that the paper's figure and ours are a share of."""
     theirs, run = _faces_of_paper(row, part), row.runs[0]
-    faces = per_face("mae" if name == "cs5" else name, run.faces(part), comparison.classes)
+    faces = per_face("mae" if name == "cs5" else name, run.faces(part), classes)
     ours = run.count(part) if faces is None else int((faces == faces).sum())
     return (theirs, ours) if theirs and ours else None
 
@@ -131,12 +142,14 @@ def _agreement_line(row: Row, agreement: Agreement) -> str:
 def _published_pairs(rows: Sequence[Row]) -> list[str | Table]:
     """Figures that one paper prints for several systems, against each other; variants of one system print the same."""
     printed: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: not (row.paper or {}).get("system")):
         paper = row.paper or {}
         for part, name, number in published(row):
             count = _faces_of_paper(row, part)
-            if name in JUDGED and part != "train" and count:
-                systems = printed.setdefault((str(paper.get("title")), part, name), {})
+            if name not in JUDGED or part == "train" or not count:
+                continue
+            systems = printed.setdefault((str(paper.get("title")), part, name), {})
+            if paper.get("system") or (number, count) not in systems.values():  # who says no system is another by its figure
                 systems.setdefault(paper.get("system") or row.name, (number, count))
     pairs = [
         (part, name, first, second)

@@ -192,14 +192,24 @@ def _differing(rows: Sequence[Row]) -> list[str]:
     swaps = [*classes, *(key for key in differing if key.endswith(".name"))]
 
     def follows(key: str) -> bool:
-        """Whether the value follows from what its section is of, or is copied from a key of the top level."""
+        """Whether the value follows from what its section is of, or is copied from another key."""
         last = key.rpartition(".")[2]
         for swapped in swaps:
             if key not in (swapped, TRAINED_ON) and last != "weights" and key.startswith(swapped.rpartition(".")[0] + "."):
                 pairs = {(str(row.settings.get(swapped)), str(row.settings.get(key))) for row in rows}
                 if len(pairs) == len({target for target, _ in pairs}):
                     return True
-        return last != key and last in known and all(row.settings.get(key) == row.settings.get(last) for row in rows)
+        return any(copies(key, other) for other in known if other == last != key or (shorter(other, key) and is_number(other)))
+
+    def copies(key: str, other: str) -> bool:
+        return all(row.settings.get(key) == row.settings.get(other) for row in rows)
+
+    def shorter(other: str, key: str) -> bool:
+        return (len(other), other) < (len(key), key)
+
+    def is_number(key: str) -> bool:
+        """Such as the epochs, which a patience is set to; other values are too often alike by accident."""
+        return all(isinstance(row.settings.get(key), int | float) and row.settings[key] > 2 for row in rows)
 
     first = [key for key in (TRAINED_ON, "head._target_", *classes) if key in differing]
     return [key for key in dict.fromkeys([*first, *differing]) if not follows(key)]

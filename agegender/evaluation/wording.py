@@ -19,6 +19,8 @@ CURVES = {
     "gender_accuracy": "gender accuracy",
 }
 
+LONG = 32  # characters of a name that is not repeated in other tables
+
 
 def title(name: str) -> str:
     """What a figure is called, such as ``CS@5`` or ``recall female``."""
@@ -30,6 +32,11 @@ def value(name: str, number: float, sign: str = "") -> str:
     if name in SHARES:
         return f"{100 * number:{sign}.2f}%"
     return f"{number:{sign}.1f} ms" if name == "latency_ms" else f"{number:{sign}.2f}"
+
+
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """What to call the rows of a table elsewhere: by their names, or by numbers if one is long."""
+    return {name: f"[{place}]" if max(map(len, names)) > LONG else name for place, name in enumerate(names, 1)}
 
 
 def p_value(p: float) -> str:

@@ -60,7 +60,8 @@ def test_variants_of_one_system_print_the_same_figure_once(write_run: Write) -> 
     small = write_run("a", [1.0], name="small", paper=paper("small", 0.7))
     variant = write_run("b", [1.0], name="variant", paper=paper("small", 0.7), image_size=1)
     large = write_run("c", [1.0], name="large", paper=paper("large", 0.8), image_size=2)
-    lines = [line for line in text(small, variant, large).splitlines() if "(n=" in line]
+    unnamed = write_run("d", [1.0], name="old", paper={**paper("", 0.7), "system": None}, image_size=3)
+    lines = [line for line in text(unnamed, small, variant, large).splitlines() if "(n=" in line]
     assert len(lines) == 1 and lines[0].startswith("test class: small 70.00% (n=3,556), large 80.00% (n=3,556)")
     assert lines[0].endswith("YES")
 
@@ -119,3 +120,10 @@ def test_a_test_figure_stands_beside_the_part_we_tested_with_a_mark(write_run: W
     shown = text(folder)
     assert ["ours", "test", "CS@5", "50.00%", "100.00%", "(our", "val", "part)", "≠"] in cells(shown, "ours")
     assert "YES" not in shown and "comparisons" not in shown
+
+
+def test_long_names_and_names_of_several_tables_are_told_by_their_table(write_run: Write) -> None:
+    one, two = (write_run(place, [1.0], faces=place, name="ours", paper=PAPER) for place in "ab")
+    shown = text(one, two, write_run("c", [1.0], faces="c", name="n" * 40, image_size=1, paper=PAPER))
+    for name in "ours of table 1", "ours of table 2", "[1] of table 3":
+        assert f"{name} ≠ Ages. differs: " in shown and cells(shown, name)

@@ -56,6 +56,18 @@ def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Wr
     ]
 
 
+def test_a_number_that_is_set_to_another_is_not_named(write_run: Write) -> None:
+    found = rows(
+        *(
+            write_run(
+                str(n), [1.0], trainer={"max_epochs": n}, callbacks={"early_stopping": {"patience": n}}, tower={"x": n % 2}
+            )
+            for n in (4, 7)
+        )
+    )
+    assert [row.name for row in found] == ["tower.x=0, trainer.max_epochs=4", "tower.x=1, trainer.max_epochs=7"]
+
+
 def test_long_lists_are_shown_by_their_ends(write_run: Write) -> None:
     heads = [{**BINS, "edges": edges} for edges in ([0, 10, 20, 30, 40, 50], [0, 50])]
     found = rows(*(write_run(str(n), [1.0], head=head) for n, head in enumerate(heads)))
