@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from agegender.evaluation.rows import Row
 from agegender.evaluation.wording import CURVES
 
-LEGEND = 120  # characters of a line
+LEGEND = 80  # characters of the legend below each picture
 COMPARED = {name: label for name, label in CURVES.items() if name != "loss"}  # those of different heads cannot be compared
 
 
@@ -24,21 +24,28 @@ def draw_curves(rows: Sequence[Row], path: Path) -> bool:
     names = [name for name in COMPARED if any(f"val/{name}" in epoch for row in rows for r in row.runs for epoch in r.history)]
     if "age_mae" in names and "age_distance" in names and not _apart(rows):
         names.remove("age_distance")
+    if "age_class_accuracy" in names and len({row.edges for row in rows} - {()}) > 1:
+        names.remove("age_class_accuracy")  # of other classes in every row
     if not names:
         return False
-    figure = Figure(figsize=(6 * len(names), 4.5), layout="constrained")
+    room = LEGEND * len(names)
+    titles = [fill(row.name, room) for row in rows]
+    columns = max(1, room // (max(map(len, titles)) + 8))
+    lines = sum(title.count("\n") + 1 for title in titles) / columns
+    figure = Figure(figsize=(6 * len(names), 4.5 + 0.2 * lines), layout="constrained")
+    colours = colormaps["tab10" if len(rows) <= 10 else "tab20"]
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for number, row in enumerate(rows):
             for run in row.runs:
                 for part, style in ("val", "-"), ("train", ":"):
                     points = [(e["epoch"] + 1, e[f"{part}/{name}"]) for e in run.history if f"{part}/{name}" in e]
-                    label = fill(row.name, LEGEND) if run is row.runs[0] and part == "val" else None
+                    label = titles[number] if run is row.runs[0] and part == "val" else None
                     x, y = zip(*points, strict=True) if points else ((), ())
-                    axes.plot(x, y, style, color=f"C{number % 10}", marker=".", linewidth=1, label=label)
+                    axes.plot(x, y, style, color=colours(number % colours.N), marker=".", linewidth=1, label=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="epoch", ylabel=COMPARED[name], title="solid: validation, dotted: training")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", fontsize="small")
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small")
     figure.savefig(path, dpi=120)
     return True
 

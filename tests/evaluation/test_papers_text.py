@@ -123,7 +123,7 @@ def test_a_test_figure_stands_beside_the_part_we_tested_with_a_mark(write_run: W
 
 
 def test_long_names_and_names_of_several_tables_are_told_by_their_table(write_run: Write) -> None:
-    one, two = (write_run(place, [1.0], faces=place, name="ours", paper=PAPER) for place in "ab")
+    one, two = (write_run(f"{n}", [1.0], faces=f"f{n}", name="ours", image_size=n, paper=PAPER) for n in (2, 3))
     shown = text(one, two, write_run("c", [1.0], faces="c", name="n" * 40, image_size=1, paper=PAPER))
     for name in "ours of table 1", "ours of table 2", "[1] of table 3":
         assert f"{name} ≠ Ages. differs: " in shown and cells(shown, name)

@@ -24,6 +24,17 @@ def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Pa
     assert not (tmp_path / "none.png").exists()
 
 
+def test_classes_that_differ_are_not_laid_over_each_other(write_run: Callable[..., Path], tmp_path: Path) -> None:
+    shapes = []
+    for second in 26, 50:
+        runs = [write_run(f"{second}-{n}", [1.0], head={"edges": [0, n]}, name=f"n{n}") for n in {26, second}]
+        for run in runs:
+            (run / "history.csv").write_text("epoch,val/age_mae,val/age_class_accuracy\n0,6.0,0.5\n1,5.0,0.6\n")
+        assert draw_curves(rows_of([read(run) for run in runs])[0], tmp_path / "curves.png")
+        shapes.append(cv2.imread(str(tmp_path / "curves.png")).shape[1])
+    assert shapes == [1440, 720]  # MAE and classes, MAE alone
+
+
 def test_maps_are_laid_over_the_faces(tmp_path: Path) -> None:
     faces = [np.full((32, 32, 3), 255, np.uint8)] * 2
     left = np.zeros((2, 32, 32))
