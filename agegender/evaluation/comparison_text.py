@@ -102,9 +102,11 @@ def _remarks(comparison: Comparison, records: Sequence[Record], called: Mapping[
 
 
 def _frozen(row: Row) -> bool:
-    """Whether its training may have begun with a pass over the backbone that no epoch's seconds hold."""
-    finetune = row.runs[0].origin.config.get("finetune") or {}
-    return any(isinstance(one, Mapping) and one.get("views", 0) != 0 for one in finetune.values())
+    """Whether the backbone's features were computed before the first epoch, in seconds that no epoch holds."""
+    config = row.runs[0].origin.config
+    plain = str((config.get("augment") or {}).get("_target_", ".Unchanged")).endswith(".Unchanged")
+    views = [one["views"] for one in (config.get("finetune") or {}).values() if isinstance(one, Mapping) and "views" in one]
+    return (config.get("loader") or {}).get("cache") != "none" and any(plain if number is None else number for number in views)
 
 
 def _columns(records: Sequence[Record]) -> tuple[str, list[tuple[str, Show]]]:

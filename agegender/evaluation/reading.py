@@ -20,7 +20,16 @@ from agegender.paper import FIGURES, PARTS, figure_problems
 CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
 METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "split.part": str}
 KINDS = {int: "a whole number", Mapping: "a mapping", list: "a list", str: "text"}
-SECTIONS = ("backbone", "finetune", "head", "loader", "paper", "split", "trainer")  # mappings, where they are there at all
+SECTIONS = (
+    "augment",
+    "backbone",
+    "finetune",
+    "head",
+    "loader",
+    "paper",
+    "split",
+    "trainer",
+)  # mappings, where they are there at all
 TOLERANCE = 1e-4  # relative, between figures and predictions, which are 32 bits wide
 
 

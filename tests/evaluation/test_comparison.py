@@ -163,8 +163,14 @@ def test_a_test_on_other_data_stands_beside_models_of_that_data(write_run: Write
 
 def test_a_frozen_backbone_has_a_train_time_without_its_features(write_run: Write) -> None:
     frozen = {"frozen": {"_target_": "agegender.training.finetune.Frozen", "views": None}}
-    one = write_run("a", [1.0], name="a", finetune=frozen), write_run("b", [1.0], name="b", finetune={})
-    assert "without the one-off pass that computes the features of a frozen backbone: a." in text(*one)
+    flip = {"_target_": "agegender.data.augment.Flip"}
+    runs = [
+        write_run("a", [1.0], name="a", finetune=frozen),
+        write_run("b", [1.0], name="b", finetune={}),
+        write_run("c", [1.0], name="c", finetune=frozen, augment=flip),  # the backbone ran in every epoch
+        write_run("d", [1.0], name="d", finetune={"frozen": {**frozen["frozen"], "views": 2}}, augment=flip),
+    ]
+    assert "without the one-off pass that computes the features of a frozen backbone: a, d." in text(*runs)
 
 
 def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -> None:
