@@ -25,7 +25,7 @@ def module_of(config: dict[str, Any]) -> AgeGenderModule:
 def started(config: dict[str, Any]) -> tuple[AgeGenderModule, list[Any], Any]:
     """The module, its finetune callbacks and a stand-in of the Trainer, as training begins."""
     module, callbacks = module_of(config), list(build(config["finetune"], "callbacks").values())
-    trainer = SimpleNamespace(
+    trainer = SimpleNamespace(world_size=1, 
         max_epochs=config["trainer"]["max_epochs"], current_epoch=0, datamodule=SimpleNamespace(cache_dir=None),
         lr_scheduler_configs=[], early_stopping_callbacks=[],
     )  # fmt: skip
