@@ -262,7 +262,9 @@ def test_a_killed_process_ends_the_job(number: int, workers: int, endless: Any) 
     os.kill(pid, signal.SIGKILL)
     output = assert_gone(job)
     assert f"process {number} of 2 (pid {pid}) was killed by SIGKILL, so the whole job was ended" in output
-    assert "Traceback" not in output
+    # A worker of the killed process may be cut off in the middle of a handshake, and Python says so for it.
+    told = [line for line in output.splitlines() if "Traceback" in line and not line.startswith(f"[rank{number}]")]
+    assert not told, output
     assert job.process.returncode == 128 + signal.SIGKILL
 
 
