@@ -160,13 +160,13 @@ def _as_trained(run: Any) -> Any:
     import math
 
     from agegender.build import build
+    from agegender.training.freezing import reached_groups
 
     network = _network(run)
-    reached = {name for name, weight in network.backbone.named_parameters() if weight.requires_grad}
-    groups = [[name for name in group if name in reached] for group in network.backbone.depth_groups()]
+    groups = reached_groups(network.backbone)
     for callback in build(run.origin.config.get("finetune") or {}, "callbacks").values():
-        training = set(callback.training(network.backbone, [group for group in groups if group], math.inf))
-        for name in reached - training:
+        training = set(callback.training(network.backbone, groups, math.inf))
+        for name in {name for group in groups for name in group} - training:
             network.backbone.get_parameter(name).requires_grad_(False)
     return network
 

@@ -75,11 +75,8 @@ class Freezing(Callback, ABC):
                 f"{self.key}.views={self.views}: features are kept on disk, and loader.cache=none forbids it. Allowed with "
                 f"that: {self.key}.views=0 or null, which run the backbone in every epoch"
             )
-        backbone = module.network.backbone
-        reached = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
-        groups = [[name for name in group if name in reached] for group in backbone.depth_groups()]
-        self._groups = [group for group in groups if group]
-        self._ever = self.training(backbone, self._groups, math.inf)
+        self._groups = reached_groups(module.network.backbone)
+        self._ever = self.training(module.network.backbone, self._groups, math.inf)
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Takes what will never train from the optimizer and from distributed training, before these are made."""
@@ -138,6 +135,13 @@ class Freezing(Callback, ABC):
         chosen = set(names)
         for name in (name for group in self._groups for name in group):
             backbone.get_parameter(name).requires_grad_(name in chosen)
+
+
+def reached_groups(backbone: Backbone) -> Groups:
+    """The parameters that an image reaches, before anything is frozen: those that require gradients."""
+    reached = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    groups = [[name for name in group if name in reached] for group in backbone.depth_groups()]
+    return [group for group in groups if group]
 
 
 def _set_modes(module: nn.Module, training: bool) -> None:
