@@ -69,11 +69,11 @@ def compare(options: argparse.Namespace) -> None:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AgeGenderError(f"--out {options.out}: is no folder that can be written to: {error}") from error
-    from agegender.evaluation.comparison import comparisons
-    from agegender.evaluation.comparison_text import sections
-    from agegender.evaluation.reading import find, read
-    from agegender.evaluation.rows import rows_of
-    from agegender.evaluation.tables import as_text
+    from agegender.comparison.comparison import comparisons
+    from agegender.comparison.discovery import find, read
+    from agegender.comparison.rows import rows_of
+    from agegender.comparison.tables import as_text
+    from agegender.comparison.text import sections
 
     folders, left_out = find(options.paths)
     runs = []
@@ -86,7 +86,7 @@ def compare(options: argparse.Namespace) -> None:
         raise AgeGenderError("\n".join(["nothing to compare:", *left_out]))
     rows, repeats = rows_of(runs)
     if options.measure:
-        from agegender.evaluation.cost import measure
+        from agegender.comparison.cost import measure
 
         left_out += measure([row.runs[0] for row in rows], _as_trained)
     found = comparisons(rows, options.classes)
@@ -114,9 +114,9 @@ def _printable(text: str) -> str:
 
 def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]:
     """Writes every form of the comparison and returns the names of the files."""
-    from agegender.evaluation.comparison import record
-    from agegender.evaluation.comparison_text import csv_pairs
-    from agegender.evaluation.tables import as_csv, as_html, as_markdown
+    from agegender.comparison.comparison import record
+    from agegender.comparison.tables import as_csv, as_html, as_markdown
+    from agegender.comparison.text import csv_pairs
 
     files = {
         "comparison.md": as_markdown(text),
@@ -131,14 +131,14 @@ def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]
 
 def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: int) -> None:
     """Adds curves and Grad-CAM to a section; what cannot be drawn is said, there and in the terminal."""
-    from agegender.evaluation.pictures import draw_curves
+    from agegender.comparison.plots import draw_curves
 
     curves, maps = f"curves-{number}.png", f"gradcam-{number}.png"
     if draw_curves(comparison.rows, options.out / curves):
         section.pictures.append(curves)
     if not options.gradcam:
         return
-    from agegender.evaluation.maps import draw
+    from agegender.comparison.maps import draw
 
     (options.out / maps).unlink(missing_ok=True)  # of an earlier comparison
     lines = draw(comparison, options.gradcam, options.task, _network, options.out / maps)
@@ -149,8 +149,8 @@ def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: in
 
 def _network(run: Any) -> Any:
     """The tested network of a run."""
+    from agegender.runs.run_directory import RunDirectory
     from agegender.training.module import AgeGenderModule
-    from agegender.training.run import RunDirectory
 
     return AgeGenderModule.load_from_checkpoint(RunDirectory(run.origin.path).best).network
 
@@ -159,8 +159,8 @@ def _as_trained(run: Any) -> Any:
     """The tested network of a run, those weights alone requiring gradients that trained in some epoch."""
     import math
 
-    from agegender.build import build
-    from agegender.training.freezing import reached_groups
+    from agegender.configuration.build import build
+    from agegender.training.finetuning.freezing import reached_groups
 
     network = _network(run)
     groups = reached_groups(network.backbone)

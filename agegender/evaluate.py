@@ -2,7 +2,8 @@
 
 from typing import Any, Literal
 
-from agegender.config import entry, validate_targets
+from agegender.configuration.command import entry
+from agegender.configuration.schema import validate_targets
 from agegender.errors import AgeGenderError
 
 Part = Literal["train", "val", "test"]
@@ -16,7 +17,7 @@ def main(config: dict[str, Any]) -> None:
     others = config.get("data") is not None
     if others:
         validate_targets({key: config[key] for key in ("data", "split")})
-    from agegender.training.run import RunDirectory
+    from agegender.runs.run_directory import RunDirectory
 
     run = RunDirectory(config["checkpoint"])
     saved = run.config()
@@ -50,10 +51,10 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
             the model was trained or selected on.
     """
     from agegender.data.assemble import assemble
+    from agegender.evaluation.plots import draw_test
     from agegender.evaluation.results import baseline, part_metrics, results_table
-    from agegender.evaluation.test_pictures import draw_test
+    from agegender.runs.run_directory import RunDirectory
     from agegender.training.quiet import silence_what_is_known
-    from agegender.training.run import RunDirectory
     from agegender.training.testing import predict
 
     silence_what_is_known()

@@ -7,9 +7,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from agegender import processes
-from agegender.config import entry, validate
+from agegender.configuration.command import entry
+from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
+from agegender.processes import ranks
+from agegender.processes.launch import end_with_launcher, launch, refuse_sweep
 
 log = logging.getLogger("agegender.train")
 
@@ -19,22 +21,22 @@ PATHS = ("root", "train", "val", "test", "weights")  # keys of sources, splits a
 @entry("train")
 def main(config: dict[str, Any]) -> float | None:
     """Trains, tests and returns the best value of ``monitor`` for sweepers."""
-    from agegender.training.run import RunDirectory
+    from agegender.runs.run_directory import RunDirectory
 
-    if processes.started():
-        processes.end_with_launcher()
+    if ranks.started():
+        end_with_launcher()
     run = RunDirectory(_output_dir())
     resuming = config["resume"] is not None
     if resuming:
         config = run.continued(_overrides())
     validate(config)
     if _is_sweep():
-        processes.refuse_sweep(config["trainer"])
-    if not processes.started() and (count := processes.wanted(config["trainer"])) > 1:
-        if status := processes.launch("agegender.train", count, run.path):
+        refuse_sweep(config["trainer"])
+    if not ranks.started() and (count := ranks.wanted(config["trainer"])) > 1:
+        if status := launch("agegender.train", count, run.path):
             raise SystemExit(status)
         return None
-    run = RunDirectory(processes.first("run directory", lambda: str(run.path)))
+    run = RunDirectory(ranks.first("run directory", lambda: str(run.path)))
     return train(with_absolute_paths(config), run, resuming)
 
 
@@ -67,17 +69,17 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     """
     from agegender.training.allocator import keep_freed_memory
 
-    config = {**config, "trainer": processes.placed(config["trainer"])}
+    config = {**config, "trainer": ranks.placed(config["trainer"])}
     keep_freed_memory()
     import lightning as L
 
-    from agegender.build import build
+    from agegender.configuration.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
-    from agegender.training.finetune import ddp_strategy, plan
+    from agegender.training.finetuning.stages import ddp_strategy, plan
+    from agegender.training.loggers.wandb import dashboards
     from agegender.training.module import AgeGenderModule
     from agegender.training.quiet import silence_what_is_known
-    from agegender.training.wandb_logging import dashboards
 
     silence_what_is_known()
     L.seed_everything(config["seed"], workers=True, verbose=False)
@@ -108,7 +110,7 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
-    with dashboards(trainer.loggers, config), processes.lost_ranks_in_words():
+    with dashboards(trainer.loggers, config), ranks.lost_ranks_in_words():
         return _fit_and_test(config, run, module, datamodule, trainer, checkpoint)
 
 
@@ -121,7 +123,7 @@ def _fit_and_test(
     from agegender.training.testing import test_best
 
     datamodule.trainer, datamodule.progress = trainer, trainer.is_global_zero
-    processes.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
+    ranks.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
     if checkpoint:  # only now it is sure that the run goes on
         run.require_same_faces(datamodule.split_csv)
@@ -142,7 +144,7 @@ def _fit_and_test(
     best = _best_score(trainer)
     if config["test"]:
         test_best(config, run, datamodule, trainer)
-    if processes.world_size() > 1:
+    if ranks.world_size() > 1:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     return best
@@ -160,7 +162,7 @@ def _trainer(**arguments: Any) -> Any:
 
 def _loggers(config: dict[str, Any], folder: Path) -> list[Any]:
     """Loggers that write into the run directory, wherever it has been moved to."""
-    from agegender.build import build
+    from agegender.configuration.build import build
 
     return [build({**logger, "save_dir": folder}, f"logger.{name}") for name, logger in config.items()]
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
-from agegender.config import compose, validate
+from agegender.configuration.command import compose
+from agegender.configuration.schema import validate
 from agegender.data.assemble import assemble
+from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.module import read_checkpoint
-from agegender.training.run import RunDirectory
 
 
 def timed(config: dict[str, Any], folder: Path) -> tuple[float, RunDirectory]:

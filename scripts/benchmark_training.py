@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from agegender.config import compose
+from agegender.configuration.command import compose
 from agegender.data.assemble import assemble
 from agegender.training.module import AgeGenderModule
 

@@ -49,7 +49,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def configure(faces: Path) -> Callable[..., dict[str, Any]]:
     """Composes the real training configuration, small and on the generated faces, with overrides on top."""
-    from agegender.config import compose
+    from agegender.configuration.command import compose
 
     def configure(*overrides: str, tiny: bool = True) -> dict[str, Any]:
         own = any(one.startswith("data=") for one in overrides)

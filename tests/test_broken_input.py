@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agegender.config import validate
+from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
-from agegender.training.run import RunDirectory
 
 Configure = Callable[..., dict[str, Any]]
 

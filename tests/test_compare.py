@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 from agegender.compare import main
-from agegender.config import CONF, compose, validate
+from agegender.configuration.command import compose
+from agegender.configuration.paths import CONF
+from agegender.configuration.schema import validate
+from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
-from agegender.training.run import RunDirectory
 
 TINY = ["image_size=16", "loader.batch_size=8", "trainer.max_epochs=1", "backbone.widths=[4,8]", "logger=none"]
 PROTOCOL = "{data: [utkface], image_size: 224, n: {test: 3556}}"
@@ -167,7 +169,7 @@ def test_a_frozen_model_of_old_is_measured_with_what_trained(
     shutil.copytree(runs / "0", tmp_path / "run")
     (tmp_path / "run" / "model.json").unlink()
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    config["finetune"] = {"frozen": {"_target_": "agegender.training.finetune.Frozen", "views": None}}
+    config["finetune"] = {"frozen": {"_target_": "agegender.training.finetuning.stages.Frozen", "views": None}}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     main([str(tmp_path / "run"), "--measure", "--out", str(tmp_path / "out")])
     with (tmp_path / "out" / "comparison.csv").open() as file:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agegender.config import validate
+from agegender.configuration.schema import validate
 from agegender.evaluate import evaluate
+from agegender.runs.run_directory import RunDirectory
 from agegender.sources.fairface import AGES, RACES
 from agegender.train import train
-from agegender.training.run import RunDirectory
 
 
 def write_fairface(root: Path, train: int, val: int) -> Path:

@@ -19,12 +19,14 @@ import timm
 import torch
 import yaml
 
-from agegender.config import CONF, compose, validate
+from agegender.configuration.command import compose
+from agegender.configuration.paths import CONF
+from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.module import AgeGenderModule, read_checkpoint
-from agegender.training.run import RunDirectory
 
 Configure = Callable[..., dict[str, Any]]
 GROUPS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in ("backbone", "head", "balance")}

@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from agegender.config import entry, validate_targets
+from agegender.configuration.command import entry
+from agegender.configuration.schema import validate_targets
 
 
 @entry("faces")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agegender.build import build
+from agegender.configuration.build import build
 from agegender.data.datamodule import FaceDataModule
 
 

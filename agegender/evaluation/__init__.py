@@ -1,1 +1,1 @@
-"""What a model is worth: figures from predictions."""
+"""Metrics of one model on one set of faces, and their pictures."""

@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from agegender.errors import AgeGenderError
-from agegender.training.run import BEST, LAST
+from agegender.runs.run_directory import BEST, LAST
 
 
 class EpochCheckpoint(Checkpoint):

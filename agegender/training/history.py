@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from agegender.evaluation.wording import CURVES
+from agegender.comparison.wording import CURVES
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from agegender.evaluation.cost import count
+from agegender.comparison.cost import count
 from agegender.models.network import Network
+from agegender.runs.run_directory import RunDirectory
 from agegender.training.module import AgeGenderModule
-from agegender.training.run import RunDirectory
 
 COLUMNS = ("layer", "kind", "output of one image", "parameters", "that train")
 ALIGNED = "<<<>>"

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agegender.build import build
+from agegender.configuration.build import build
+from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.metrics.losses import RunningLosses
 from agegender.metrics.running import RunningMetrics
+from agegender.models.checkpoint import build_network, portable, read_checkpoint, without_weights
 from agegender.models.network import Network
-from agegender.training.portable import build_network, portable, read_checkpoint, without_weights
 
 __all__ = ["AgeGenderModule", "Batch", "read_checkpoint"]
 
@@ -225,7 +226,7 @@ class AgeGenderModule(L.LightningModule):
         """Rebuilds a model from a checkpoint alone, in evaluation mode. Nothing is downloaded and no code of the file runs.
 
         Lightning's own loader imports and calls whatever a file's hyperparameters name as ``_instantiator``; this one
-        reads tensors and plain values only and builds classes from the closed list of ``agegender.build``.
+        reads tensors and plain values only and builds classes from the closed list of ``agegender.configuration.build``.
 
         Raises:
             AgeGenderError: The file is missing, is not a checkpoint of this project, or names a class not on the list.
@@ -235,6 +236,7 @@ class AgeGenderModule(L.LightningModule):
         if not isinstance(hyperparameters, dict) or "network" not in hyperparameters:
             raise AgeGenderError(f"{checkpoint_path}: not a checkpoint of agegender (it has no hyper_parameters)")
         try:
+            hyperparameters = with_current_targets(hyperparameters)
             module = cls(**{**hyperparameters, "network": without_weights(hyperparameters["network"])}, **kwargs)
             module.load_state_dict(checkpoint["state_dict"])
         except (TypeError, KeyError, ValueError, RuntimeError) as error:

@@ -9,7 +9,7 @@ from torch import nn
 
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
-from agegender.training.ranges import must
+from agegender.training.setting_checks import must
 
 FUSED_DEVICES = ("cpu", "cuda")
 

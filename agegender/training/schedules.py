@@ -13,7 +13,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from agegender.training.ranges import must
+from agegender.training.setting_checks import must
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.plots import draw_test
 from agegender.evaluation.results import baseline, part_metrics, results_table
-from agegender.evaluation.test_pictures import draw_test
+from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import EpochCheckpoint
 from agegender.training.history import History
+from agegender.training.loggers.wandb import Wandb
 from agegender.training.module import AgeGenderModule
-from agegender.training.run import RunDirectory
-from agegender.training.wandb_logging import Wandb
 
 log = logging.getLogger(__name__)
 

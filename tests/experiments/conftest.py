@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agegender.config import compose
+from agegender.configuration.command import compose
 
 
 @pytest.fixture(scope="session")

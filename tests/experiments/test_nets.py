@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from agegender.build import build
+from agegender.configuration.build import build
 from agegender.training.module import AgeGenderModule
 
 DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agegender.config import CONF
+from agegender.configuration.paths import CONF
 
 Experiment = Callable[..., dict[str, Any]]
 Table = dict[str, Any]

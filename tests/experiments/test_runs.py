@@ -11,11 +11,13 @@ import pytest
 import timm
 import torch
 
-from agegender.build import build
-from agegender.config import CONF, compose, validate
+from agegender.configuration.build import build
+from agegender.configuration.command import compose
+from agegender.configuration.paths import CONF
+from agegender.configuration.schema import validate
+from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.module import AgeGenderModule
-from agegender.training.run import RunDirectory
 
 NAMES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 Experiment = Callable[..., dict[str, Any]]

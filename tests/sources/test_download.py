@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
 
-from agegender.config import compose, validate_targets
+from agegender.configuration.command import compose
+from agegender.configuration.schema import validate_targets
 from agegender.errors import AgeGenderError
 from agegender.sources import download
 from agegender.sources.fairface import AGES, GENDERS, LABELS, RACES, FairFace

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agegender.config import compose
+from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
 from agegender.sources.fairface import AGES, FairFace

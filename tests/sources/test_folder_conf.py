@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from agegender.build import build
-from agegender.config import compose, validate_targets
+from agegender.configuration.build import build
+from agegender.configuration.command import compose
+from agegender.configuration.schema import validate_targets
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
 

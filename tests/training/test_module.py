@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from agegender.config import compose
+from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
 from agegender.training.module import AgeGenderModule, read_checkpoint
 
@@ -128,7 +128,7 @@ def test_a_pickled_object_is_refused_unexecuted(tmp_path: Path) -> None:
     "change",
     [
         {"optimizer": {"_target_": "os.system", "command": "touch FLAG"}},
-        {"balance": {"_target_": "agegender.training.run.subprocess.Popen", "args": ["touch", "FLAG"]}},
+        {"balance": {"_target_": "agegender.runs.run_directory.subprocess.Popen", "args": ["touch", "FLAG"]}},
         {"schedule": {"_target_": "builtins.exec", "source": "open('FLAG', 'w')"}},
         {"_instantiator": "os.system"},
         {"_class_path": "os.system"},

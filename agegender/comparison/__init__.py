@@ -1,0 +1,1 @@
+"""Several trained models beside each other: discovery, rows, differences, papers, tables."""

@@ -1,0 +1,152 @@
+"""Finds and reads run directories, also odd ones and those of older versions, and refuses what does not belong together."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from agegender.comparison.per_face import per_face
+from agegender.comparison.protocol import beside
+from agegender.configuration.paper import FIGURES, PARTS, figure_problems
+from agegender.configuration.renamed import with_current_targets
+from agegender.errors import AgeGenderError
+from agegender.runs.finished_run import Run
+
+CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
+METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "split.part": str}
+KINDS = {int: "a whole number", Mapping: "a mapping", list: "a list", str: "text"}
+SECTIONS = (
+    "augment",
+    "backbone",
+    "finetune",
+    "head",
+    "loader",
+    "paper",
+    "split",
+    "trainer",
+)  # mappings, where they are there at all
+TOLERANCE = 1e-4  # relative, between figures and predictions, which are 32 bits wide
+
+
+def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
+    """Run directories and folders of evaluations among the given folders and below them.
+
+    What lies inside a run belongs to it: its evaluations are found only when they, or the folder that holds them, are named.
+
+    Returns:
+        Folders, each once, in order; and a line for each path that is no such folder and holds none.
+
+    Raises:
+        AgeGenderError: A path does not exist.
+    """
+    found: dict[Path, None] = {}
+    left_out = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise AgeGenderError(f"{path}: neither a run directory (a folder with a config.yaml) nor a folder that holds any")
+        below = [path.resolve()] if _is_evaluation(path) else list(_below(path))
+        found |= dict.fromkeys(below)
+        if not below:
+            left_out.append(f"{path}: {'holds no run directory' if path.is_dir() else 'a file, not a run directory'}")
+    return list(found), left_out
+
+
+def _is_evaluation(path: Path) -> bool:
+    return path.resolve().parent.name == "evaluation" and (path / "metrics.json").is_file()
+
+
+def _below(path: Path) -> Iterable[Path]:
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        if "config.yaml" in files:
+            folders.clear()
+            yield Path(folder).resolve()
+
+
+def read(path: Path) -> Run:
+    """Reads a run directory, or the folder of an evaluation inside one.
+
+    Raises:
+        AgeGenderError: It has no figures, its files cannot be read, or they do not belong together.
+    """
+    if not (path / "metrics.json").is_file():
+        raise AgeGenderError(f"{path}: not tested, or not yet: it has no metrics.json")
+    evaluation = _is_evaluation(path)
+    if evaluation and not (path / "config.yaml").is_file():
+        raise AgeGenderError(f"{path}: an evaluation of an older version, without a config.yaml: run agegender.evaluate again")
+    trained = read(path.parents[1]) if evaluation else None
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        config = _holding(path, "config.yaml", with_current_targets(config), CONFIG)
+        metrics = _holding(path, "metrics.json", json.loads((path / "metrics.json").read_text(encoding="utf-8")), METRICS)
+        predictions = _predictions(path / "predictions.parquet")
+        if trained is not None:
+            run = Run(path, config, metrics, predictions, trained.history, trained.model, trained)
+        else:
+            model = json.loads(_text(path / "model.json") or "{}")
+            history = [_numbers(row) for row in csv.DictReader((_text(path / "history.csv") or "").splitlines())]
+            run = Run(path, config, metrics, predictions, history, model)
+        _check(run)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise AgeGenderError(f"{path}: cannot be read as a run directory: {type(error).__name__} {error}") from error
+    return run
+
+
+def _holding(path: Path, file: str, content: Any, keys: Mapping[str, type]) -> dict[str, Any]:
+    """The content, if it has these dotted keys with values of these kinds."""
+    for key, kind in keys.items():
+        value = content
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise AgeGenderError(f"{path}: cannot be read as a run directory: {file} has no {key} that is {KINDS[kind]}")
+    return dict(content)
+
+
+def _predictions(parquet: Path) -> pd.DataFrame | None:
+    return pd.read_parquet(parquet).sort_values(["dataset", "path"], ignore_index=True) if parquet.is_file() else None
+
+
+def _check(run: Run) -> None:
+    """Refuses what tables could not show, and predictions that are not those the figures were computed from."""
+    for name in SECTIONS:
+        if not isinstance(run.config.get(name), Mapping | None):
+            raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, {name}: expected a mapping")
+    if len([age for age in run.config["age_range"] if isinstance(age, int | float)]) != 2:
+        raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, age_range: expected two numbers")
+    if any("epoch" not in row for row in run.history):
+        raise AgeGenderError(f"{run.path}: history.csv has no column epoch")
+    paper = run.config.get("paper")
+    if paper is not None:
+        if problems := figure_problems(paper["figures"]):
+            raise AgeGenderError(f"{run.path}: config.yaml, {problems[0]}")
+        beside(paper, run)
+    for part in PARTS:
+        for name in FIGURES:
+            run.figure(name, part)
+    faces, count = run.faces(), run.count(run.part)
+    if faces is None:
+        return
+    if len(faces) != count:
+        raise AgeGenderError(f"{run.path}: predictions.parquet holds {len(faces)} {run.part} faces, metrics.json {count}")
+    for name, title in ("mae", "MAE"), ("gender_accuracy", "gender accuracy"):
+        recorded, values = run.figure(name), per_face(name, faces)
+        if recorded is not None and values is not None and not np.isclose(np.nanmean(values), recorded, rtol=TOLERANCE):
+            raise AgeGenderError(
+                f"{run.path}: predictions.parquet has {title} {np.nanmean(values):.4f}, metrics.json {recorded:.4f}: "
+                "they are not of the same test"
+            )
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
+    return {name: float(value) for name, value in row.items() if value}

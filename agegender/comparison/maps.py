@@ -1,0 +1,81 @@
+"""Grad-CAM of several models on the same of their test faces."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from agegender.comparison.comparison import Comparison
+from agegender.comparison.plots import draw_maps
+from agegender.configuration.build import build
+from agegender.data.cache import DecodedImages
+from agegender.errors import AgeGenderError
+from agegender.evaluation.grad_cam import grad_cam
+from agegender.metrics.gender import CLASSES
+from agegender.models.network import Network
+from agegender.runs.finished_run import Run
+
+
+def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[Run], Network], path: Path) -> list[str]:
+    """Draws maps of every model of a table, of some test faces from the youngest to the oldest.
+
+    Args:
+        comparison: The table.
+        number: Of faces.
+        task: ``age`` or ``gender``; None: age where a model has it.
+        load: Gives the tested network of a run.
+        path: Of the PNG.
+
+    Returns:
+        A line for each model that has no maps, for whatever reason; nothing is drawn where none has.
+    """
+    try:
+        chosen = _chosen(comparison.sample, number)
+        files = _files(comparison.sample, chosen)
+        DecodedImages(files, 8)[np.arange(len(files))]  # all are there
+    except (AgeGenderError, KeyError) as error:
+        return [f"No Grad-CAM: {error}"]
+    names, maps, tasks, failed = [], [], set(), []
+    for row in comparison.rows:
+        try:
+            network = load(row.runs[0]).eval()
+            explained = task or ("age" if "age" in network.heads else "gender")
+            if explained not in network.heads:
+                raise AgeGenderError(f"--task {explained}: it has no such task")
+            pixels = DecodedImages(files, network.image_size)[np.arange(len(files))]
+            images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+            maps.append(grad_cam(network, images, explained).numpy())
+        except Exception as error:  # a missing file, one of another version, a layer without a map
+            failed.append(f"No Grad-CAM of {row.name}: {error}")
+            continue
+        names.append(f"{row.name}: {explained}")
+        tasks.add(explained)
+    if maps:
+        side = max(one.shape[-1] for one in maps)
+        labels = [", ".join(_label(face, task) for task in sorted(tasks)) for face in chosen.to_dict("records")]
+        draw_maps(list(DecodedImages(files, side)[np.arange(len(files))]), labels, names, maps, path)
+    return failed
+
+
+def _chosen(run: Run, number: int) -> pd.DataFrame:
+    faces = run.faces()
+    if faces is None:
+        raise AgeGenderError(f"{run.path} kept no predictions, so its test faces are not known")
+    order = faces.sort_values(["age_low", "dataset", "path"], ignore_index=True)
+    return order.iloc[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
+
+
+def _files(run: Run, faces: pd.DataFrame) -> list[Path]:
+    sources: dict[str, Any] = build(run.config["data"]["sources"], "data.sources")
+    roots = {source.name: Path(source.root) for source in sources.values()}
+    return [roots[dataset] / path for dataset, path in zip(faces["dataset"], faces["path"], strict=True)]
+
+
+def _label(face: dict[Any, Any], task: str) -> str:
+    if task == "gender":
+        return "no gender" if pd.isna(face["gender"]) else CLASSES[int(face["gender"])]
+    low, high = face["age_low"], face["age_high"]
+    return "no age" if pd.isna(low) else f"{low:g}" if low == high else f"{low:g}-{high:g}"

@@ -1,0 +1,226 @@
+"""Runs that differ only in their seed are one row of a table, called by a given name or by what sets it apart."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agegender.runs.finished_run import Run
+
+# What does not change a result, or is seen elsewhere: words, where files lie, how the machine is used.
+ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
+ASIDE_ANYWHERE = {
+    "seed", "root", "cache", "cache_dir", "num_workers", "download", "missing", "save_dir", "log_every_n_steps",
+}  # fmt: skip
+WATCHERS = {"callbacks.history", "callbacks.layers"}  # they write down what happens
+FILES = {"weights", "csv", "train", "val", "test"}  # a file is known by its name, wherever it lies
+PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
+TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
+
+MANY = 4  # items of a list; a longer one is shown by its ends
+
+
+@dataclass
+class Row:
+    """Runs of one configuration, by seed.
+
+    Args:
+        settings: What they have in common, by dotted key.
+        runs: At least one.
+        apart: What sets it apart from rows of the very same settings: where its data, weights or runs lie.
+        unshared: Runs that are not in this table, since not all of its rows were tested on their faces.
+        name: What its table calls it; see ``name_apart``.
+    """
+
+    settings: dict[str, Any]
+    runs: list[Run] = field(default_factory=list)
+    apart: str = ""
+    unshared: list[Run] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """The sets of faces it was tested on: one, or one a seed where the seed also makes the split."""
+        return tuple(sorted({run.test_set for run in self.runs}))
+
+    @property
+    def paper(self) -> dict[str, Any] | None:
+        """What the configuration says of the paper it follows; None of a test on other data, which no paper is about."""
+        return None if self.runs[0].elsewhere else self.runs[0].config.get("paper")
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """First year of each age class that the head tells apart; empty: none."""
+        return self.runs[0].edges
+
+
+def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
+    """Groups runs into rows: the same configuration and tested data, other seeds.
+
+    The same seed once more is a repeat if it predicts the same, and else a row of its own, as are runs whose data differ
+    without their split's seed differing.
+
+    Returns:
+        The rows, in order of their first run; and for each repeat, which is not counted, a line that says so.
+    """
+    alike: dict[str, tuple[dict[str, Any], list[Run]]] = {}
+    for run in runs:
+        settings = dict(sorted(_flat(run.origin.config)))
+        key = f"{run.config.get('name')} {settings} {run.sources} {run.part}"
+        alike.setdefault(key, (settings, []))[1].append(run)
+    rows, repeats = [], []
+    for settings, group in alike.values():
+        kept: list[Run] = []
+        for run in group:
+            first = next((other for other in kept if _repeats(other, run)), None)
+            if first is None:
+                kept.append(run)
+            else:
+                repeats.append(f"{run.path}: repeats {first.path}, the same configuration and seed, and is not counted twice")
+        own = [Row(settings, members) for members in _joined(kept)]
+        _tell_apart(own)
+        rows += own
+    return rows, repeats
+
+
+def _repeats(first: Run, run: Run) -> bool:
+    if (first.seeds, first.test_set) != (run.seeds, run.test_set):
+        return False
+    before, now = first.faces(), run.faces()
+    if before is None or now is None:
+        return _places(first) == _places(run)
+    return all(
+        (name in before) == (name in now) and (name not in now or np.allclose(before[name], now[name], rtol=0, atol=near))
+        for name, near in PREDICTED.items()
+    )
+
+
+def _joined(runs: Sequence[Run]) -> list[list[Run]]:
+    """Seeds together: first of runs whose files lie in the same places, then of whole such groups that go together."""
+    by_place: dict[str, list[list[Run]]] = {}
+    for run in runs:
+        here = by_place.setdefault(str(_places(run)), [])
+        fitting = next((members for members in here if _fits(members, run)), None)
+        here.append([run]) if fitting is None else fitting.append(run)
+    found: list[list[Run]] = []
+    for members in (members for here in by_place.values() for members in here):
+        fitting = next((before for before in found if all(_fits(before, run) for run in members)), None)
+        found.append(members) if fitting is None else fitting.extend(members)
+    return found
+
+
+def _fits(members: Sequence[Run], run: Run) -> bool:
+    """Whether a run is another seed of these: no seed twice, and other test faces only where the split's seed differs."""
+    return all(
+        other.seeds != run.seeds and (other.split_seed != run.split_seed or other.test_set == run.test_set) for other in members
+    )
+
+
+def _places(run: Run) -> dict[str, str]:
+    """Where the files lie that a row is not told by, by dotted key."""
+    return {key: value for key, value in _leaves(run.config) if isinstance(value, str) and _is_place(key)}
+
+
+def _is_place(key: str) -> bool:
+    last = key.rpartition(".")[2]
+    return key not in ("data.root", "test") and (last == "root" or last in FILES)  # data.root stands in data.sources again
+
+
+def _tell_apart(rows: Sequence[Row]) -> None:
+    """Rows of the same settings are told apart by their data or weights, else by their folders."""
+    if len(rows) < 2:
+        return
+    places = [_places(row.runs[0]) for row in rows]
+    differing = next((key for key in places[0] if len({place.get(key) for place in places}) == len(rows)), None)
+    ends = _ends(
+        [place.get(differing, "") if differing else str(row.runs[0].path) for row, place in zip(rows, places, strict=True)]
+    )
+    for row, end in zip(rows, ends, strict=True):
+        row.apart = f"{differing.rpartition('.')[2]}={end}" if differing else end
+
+
+def _ends(paths: Sequence[str]) -> list[str]:
+    """The last two parts of each path, or as many as it takes to tell them apart."""
+    parts = [Path(path).parts for path in paths]
+    for count in range(2, max(map(len, parts)) + 1):
+        ends = ["/".join(one[-count:]).replace("//", "/") for one in parts]
+        if len(set(ends)) == len(set(paths)):
+            return ends
+    return list(paths)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(item, Mapping):
+            yield from _leaves(item, name)
+        else:
+            yield name, item
+
+
+def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What makes a row another row."""
+    yield TRAINED_ON, "+".join(config["data"]["sources"])
+    for name, item in _leaves({key: item for key, item in config.items() if key not in ASIDE}):
+        *sections, last = name.split(".")
+        if item is None or ASIDE_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
+            continue
+        yield name, item.rpartition("/")[2] if last in FILES and isinstance(item, str) else item
+
+
+def name_apart(rows: Sequence[Row]) -> None:
+    """Names the rows of one table: by the names their runs were given, else by what sets each apart from the others."""
+    given = [row.runs[0].config.get("name") for row in rows]
+    keys = _differing(rows)
+    for row, own in zip(rows, given, strict=True):
+        apart = ", ".join([_word(key, row.settings[key]) for key in keys if key in row.settings])
+        own = own if own and given.count(own) == 1 else ": ".join(filter(None, [own, apart]))
+        row.name = ", ".join(filter(None, [own, row.apart])) or row.runs[0].path.name
+    names = [row.name for row in rows]
+    for row, end in zip(rows, _ends([str(row.runs[0].path) for row in rows]), strict=True):
+        if names.count(row.name) > 1:  # a switch that the others have and this one lacks is not seen in its name
+            row.name += f" ({end})"
+
+
+def _differing(rows: Sequence[Row]) -> list[str]:
+    """Keys whose values differ between rows, data, head and other classes first, without those that follow from another key."""
+    known = dict.fromkeys(key for row in rows for key in row.settings)
+    differing = [key for key in known if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)]
+    classes = [key for key in differing if key.endswith("._target_")]
+    swaps = [*classes, *(key for key in differing if key.endswith(".name"))]
+
+    def follows(key: str) -> bool:
+        """Whether the value follows from what its section is of, or is copied from another key."""
+        last = key.rpartition(".")[2]
+        for swapped in swaps:
+            if key not in (swapped, TRAINED_ON) and last != "weights" and key.startswith(swapped.rpartition(".")[0] + "."):
+                pairs = {(str(row.settings.get(swapped)), str(row.settings.get(key))) for row in rows}
+                if len(pairs) == len({target for target, _ in pairs}):
+                    return True
+        return any(copies(key, other) for other in known if other == last != key or (shorter(other, key) and is_number(other)))
+
+    def copies(key: str, other: str) -> bool:
+        return all(row.settings.get(key) == row.settings.get(other) for row in rows)
+
+    def shorter(other: str, key: str) -> bool:
+        return (len(other), other) < (len(key), key)
+
+    def is_number(key: str) -> bool:
+        """Such as the epochs, which a patience is set to; other values are too often alike by accident."""
+        return all(isinstance(row.settings.get(key), int | float) and row.settings[key] > 2 for row in rows)
+
+    first = [key for key in (TRAINED_ON, "head._target_", *classes) if key in differing]
+    return [key for key in dict.fromkeys([*first, *differing]) if not follows(key)]
+
+
+def _word(key: str, value: Any) -> str:
+    if key == TRAINED_ON:
+        return f"trained on {value}"
+    if key.endswith("._target_"):
+        return f"{key.removesuffix('._target_')}={str(value).rpartition('.')[2]}"
+    if isinstance(value, list) and len(value) > MANY and not isinstance(value[0], list | Mapping):
+        return f"{key}=[{value[0]}, {value[1]}, ... {value[-1]}]"
+    text = str(value).replace("'", "")
+    return f"{key}={text if len(text) <= 40 else text[:37] + '...'}"

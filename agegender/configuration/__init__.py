@@ -1,0 +1,1 @@
+"""The configuration: composing, validating and building objects from it."""

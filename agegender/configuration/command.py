@@ -1,0 +1,142 @@
+"""Hydra commands: composing a configuration, and running a function of it."""
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agegender.configuration.paths import CONF
+from agegender.configuration.schema import default_monitor, did_you_mean
+from agegender.errors import AgeGenderError
+from agegender.processes import ranks
+
+log = logging.getLogger(__name__)
+
+
+def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
+    """The configuration that a command would run with, plain and resolved, for use from Python.
+
+    Args:
+        overrides: As on the command line, such as ``["data=utkface", "data.root=PATH", "head.sigma=3"]``.
+        name: Of a file in ``conf/``: ``train``, ``evaluate`` or ``faces``.
+    """
+    import hydra
+    from omegaconf import OmegaConf
+
+    _register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(name, list(overrides))
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[], None]]:
+    """Makes a function of a plain, resolved configuration dictionary a Hydra command.
+
+    The wrapped function is called by Hydra with ``conf/NAME.yaml`` composed; an ``AgeGenderError`` from it ends the
+    process with status 2 and its message alone.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import DictConfig, OmegaConf
+
+    _register_resolvers()
+
+    def decorate(function: Callable[[dict[str, Any]], Any]) -> Callable[[], None]:
+        reached = False
+
+        @functools.wraps(function)
+        def task(config: DictConfig) -> Any:
+            nonlocal reached
+            reached = True
+            try:
+                if missing := list(_missing(OmegaConf.to_container(config, resolve=False))):
+                    raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
+                return function(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            except AgeGenderError as error:
+                if ranks.rank() == 0:
+                    _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+                print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
+                # In a sweep the other jobs shall go on, which an exception lets them and an exit does not.
+                if os.environ.get("HYDRA_FULL_ERROR") == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise
+                raise SystemExit(2) from None
+
+        def command() -> None:
+            try:
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+            except SystemExit as stop:
+                if stop.code == 1 and not reached:  # Hydra itself could not compose: say what would have been allowed
+                    _explain(name, sys.argv[1:])
+                raise
+
+        return command
+
+    return decorate
+
+
+def _register_resolvers() -> None:
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("default_monitor", default_monitor, replace=True)
+
+
+def _missing(value: Any, path: str = "") -> Iterator[str]:
+    """Keys that a person must give: ``???`` in the files."""
+    if value == "???":
+        yield path
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _missing(item, f"{path}.{name}".lstrip("."))
+
+
+def _run_dir(resume: str | None, job: str) -> str:
+    """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart.
+
+    Of several processes the first chooses, and the others write nothing: they get a folder that exists.
+    """
+    if resume:
+        return resume
+    if chosen := os.environ.get(ranks.RUN_DIR):
+        return chosen
+    if ranks.rank() > 0:
+        return "."
+    from datetime import datetime
+    from secrets import token_hex
+
+    return f"outputs/{datetime.now():%Y-%m-%d}/{datetime.now():%H-%M-%S}-{job}-{token_hex(2)}"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A run that never began should leave nothing behind."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _explain(name: str, arguments: list[str]) -> None:
+    """Prints, for each override whose key does not exist, the keys that do."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
+
+    overrides = [a for a in arguments if "=" in a and not a.startswith(("-", "+"))]
+    groups = [a for a in overrides if (CONF / a.partition("=")[0]).is_dir()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config = hydra_compose(name, groups)
+        except Exception:  # the group itself was wrong, and Hydra has listed its members
+            return
+    for key in (a.partition("=")[0].lstrip("~") for a in overrides if a not in groups and not a.startswith("hydra")):
+        node: Any = OmegaConf.to_container(config)
+        for depth, part in enumerate(key.split(".")):
+            if not isinstance(node, dict) or part in node:
+                node = node.get(part) if isinstance(node, dict) else None
+                continue
+            where = ".".join(key.split(".")[:depth]) or "the configuration"
+            print(f"{where} has no {part!r}{did_you_mean(part, node)}. Allowed: {', '.join(node)}", file=sys.stderr)
+            break

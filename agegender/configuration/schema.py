@@ -1,0 +1,196 @@
+"""What a configuration may hold, checked against constructors before anything heavy is imported."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agegender.configuration.paper import by_part_problems, figure_problems
+from agegender.configuration.paths import CONF
+from agegender.configuration.signatures import Parameter, conforms, describe, parameters
+from agegender.errors import AgeGenderError
+
+
+@dataclass
+class Settings:
+    """The top-level scalars of a training run; each is described in ``conf/train.yaml``."""
+
+    seed: int
+    image_size: int
+    age_range: Sequence[float]
+    tasks: Sequence[Literal["age", "gender"]]
+    pool: Literal["avg", "flatten", "none"]
+    compile: bool
+    monitor: str
+    resume: str | None
+    test: bool
+    name: str | None = None
+    paper: Mapping[str, Any] | None = None
+
+
+@dataclass
+class DataSettings:
+    """What every choice of ``data`` says beside its sources and where they lie."""
+
+    duplicates: Literal["keep", "drop_conflicting", "drop"]
+    missing: Literal["error", "skip"]
+    pretrained: bool
+    image_size: int
+    near_copies: int | None = None
+
+
+# Figures of a validation that are better when smaller, for each task.
+MONITORS = {"age": ("age_distance", "age_mae", "age_rmse", "age_class_error"), "gender": ("gender_error",)}
+
+
+@dataclass
+class TrunkSettings:
+    """Layers between pooling and towers."""
+
+    layers: Sequence[dict]
+
+
+@dataclass
+class TowerSettings:
+    """Layers of one task alone."""
+
+    age: Sequence[dict]
+    gender: Sequence[dict]
+
+
+# Sections that are plain arguments of one class, which is therefore their schema.
+SECTIONS = {
+    "trainer": "lightning.pytorch.Trainer",
+    "loader": "agegender.data.datamodule.FaceDataModule",
+    "trunk": "agegender.configuration.schema.TrunkSettings",
+    "tower": "agegender.configuration.schema.TowerSettings",
+}
+# Arguments of the Trainer that the commands give themselves.
+TAKEN = ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "enable_model_summary",
+         "use_distributed_sampler", "barebones", "fast_dev_run", "max_steps", "min_steps", "max_time")  # fmt: skip
+
+
+def validate(config: Mapping[str, Any]) -> None:
+    """Checks names, types and choices of a resolved training configuration against the constructors it names.
+
+    Raises:
+        AgeGenderError: Lists every fault found, one a line, each with the key, its value and what is allowed.
+    """
+    problems: list[str] = []
+    settings = parameters("agegender.configuration.schema.Settings") or {}
+    _check("", {k: v for k, v in config.items() if k in settings}, settings, problems, complete=True)
+    problems += _check_settings(config)
+    _check_paper(config.get("paper"), problems)
+    validate_targets({k: v for k, v in config.items() if k not in settings}, problems)
+
+
+def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) -> None:
+    """Checks the sections of a resolved configuration: those with a ``_target_`` and those that are one class's arguments.
+
+    Raises:
+        AgeGenderError: Lists the given problems and every fault found.
+    """
+    problems = list(problems)
+    data, known = config.get("data") or {}, parameters("agegender.configuration.schema.DataSettings") or {}
+    _check("data", {name: data[name] for name in known if name in data}, known, problems, complete=True)
+    for name, target in SECTIONS.items():
+        known = {key: value for key, value in (parameters(target) or {}).items() if name != "trainer" or key not in TAKEN}
+        _check(name, config.get(name) or {}, known, problems)
+    for name, value in config.items():
+        _check_targets(name, value, problems)
+    if problems:
+        raise AgeGenderError("\n".join(problems))
+
+
+def _check_settings(config: Mapping[str, Any]) -> list[str]:
+    problems = []
+    ages, tasks, size = config.get("age_range"), config.get("tasks"), config.get("image_size")
+    if not (isinstance(ages, list) and len(ages) == 2 and all(_is_number(a) for a in ages) and 0 <= ages[0] < ages[1]):
+        problems.append(f"age_range={ages}: expected two ages in years, [lowest, highest], such as [0, 116]")
+    if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
+        problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
+    if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
+        figures = ["loss", *(f"{task}_loss" for task in tasks), *(name for t in tasks for name in MONITORS.get(t, ()))]
+        if "edges" not in (config.get("head") or {}):
+            figures = [figure for figure in figures if figure != "age_class_error"]  # needs a head with classes
+        prefix, _, figure = str(config.get("monitor")).rpartition("/")
+        datasets = ["val", *(f"val/{name}" for name in (config.get("data") or {}).get("sources", {}))]
+        if prefix not in datasets or figure not in figures:
+            allowed = ", ".join(f"val/{name}" for name in figures)
+            problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
+    if not (isinstance(size, int) and 16 <= size <= 1024):
+        problems.append(f"image_size={size}: expected pixels between 16 and 1024")
+    if not (isinstance(config.get("seed"), int) and 0 <= config["seed"] < 2**32):
+        problems.append(f"seed={config.get('seed')}: expected a whole number from 0 to {2**32 - 1}")
+    trainer = config.get("trainer") or {}
+    if isinstance(trainer.get("max_epochs"), int | None) and (trainer.get("max_epochs") or 0) < 1:
+        problems.append(f"trainer.max_epochs={trainer.get('max_epochs')}: expected a whole number of epochs, 1 or more")
+    if trainer.get("limit_val_batches") == 0:
+        problems.append("trainer.limit_val_batches=0: the best epoch is chosen on the validation part")
+    known = {
+        *(parameters("agegender.configuration.schema.Settings") or {}),
+        *(path.name for path in CONF.iterdir() if path.is_dir()),
+    }
+    problems += [
+        f"{name}: unknown key{did_you_mean(name, known)}. Allowed: {', '.join(sorted(known))}"
+        for name, value in config.items()
+        if name not in known and not isinstance(value, dict)  # a group of one's own is a mapping
+    ]
+    return problems
+
+
+def _check_paper(paper: Any, problems: list[str]) -> None:
+    if not isinstance(paper, Mapping):
+        return
+    protocol = paper.get("protocol") or {}
+    _check("paper", paper, parameters("agegender.configuration.paper.Paper") or {}, problems, complete=True)
+    if isinstance(protocol, Mapping):
+        _check("paper.protocol", protocol, parameters("agegender.configuration.paper.Protocol") or {}, problems)
+        problems += by_part_problems("paper.protocol.n", protocol.get("n"))
+    problems += figure_problems(paper.get("figures"))
+
+
+def default_monitor(tasks: Sequence[str]) -> str:
+    """The figure that decides when nobody says otherwise: the age distance, or the gender error without an age task."""
+    return "val/age_distance" if "age" in tasks else "val/gender_error"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_targets(path: str, value: Any, problems: list[str]) -> None:
+    """Walks a section and checks each ``_target_`` whose constructor can be read from source."""
+    if isinstance(value, Mapping):
+        target = value.get("_target_")
+        if isinstance(target, str) and (signature := parameters(target)) is not None:
+            _check(path, {k: v for k, v in value.items() if k != "_target_"}, signature, problems, complete=True)
+        for name, item in value.items():
+            _check_targets(f"{path}.{name}", item, problems)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_targets(f"{path}.{index}", item, problems)
+
+
+def _check(
+    path: str, values: Mapping[str, Any], signature: Mapping[str, Parameter], problems: list[str], complete: bool = False
+) -> None:
+    for name, value in values.items():
+        key = f"{path}.{name}".lstrip(".")
+        if name not in signature:
+            problems.append(f"{key}: unknown key{did_you_mean(name, signature)}. Allowed: {', '.join(signature)}")
+            continue
+        parameter = signature[name]
+        built_later = isinstance(value, dict) and "_target_" in value
+        if not built_later and not conforms(value, parameter.annotation, parameter.module):
+            problems.append(f"{key}={value}: expected {describe(parameter.annotation, parameter.module)}")
+    if complete:
+        problems += [
+            f"{path}.{name}".lstrip(".") + ": missing" for name, p in signature.items() if p.required and name not in values
+        ]
+
+
+def did_you_mean(name: str, known: Any) -> str:
+    """``, did you mean NAME?`` where a known name is close to the given one, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""

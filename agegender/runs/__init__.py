@@ -1,0 +1,1 @@
+"""Run directories: every file name and format, written and read in one place."""

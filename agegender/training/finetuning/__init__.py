@@ -1,0 +1,1 @@
+"""Fine-tuning of pretrained backbones: stages, freezing, cached features of frozen backbones."""

@@ -1,0 +1,1 @@
+"""Loggers beyond those that Lightning ships."""

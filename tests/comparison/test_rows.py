@@ -1,0 +1,123 @@
+"""Seeds share a row; rows are called by what sets them apart."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agegender.comparison.discovery import read
+from agegender.comparison.rows import Row, name_apart, rows_of
+
+Write = Callable[..., Path]
+DLDL, BINS = {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, {"_target_": "agegender.heads.age_bins.AgeBins"}
+
+
+def rows(*paths: Path) -> list[Row]:
+    found, _ = rows_of([read(path) for path in paths])
+    name_apart(found)
+    return found
+
+
+def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Write) -> None:
+    split: dict[str, Any] = {"_target_": "agegender.data.splits.RandomSplit"}
+    found = rows(
+        write_run("a", [1.0], seed=0, split={**split, "seed": 0}, backbone={"weights": "/here/face.safetensors"}),
+        write_run("b", [1.0], seed=1, split={**split, "seed": 1}, backbone={"weights": "/there/face.safetensors"},
+                  loader={"batch_size": 32, "num_workers": 7}, resume="/there",
+                  data={"sources": {"utkface": {"root": "/there"}}}),
+    )  # fmt: skip
+    assert [[run.seeds for run in row.runs] for row in found] == [[(0, 0), (1, 1)]]
+    assert found[0].name == "a"  # nothing sets it apart, so its folder names it
+
+
+def test_everything_else_makes_another_row_named_by_it(write_run: Write) -> None:
+    found = rows(
+        write_run("a", [1.0], head=DLDL, image_size=64, backbone={"image_size": 64}),
+        write_run("b", [1.0], head={**DLDL, "sigma": 3.0}, image_size=64, backbone={"image_size": 64}),
+        write_run("c", [1.0], head=BINS, image_size=128, backbone={"image_size": 128}),
+    )
+    # sigma belongs to DLDL, and the backbone's size follows the image's
+    assert [row.name for row in found] == [
+        "head=DLDL, head.sigma=2.0, image_size=64",
+        "head=DLDL, head.sigma=3.0, image_size=64",
+        "head=AgeBins, image_size=128",
+    ]
+
+
+def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Write) -> None:
+    assert [row.name for row in rows(write_run("a", [1.0], name="ours"), write_run("b", [1.0], head=BINS, name="theirs"))] == [
+        "ours",
+        "theirs",
+    ]
+    assert [
+        row.name for row in rows(write_run("c", [1.0], name="ours"), write_run("d", [1.0], image_size=128, name="ours"))
+    ] == [
+        "ours: image_size=64",
+        "ours: image_size=128",
+    ]
+
+
+def test_a_number_that_is_set_to_another_is_not_named(write_run: Write) -> None:
+    found = rows(
+        *(
+            write_run(
+                str(n), [1.0], trainer={"max_epochs": n}, callbacks={"early_stopping": {"patience": n}}, tower={"x": n % 2}
+            )
+            for n in (4, 7)
+        )
+    )
+    assert [row.name for row in found] == ["tower.x=0, trainer.max_epochs=4", "tower.x=1, trainer.max_epochs=7"]
+
+
+def test_long_lists_are_shown_by_their_ends(write_run: Write) -> None:
+    heads = [{**BINS, "edges": edges} for edges in ([0, 10, 20, 30, 40, 50], [0, 50])]
+    found = rows(*(write_run(str(n), [1.0], head=head) for n, head in enumerate(heads)))
+    assert [row.name for row in found] == ["head.edges=[0, 10, ... 50]", "head.edges=[0, 50]"]
+
+
+def test_names_are_never_the_same(write_run: Write) -> None:
+    found = rows(write_run("a", [1.0]), write_run("b", [1.0], callbacks={"ema": {"decay": 0.9}}))
+    assert len({row.name for row in found}) == 2
+
+
+def test_a_repeated_seed_counts_once_and_is_told(write_run: Write) -> None:
+    paths = write_run("a", [1.0]), write_run("b", [1.0]), write_run("c", [1.5], seed=1)
+    found, repeats = rows_of([read(path) for path in paths])
+    assert [[run.path.name for run in row.runs] for row in found] == [["a", "c"]]
+    assert len(repeats) == 1 and "b: repeats" in repeats[0] and "not counted twice" in repeats[0]
+
+
+def test_the_same_seed_with_another_result_is_no_repeat(write_run: Write) -> None:
+    before, after = write_run("old/0", [1.0], name="ours"), write_run("new/0", [1.5], name="ours")
+    assert [row.name for row in rows(before, after)] == ["ours, old/0", "ours, new/0"]
+
+
+def test_other_weights_of_the_same_file_name_are_another_row(write_run: Write) -> None:
+    def run(place: str, folder: str, error: float, seed: int = 0) -> Path:
+        return write_run(place, [error], seed=seed, backbone={"weights": f"/{folder}/checkpoints/best.ckpt"}, name="ours")
+
+    found = rows(run("0", "faces", 1.0), run("1", "imagenet", 2.0), run("2", "imagenet", 2.1, 1), run("3", "faces", 1.1, 1))
+    assert [[run.path.name for run in row.runs] for row in found] == [["0", "3"], ["1", "2"]]
+    assert [row.name for row in found] == [
+        "ours, weights=faces/checkpoints/best.ckpt",
+        "ours, weights=imagenet/checkpoints/best.ckpt",
+    ]
+
+
+def test_the_same_seed_on_other_data_is_another_row_named_by_the_data(write_run: Write) -> None:
+    def run(place: str, root: str, seed: int) -> Path:
+        sources = {"utkface": {"_target_": "UTKFace", "root": f"/data/{root}"}}
+        return write_run(place, [1.0], seed=seed, faces=root, data={"sources": sources}, split={"seed": 0})
+
+    found = rows(run("0", "tight", 0), run("1", "wide", 1), run("2", "wide", 0), run("3", "tight", 1))
+    assert [[run.path.name for run in row.runs] for row in found] == [["0", "3"], ["1", "2"]]
+    assert [row.name for row in found] == ["root=data/tight", "root=data/wide"]
+
+
+def test_without_predictions_a_repeat_is_told_by_its_files(write_run: Write) -> None:
+    def run(place: str, weights: str) -> Path:
+        return write_run(
+            place, [1.0], predictions=False, backbone={"weights": weights}, data={"sources": {"utkface": {"root": "/faces"}}}
+        )
+
+    found, repeats = rows_of([read(run("a", "/x/w.pt")), read(run("b", "/x/w.pt")), read(run("c", "/y/w.pt"))])
+    assert [[run.path.name for run in row.runs] for row in found] == [["a"], ["c"]] and len(repeats) == 1

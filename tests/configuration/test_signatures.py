@@ -1,0 +1,65 @@
+"""Constructors read from source agree with the constructors themselves."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from agegender.configuration.command import compose
+from agegender.configuration.paths import CONF
+from agegender.configuration.signatures import conforms, describe, parameters
+
+
+def targets(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["_target_"]} if "_target_" in node else set()
+        return own.union(*(targets(value) for value in node.values()))
+    return set().union(*map(targets, node)) if isinstance(node, list) else set()
+
+
+def all_targets() -> list[str]:
+    found: set[str] = set()
+    for group in (path for path in CONF.iterdir() if path.is_dir()):
+        for choice in group.glob("*.yaml"):
+            paths = {"data": ["data.root=/x"] if choice.stem not in ("toyfaces", "mixed") else []}.get(group.name, [])
+            extra = ["split.train=a", "split.test=b"] if (group.name, choice.stem) == ("split", "file") else []
+            try:
+                found |= targets(compose([f"{group.name}={choice.stem}", *paths, *extra]))
+            except Exception:
+                continue  # tests of the configuration say why a choice does not compose
+    return sorted(target for target in found if not target.startswith("torch.nn."))
+
+
+@pytest.mark.parametrize("target", all_targets())
+def test_static_signature_equals_the_real_one(target: str) -> None:
+    module, _, name = target.rpartition(".")
+    real = {
+        n: p
+        for n, p in inspect.signature(getattr(import_module(module), name)).parameters.items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    static = parameters(target)
+    if static is None:  # a library's class that takes **kwargs
+        assert not target.startswith("agegender."), "its arguments cannot be checked"
+        return
+    assert list(static) == list(real)
+    assert [p.required for p in static.values()] == [p.default is p.empty for p in real.values()]
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("max_epochs", [3, None], ["three", 1.5, True]),
+        ("precision", ["32-true", "bf16-mixed", None, 32], ["fp17", True]),
+        ("limit_train_batches", [1, 0.5, None], ["half"]),
+        ("devices", [1, "auto", [0, 1]], [[0.5], None]),
+        ("deterministic", [True, "warn", None], ["maybe", 1]),
+    ],
+)
+def test_values_against_a_librarys_annotations(key: str, good: list[object], bad: list[object]) -> None:
+    parameter = (parameters("lightning.pytorch.Trainer") or {})[key]
+    for value in good:
+        assert conforms(value, parameter.annotation, parameter.module), value
+    for value in bad:
+        assert not conforms(value, parameter.annotation, parameter.module), value
+    assert describe(parameter.annotation, parameter.module) != "anything"

@@ -1,0 +1,339 @@
+"""W&B runs as wandb wrote them: its offline files are decoded with its own protocol buffers."""
+
+import ast
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import wandb
+from lightning.pytorch.utilities import rank_zero_only
+from wandb.proto import wandb_internal_pb2
+
+from agegender import train as training
+from agegender.configuration.paths import CONF, PACKAGE
+from agegender.configuration.schema import validate
+from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
+from agegender.sources import images
+from agegender.train import train
+from agegender.training.loggers import wandb as wandb_logging
+from agegender.training.loggers.wandb import Wandb, dashboards
+
+Configure = Callable[..., dict[str, Any]]
+KEY = "0123456789abcdef" * 2 + "76543210"
+OFFLINE = ["logger=wandb", "logger.wandb.mode=offline"]
+
+
+@pytest.fixture(autouse=True)
+def nobodys_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account of nobody, whose settings and caches lie in the test's own folder."""
+    for name in [name for name in os.environ if name.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    for name in ("CONFIG", "CACHE", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / "home" / name.lower()))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    yield
+    wandb.teardown()
+
+
+def records(file: Path) -> Iterator[Any]:
+    """Records of a `.wandb` file: a header of 7 bytes, then a LevelDB log of blocks of 32 KiB with checksums."""
+    data, position, parts = file.read_bytes(), 7, []
+    assert data[:4] == b":W&B"
+    while position + 7 <= len(data):
+        left = 32768 - position % 32768
+        if left < 7:  # too little for a header: padding
+            position += left
+            continue
+        checksum, length, kind = struct.unpack_from("<IHB", data, position)
+        content = data[position + 7 : position + 7 + length]
+        assert zlib.crc32(bytes([kind]) + content) == checksum
+        parts.append(content)
+        position += 7 + length
+        if kind in (1, 4):  # whole, or the last of several fragments
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(b"".join(parts))
+            parts = []
+            yield record
+
+
+class Written:
+    """What one session of a run wrote."""
+
+    def __init__(self, file: Path) -> None:
+        self.folder = file.parent
+        self.config: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.exit: int | None = None
+        for record in records(file):
+            match record.WhichOneof("record_type"):
+                case "run":
+                    self.run = record.run
+                    self.config |= {i.key: json.loads(i.value_json) for i in record.run.config.update}
+                case "config":
+                    self.config |= {i.key: json.loads(i.value_json) for i in record.config.update if i.key}
+                case "summary":
+                    for i in record.summary.update:
+                        *outer, last = i.nested_key or [i.key]
+                        place = self.summary
+                        for name in outer:
+                            place = place.setdefault(name, {})
+                        place[last] = json.loads(i.value_json)
+                case "history":
+                    self.history.append(
+                        {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
+                    )
+                case "exit":
+                    self.exit = record.exit.exit_code
+
+    def curve(self, name: str) -> list[float]:
+        return [row[name] for row in self.history if name in row]
+
+    def table(self, name: str) -> pd.DataFrame:
+        value = json.loads((self.folder / "files" / self.summary[name]["path"]).read_text())
+        return pd.DataFrame(value["data"], columns=value["columns"])
+
+
+def sessions(run: Path) -> list[Written]:
+    """What the sessions of a run directory wrote, oldest first."""
+    wandb.teardown()  # its service closes the files a moment after a run's end
+    return [Written(file) for file in sorted(run.glob("wandb/*run-*/run-*.wandb"), key=lambda file: file.stat().st_mtime)]
+
+
+def go(config: dict[str, Any], folder: Path, resuming: bool = False) -> RunDirectory:
+    directory = RunDirectory(folder)
+    validate(config)
+    train(config, directory, resuming)
+    return directory
+
+
+def history(run: RunDirectory) -> pd.DataFrame:
+    return pd.read_csv(run.path / "history.csv")
+
+
+def files_holding(text: str, *folders: Path) -> list[Path]:
+    files = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
+    assert files
+    return [file for file in files if text.encode() in file.read_bytes()]
+
+
+def test_an_offline_run_holds_what_the_run_directory_holds(configure: Configure, tmp_path: Path) -> None:
+    config = configure(*OFFLINE, "logger.wandb.tags=[first,toy]", "logger.wandb.samples=4", "trainer.log_every_n_steps=2")
+    run = go(config, tmp_path / "run")
+    [written] = sessions(run.path)
+    assert written.exit == 0 and wandb.run is None
+    assert (written.run.project, written.run.display_name, list(written.run.tags)) == ("agegender", "run", ["first", "toy"])
+
+    versions = json.loads((run.path / "versions.json").read_text())
+    saved = {key: written.config[key] for key in run.config()}
+    assert saved == run.config()
+    assert written.config["versions"] == versions
+    assert written.run.git.commit == (versions["git"] or "").removesuffix("+changes")
+
+    table = history(run)
+    for name in ("train/loss", "val/loss", "train/age_mae", "val/age_mae", "train/gender_accuracy", "val/gender_accuracy"):
+        assert written.curve(name) == pytest.approx(table[name].tolist(), rel=1e-5), name
+    assert len(written.curve("train/step_loss")) == 2 * table["steps"][0] // 2
+    steps = written.curve("_step")
+    assert steps == sorted(set(steps))
+
+    metrics = json.loads(run.metrics.read_text())
+    assert {key: written.summary[key] for key in metrics} == metrics
+    assert written.summary["split"]["sha256"] == metrics["split"]["sha256"]
+
+    counts = written.table("test/gender_confusion_table")
+    labels = ["male", "female"]
+    matrix = counts.pivot(index="Actual", columns="Predicted", values="nPredictions").loc[labels, labels]
+    assert matrix.to_numpy().tolist() == metrics["test"]["gender"]["confusion"]
+
+    predictions = pd.read_parquet(run.path / "predictions.parquet").set_index("path")
+    shown = written.table("test/predictions")
+    assert len(shown) == 4 and shown["path"].is_unique
+    for _, row in shown.iterrows():
+        original = predictions.loc[row["path"]]
+        assert original["split"] == "test"
+        assert row["age_pred"] == pytest.approx(float(original["age_pred"]))
+        assert (row["age_low"], row["gender"]) == (original["age_low"], original["gender"])
+    media = {p.suffix for p in written.folder.rglob("media/**/*") if p.is_file()}
+    assert media == {".json"}  # no face
+
+
+def test_faces_are_shown_when_asked(configure: Configure, faces: Path, tmp_path: Path) -> None:
+    run = go(configure(*OFFLINE, "logger.wandb.faces=true", "logger.wandb.samples=3", "trainer.max_epochs=1"), tmp_path / "run")
+    [written] = sessions(run.path)
+    rows = written.table("test/predictions")
+    shown = written.summary["test/faces"]
+    assert len(rows) == len(shown["filenames"]) == 3
+    for path, name, caption in zip(rows["path"], shown["filenames"], shown["captions"], strict=True):
+        assert path in caption
+        assert (images.read(written.folder / "files" / name) == images.read(faces / path)).all()
+
+
+def test_a_moved_run_continues_the_same_run(configure: Configure, tmp_path: Path) -> None:
+    first = go(configure(*OFFLINE, "logger.wandb.group=mine", "trainer.max_epochs=2"), tmp_path / "run")
+    shutil.move(first.path, tmp_path / "moved")
+    moved = RunDirectory(tmp_path / "moved")
+    go(moved.continued(["trainer.max_epochs=3"]), moved.path, resuming=True)
+    one, other = sessions(moved.path)
+    assert one.run.run_id == other.run.run_id
+    assert one.run.run_group == other.run.run_group == "mine"
+    table = history(moved)
+    assert one.curve("val/loss") + other.curve("val/loss") == pytest.approx(table["val/loss"].tolist(), rel=1e-5)
+    assert min(other.curve("_step")) > max(one.curve("_step"))
+    assert other.config["trainer"]["max_epochs"] == 3
+
+
+@pytest.mark.parametrize("error", [AgeGenderError("bad"), RuntimeError("broken"), KeyboardInterrupt()])
+def test_the_run_ends_as_failed_whatever_happens(
+    error: BaseException, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        assert wandb.run is not None
+        raise error
+
+    monkeypatch.setattr(training, "_fit_and_test", fail)
+    with pytest.raises(type(error)):
+        go(configure(*OFFLINE), tmp_path / "run")
+    assert wandb.run is None
+    assert [written.exit for written in sessions(tmp_path / "run")] == [1]
+
+
+def test_a_dashboard_that_cannot_end_hides_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    logger = Wandb(tmp_path, "project")
+    monkeypatch.setattr(logger, "begin", lambda config: None)
+    monkeypatch.setattr(logger, "end", lambda failed: 1 / 0)
+    with pytest.raises(AgeGenderError, match="the reason"), dashboards([logger], {}):
+        raise AgeGenderError("the reason")
+    assert "could not be ended (division by zero)" in caplog.text
+
+
+def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_the_key_stands_nowhere(faces: Path, tmp_path: Path) -> None:
+    overrides = ["data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "trainer.max_epochs=1",
+                 *OFFLINE, "hydra.sweep.dir=sweeps/first", "seed=0,1"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "agegender.train", "-m", *overrides],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(CONF.parent)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    jobs = [sessions(tmp_path / "sweeps" / "first" / number) for number in "01"]
+    assert [len(job) for job in jobs] == [1, 1]
+    (one,), (other,) = jobs
+    assert one.run.run_id != other.run.run_id
+    assert one.run.run_group == other.run.run_group == "sweeps/first"
+    assert (one.config["seed"], other.config["seed"]) == (0, 1)
+    assert (one.exit, other.exit) == (0, 0)
+    assert KEY not in done.stdout + done.stderr
+    assert files_holding(KEY, tmp_path) == []
+    assert files_holding("offline", tmp_path)  # the search finds what is there
+
+
+def test_disabled_writes_nothing(configure: Configure, tmp_path: Path) -> None:
+    run = go(configure("logger=wandb", "logger.wandb.mode=disabled", "trainer.max_epochs=1"), tmp_path / "run")
+    assert json.loads(run.metrics.read_text())["test"]["n"] > 0
+    assert not [p for p in run.path.iterdir() if "wandb" in p.name]
+    assert wandb.run is None
+
+
+def test_the_environment_may_say_offline(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configure("logger=wandb")["logger"]["wandb"]["mode"] == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert configure("logger=wandb")["logger"]["wandb"]["mode"] == "offline"
+
+
+def begun(folder: Path) -> Wandb:
+    """A logger that has begun in a run directory."""
+    run = RunDirectory(folder)
+    run.write_json("versions.json", {"git": None})
+    logger = Wandb(folder, "agegender")
+    logger.begin({"seed": 0})
+    return logger
+
+
+def test_without_a_network_the_run_is_an_offline_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.delenv("WANDB_API_KEY")  # nobody is asked for a key that would be of no use
+        with caplog.at_level("INFO", logger="agegender"):
+            logger = begun(tmp_path / "run")
+    logger.log_metrics({"val/loss": 1.5}, step=3)
+    logger.end(failed=False)
+    [written] = sessions(tmp_path / "run")
+    assert written.curve("val/loss") == [1.5] and written.exit == 0
+    assert "cannot be reached" in caplog.text and "wandb sync" in caplog.text
+
+
+@pytest.fixture
+def broken_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody answers, but not as W&B does."""
+
+    class Fail(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Fail)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(wandb_logging, "BEGIN_SECONDS", 2)
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.usefixtures("broken_server")
+def test_a_server_that_fails_and_a_missing_key_are_told_in_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AgeGenderError, match=r"logger=wandb: .*logger\.wandb\.mode=offline") as error:
+        begun(tmp_path / "failing")
+    assert KEY not in str(error.value)
+    assert files_holding(KEY, tmp_path) == []
+    wandb.teardown()
+    monkeypatch.delenv("WANDB_API_KEY")
+    with pytest.raises(AgeGenderError, match="API key"):
+        begun(tmp_path / "keyless")
+
+
+def test_only_the_first_process_has_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    logger = begun(tmp_path / "run")
+    logger.log_metrics({"val/loss": 1.0}, step=0)
+    logger.end(failed=False)
+    assert logger.version is None and wandb.run is None
+    assert not (tmp_path / "run" / "wandb").exists()
+
+
+def test_an_unreadable_identity_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb.json").write_text("{")
+    monkeypatch.setattr(wandb_logging, "unreachable", lambda url: "off")
+    with pytest.raises(AgeGenderError, match=r"wandb\.json: cannot be read"):
+        begun(tmp_path)
+
+
+def test_wandb_is_imported_only_when_used() -> None:
+    """Importing it costs a second, and other loggers do without."""
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
+            assert not any(name.split(".")[0] == "wandb" for name in names), file
