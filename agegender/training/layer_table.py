@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from agegender.comparison.cost import count
+from agegender.models.cost import count
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.module import AgeGenderModule

@@ -1,44 +1,36 @@
-"""Costs against counting by hand."""
+"""Measuring what the run directories of compared models lack."""
 
-import torch
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 from torch import nn
 
-from agegender.comparison.cost import count, latencies_ms
+from agegender.comparison.cost import measure
+from agegender.errors import AgeGenderError
 from agegender.heads.gender import GenderBCE
+from agegender.models.cost import count
 from agegender.models.custom_cnn import CustomCNN
 from agegender.models.network import Network
 
 
-def network(widths: tuple[int, ...] = (4, 8), image_size: int = 16) -> Network:
-    return Network(CustomCNN(widths), "avg", [nn.LazyLinear(5)], {}, {"gender": GenderBCE()}, image_size).eval()
+def network() -> Network:
+    return Network(CustomCNN((4, 8)), "avg", [nn.LazyLinear(5)], {}, {"gender": GenderBCE()}, 16)
 
 
-def test_parameters_and_flops_by_hand() -> None:
-    convolutions = 2 * 16 * 16 * 9 * 3 * 4 + 2 * 8 * 8 * 9 * 4 * 8  # two a multiply-add
-    net = network()
-    net.trunk.requires_grad_(False)
-    assert count(net) == {
-        "flops": convolutions + 2 * 8 * 5 + 2 * 5 * 1,
-        "parameters": 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8 + (8 * 5 + 5) + (5 + 1),
-        "trainable": 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8 + (5 + 1),
-    }
+def test_missing_numbers_are_measured_recorded_ones_stay_and_a_broken_run_is_named() -> None:
+    def load(run: Any) -> Network:
+        if run.path.name == "broken":
+            raise AgeGenderError("best.ckpt: no such checkpoint")
+        return network()
 
-
-def test_counting_amid_training_leaves_no_trace() -> None:
-    net = network().train()
-    net.backbone.eval()  # as a frozen one is
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    count(net)
-    assert net.training and net.trunk.training and not net.backbone.training
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-
-
-def test_models_take_turns_on_one_thread_and_threads_are_given_back() -> None:
-    before, calls = torch.get_num_threads(), []
-    nets = [network(), network()]
-    for name, net in zip("ab", nets, strict=True):
-        net.register_forward_hook(lambda *_, name=name: calls.append((name, torch.get_num_threads())))
-    times = latencies_ms(nets, rounds=3)
-    assert calls == [("a", 1), ("b", 1)] * 5
-    assert len(times) == 2 and min(times) > 0
-    assert torch.get_num_threads() == before
+    runs: list[Any] = [
+        SimpleNamespace(path=Path("empty"), model={}),
+        SimpleNamespace(path=Path("broken"), model={}),
+        SimpleNamespace(path=Path("recorded"), model={"flops": 1, "latency_ms": -1.0}),
+    ]
+    assert measure(runs, load) == ["broken: not measured: best.ckpt: no such checkpoint"]
+    counted = count(network())
+    assert {name: runs[0].model[name] for name in counted} == counted and runs[0].model["latency_ms"] > 0
+    assert runs[1].model == {}
+    assert runs[2].model == {**counted, "flops": 1, "latency_ms": -1.0}
