@@ -14,7 +14,7 @@ from agegender.data.features import Features
 from agegender.data.splits import checksum, split_csv
 from agegender.data.table import Duplicates, read_faces, select_faces
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import PARTS, Skipped, Source
+from agegender.sources.faces import SPLITS, Skipped, Source
 
 MAX_WORKERS = 8
 
@@ -128,7 +128,7 @@ class FaceDataModule(LightningDataModule):
     def _require(self, part: str) -> None:
         counts = self.table.frame["split"].value_counts()
         if not counts.get(part, 0):
-            sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in PARTS)
+            sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in SPLITS)
             raise AgeGenderError(f"the {part} part is empty ({sizes}): more faces or another split are needed")
         if part == "train":
             inside = (self.table.frame["split"] == part).to_numpy()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from agegender.data.splits import Split, carve, count, with_parts
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import PARTS, FaceTable
+from agegender.sources.faces import SPLITS, FaceTable
 
 _LISTED = 5
 
@@ -63,7 +63,7 @@ class FileSplit(Split):
         parts = table.frame["split"].to_numpy(dtype=object)
         if "val" not in self.files and self.val_fraction:
             parts[carve(table.frame, np.flatnonzero(parts == "train"), self.val_fraction, self.seed)] = "val"
-        empty = [part for part in PARTS if part not in parts and (part in self.files or self.val_fraction)]
+        empty = [part for part in SPLITS if part not in parts and (part in self.files or self.val_fraction)]
         if empty:
             raise AgeGenderError(f"split ({self.name}): no face for {' and '.join(empty)} among {len(table)} faces")
         return with_parts(table, parts)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import PARTS, FaceTable
+from agegender.sources.faces import SPLITS, FaceTable
 
 CSV_COLUMNS = ("dataset", "path", "split", "age_low", "age_high", "gender", "group")
 
@@ -72,7 +72,7 @@ class RandomSplit(Split):
         self.fractions = tuple(float(fraction) for fraction in fractions)
         self.seed = seed
         self.subset = subset
-        if len(self.fractions) != len(PARTS) or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+        if len(self.fractions) != len(SPLITS) or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
             raise AgeGenderError(f"split.fractions={list(fractions)}: needed are train, val and test, summing to 1")
         if subset is not None and subset < 1:
             raise AgeGenderError(f"split.subset={subset}: needed is a number of faces, or null for all")
@@ -101,16 +101,16 @@ class RandomSplit(Split):
         for name, rows in sorted(table.frame.groupby("dataset").indices.items()):
             own = parts[rows]
             unnamed = rows[own == None]  # noqa: E711 (an array is compared)
-            wanted = [0 if part in own and part != "train" else self.fractions[i] for i, part in enumerate(PARTS)]
+            wanted = [0 if part in own and part != "train" else self.fractions[i] for i, part in enumerate(SPLITS)]
             shares = [share / sum(wanted) for share in wanted] if any(own) else self.fractions
-            parts[unnamed] = np.array(PARTS)[deal(table.frame.iloc[unnamed], shares, self.seed)]
+            parts[unnamed] = np.array(SPLITS)[deal(table.frame.iloc[unnamed], shares, self.seed)]
             if len(unnamed) < len(rows):
                 notes.append(f"{name}: {count(len(rows) - len(unnamed), 'face')} stay in the part that the data set names")
             if val and "train" in own and "val" not in own:
                 carved = carve(table.frame, rows[own == "train"], val / (train + val), self.seed)
                 parts[carved] = "val"
                 notes[-1] += f"; {count(len(carved), 'face')} of its train part become val"
-        empty = [name for i, name in enumerate(PARTS) if self.fractions[i] > 0 and not (parts == name).any()]
+        empty = [name for i, name in enumerate(SPLITS) if self.fractions[i] > 0 and not (parts == name).any()]
         if empty and not (len(parts) and (parts == "test").all()):  # a data set that is all test is there to be tested on
             raise AgeGenderError(
                 f"split.fractions={list(self.fractions)} of {count(len(table), 'face')} in "
@@ -177,13 +177,13 @@ def _order(seed: int, name: str) -> bytes:
 
 def _untie(table: FaceTable) -> FaceTable:
     """Leaves out of train what is tied to val or test, and out of val what is tied to test; faces without a part stay."""
-    rank = table.frame["split"].map({part: rank for rank, part in enumerate(PARTS)}).astype("float64").fillna(np.inf)
+    rank = table.frame["split"].map({part: rank for rank, part in enumerate(SPLITS)}).astype("float64").fillna(np.inf)
     highest = rank.where(np.isfinite(rank), -1).groupby(table.frame["group"]).transform("max")
     tied = (rank < highest).to_numpy()
     parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
     reasons = ["" for _ in parts]
     for row in np.flatnonzero(tied):
-        reasons[row] = f"{parts[row]} face in one group with a {PARTS[int(highest[row])]} face"
+        reasons[row] = f"{parts[row]} face in one group with a {SPLITS[int(highest[row])]} face"
     result = table.where(~tied, reasons)
     for part in ("train", "val"):
         number = int((tied & (parts == part)).sum())

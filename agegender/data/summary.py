@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from agegender.sources.faces import PARTS, FaceTable, Skipped
+from agegender.sources.faces import SPLITS, FaceTable, Skipped
 
 SHOWN = 5  # set-aside files listed for each reason; the rest is counted
 
@@ -28,7 +28,7 @@ def summary(table: FaceTable, licenses: dict[str, str], split_name: str, sha256:
 
 
 def _parts(frame: pd.DataFrame) -> str:
-    return "  ".join(f"{part} {int((frame['split'] == part).sum())}" for part in PARTS)
+    return "  ".join(f"{part} {int((frame['split'] == part).sum())}" for part in SPLITS)
 
 
 def _set_aside(skipped: list[Skipped]) -> list[str]:

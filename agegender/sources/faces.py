@@ -21,7 +21,7 @@ DTYPES = {
     "split": "string",
 }
 COLUMNS = tuple(DTYPES)
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 MALE, FEMALE = 0, 1
 
 
@@ -106,7 +106,7 @@ class FaceTable:
             (low.notna() & ~((low >= 0) & (low <= high) & np.isfinite(high)), "ages must satisfy 0 <= low <= high"),
             (~frame["gender"].isin([MALE, FEMALE, pd.NA]), "gender must be 0 (male), 1 (female) or NA"),
             (frame["group"].isna(), "group must be known"),
-            (~frame["split"].isin([*PARTS, pd.NA]), f"split must be {', '.join(PARTS)} or NA"),
+            (~frame["split"].isin([*SPLITS, pd.NA]), f"split must be {', '.join(SPLITS)} or NA"),
             (frame.duplicated(["dataset", "path"]), "this file stands in the table twice"),
         ]
         for broken, rule in rules:

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import FEMALE, MALE, PARTS
+from agegender.sources.faces import FEMALE, MALE, SPLITS
 
 LABELS = ("age", "age_low", "age_high", "gender", "race", "group", "split")
 UNKNOWN = "unknown"
 MAX_AGE = 120
 
 _GENDERS = {"male": MALE, "female": FEMALE}
-_CLOSED: dict[str, Mapping[str, Any]] = {"gender": _GENDERS, "split": {part: part for part in PARTS}}
+_CLOSED: dict[str, Mapping[str, Any]] = {"gender": _GENDERS, "split": {part: part for part in SPLITS}}
 _YEARS = re.compile(r"\d{1,4}(\.\d+)?", re.ASCII)
 _RANGE = re.compile(r"\(?\s*(?P<low>[\d.]+)\s*[-,]\s*(?P<high>[\d.]+)\s*\)?", re.ASCII)
 _LISTED = 5

@@ -13,7 +13,7 @@ from agegender.errors import AgeGenderError
 from agegender.sources import images
 from agegender.sources.toyfaces.source import ToyFaces
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -71,7 +71,7 @@ def test_other_arguments_other_folder(tmp_path):
 
 def test_killed_run_starts_afresh(tmp_path):
     slow = start(
-        "import time; from agegender.sources import toyfaces as t; draw = t.draw\n"
+        "import time; from agegender.sources.toyfaces import source as t; draw = t.draw\n"
         "t.draw = lambda *a: (time.sleep(0.02), draw(*a))[1]\n"
         f"t.ToyFaces({str(tmp_path)!r}, n=500, size=32).read()"
     )
