@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from agegender.errors import AgeGenderError
 from agegender.sources.images import DECODER, ImageError, decode, read, read_bytes
+from agegender.sources.resizing import INTERPOLATION, squared
 
 cv2.setNumThreads(0)  # the threads are ours, one image each
 
-INTERPOLATION = "area to shrink, linear to enlarge"
 LAYOUT = 1  # raise it when the bytes of a cache would change for a reason that its key does not name
 ROWS_A_TASK = 32
 
@@ -43,14 +43,6 @@ def cache_root(cache_dir: str | None) -> Path:
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def squared(image: np.ndarray, size: int) -> np.ndarray:
-    """Stretches an image ``[H, W, 3]`` to ``[size, size, 3]``: nothing is cropped or padded, the aspect may change."""
-    if image.shape[:2] == (size, size):
-        return image
-    shrinks = min(image.shape[:2]) >= size
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 class DecodedImages:

@@ -51,8 +51,7 @@ def _last_layer(backbone: nn.Module) -> nn.Module:
 
 def _answer(network: Network, task: str, output: Tensor) -> Tensor:
     if task == "age":
-        head: nn.Module = network.heads["age"]
-        years = head.predict(output)  # type: ignore[operator]
+        years = network.estimate({"age": output}, distribution=False)["age"]
         if years.requires_grad:
             return years
     return output.amax(dim=1) if output.shape[1] > 1 else output.abs()

@@ -53,6 +53,7 @@ class AgeBins(AgeHead):
         first = torch.tensor(starts, dtype=torch.float32)
         last = torch.tensor([start - 1 for start in starts[1:]] + [self.last_age], dtype=torch.float32)
         years = torch.arange(self.first_age, self.last_age + 1)
+        self.classes = tuple(starts)
         self.readout = readout
         # Not in the checkpoint: the arguments say it all, and a wrong copy could not be noticed.
         self.register_buffer("first", first, persistent=False)

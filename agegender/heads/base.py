@@ -50,7 +50,12 @@ class AgeHead(Head, ABC):
 
     Ages are completed years from `age_range[0]` to `age_range[1]`, both included. A label is an interval
     [age_low, age_high]; an exact age has `age_low == age_high`, and there every loss is the ordinary loss of its paper.
+
+    Attributes:
+        classes: first year of each age class, youngest class first, of a head that classifies ages; empty for other heads.
     """
+
+    classes: tuple[int, ...] = ()
 
     def __init__(self, age_range: Sequence[float], outputs: int) -> None:
         super().__init__(outputs)

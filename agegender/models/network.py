@@ -1,13 +1,14 @@
 """The whole model: uint8 image -> backbone -> pool -> trunk -> per task a tower and a head."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from agegender.errors import AgeGenderError
+from agegender.heads.base import AgeHead
 from agegender.models.base import Backbone
 
 
@@ -72,6 +73,34 @@ class Network(nn.Module):
         """Maps what ``features`` gives to the output of each task's head."""
         shared = self.trunk(features)
         return {task: head(self.towers[task](shared)) for task, head in self.heads.items()}
+
+    def estimate(self, outputs: Mapping[str, Tensor], distribution: bool = True) -> dict[str, Tensor]:
+        """Reads age and gender from the outputs of the heads.
+
+        Args:
+            outputs: What ``forward`` or ``outputs`` returned, for one or more of the tasks.
+            distribution: Also return the age distribution, which costs about as much as the rest.
+
+        Returns:
+            ``age`` in years, [B]; ``probability_female`` in 0..1, [B] (gender is binary and means appearance);
+            ``age_distribution``, probabilities of the whole years of the head's age range, [B, years]. A key is absent
+            without its task; ``age_distribution`` also where the age head has no distribution.
+        """
+        heads: Any = self.heads
+        estimates = {}
+        if "age" in outputs:
+            estimates["age"] = heads["age"].predict(outputs["age"])
+        if "gender" in outputs:
+            estimates["probability_female"] = heads["gender"].probability_female(outputs["gender"])
+        if distribution and "age" in outputs:
+            probabilities = heads["age"].distribution(outputs["age"])
+            estimates |= {} if probabilities is None else {"age_distribution": probabilities}
+        return estimates
+
+    @property
+    def age_classes(self) -> tuple[int, ...]:
+        """First year of each class of an age head that classifies; empty for other heads and without an age task."""
+        return cast(AgeHead, self.heads["age"]).classes if "age" in self.heads else ()
 
     def normalise(self, image: Tensor) -> Tensor:
         """Turns uint8 pixels into floats of the backbone's mean and std, keeping the memory format.

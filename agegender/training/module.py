@@ -68,22 +68,13 @@ class AgeGenderModule(L.LightningModule):
         self.random_backbone = not (network["backbone"].get("pretrained") or network["backbone"].get("weights"))
         self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
         datasets = list(about.get("data", {})) or [""]  # in the order that numbers them in a batch
-        classes = network["head"].get("edges", ())
+        classes = self.network.age_classes
         running = {"fit": RunningMetrics(classes=classes), "held_out": RunningMetrics(datasets, classes)}
         self.metrics: Any = nn.ModuleDict(running)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
-        return self._read(self.network(image))
-
-    def _read(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        heads: Any = self.network.heads
-        estimates = {}
-        if "age" in outputs:
-            estimates["age"] = heads["age"].predict(outputs["age"])
-        if "gender" in outputs:
-            estimates["probability_female"] = heads["gender"].probability_female(outputs["gender"])
-        return estimates
+        return self.network.estimate(self.network(image), distribution=False)
 
     def _loss(self, batch: Batch) -> Tensor:
         return self.balance(*self._means(*self._measure(batch, "fit")))
@@ -94,7 +85,7 @@ class AgeGenderModule(L.LightningModule):
         outputs = self.network.outputs(batch["features"]) if "features" in batch else self.network(batch["image"])
         sums, counts = self._loss_sums(outputs, batch)
         with torch.no_grad():
-            estimates = self._read(outputs)
+            estimates = self.network.estimate(outputs, distribution=False)
             self.losses[part].update(sums, counts)
             self.metrics[part].update(
                 estimates.get("age"), batch["age_low"], batch["age_high"], estimates.get("probability_female"), batch["gender"],

@@ -8,13 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from agegender.data import cache as cache_module
-from agegender.data.cache import DecodedImages, ImageCache, cache_root, squared
+from agegender.data.cache import DecodedImages, ImageCache, cache_root
 from agegender.errors import AgeGenderError
 
 SIZE = 24
@@ -95,20 +94,6 @@ def test_decoding_at_every_use_gives_the_same_pixels(faces, tmp_path):
     rows = np.array([5, 89, 5])
     for size in (SIZE, 10, 40):
         assert np.array_equal(DecodedImages(sorted(faces.iterdir()), size)[rows], _open(faces, tmp_path, size)[rows])
-
-
-def test_images_are_stretched_to_the_square():
-    left, right = np.full((40, 40, 3), 10, np.uint8), np.full((40, 40, 3), 90, np.uint8)
-    small = squared(np.concatenate([left, right], axis=1), 20)
-    assert small.shape == (20, 20, 3) and (small[:, :10] == 10).all() and (small[:, 10:] == 90).all()
-
-
-def test_shrinking_averages_and_enlarging_interpolates():
-    generator = np.random.default_rng(0)
-    image = generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    mean = image.reshape(20, 2, 20, 2, 3).mean(axis=(1, 3))
-    assert np.abs(squared(image, 20) - mean).max() <= 0.5
-    assert np.array_equal(squared(image, 60), cv2.resize(image, (60, 60), interpolation=cv2.INTER_LINEAR))
 
 
 def test_a_second_opening_decodes_nothing(faces, tmp_path, monkeypatch):

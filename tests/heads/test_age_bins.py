@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from agegender.errors import AgeGenderError
 from agegender.heads.age_bins import AgeBins
+from agegender.heads.dldl import DLDL
 
 DECADES = list(range(0, 111, 10))
 FAIRFACE = [0, 3, 10, 20, 30, 40, 50, 60, 70]
@@ -130,3 +131,8 @@ def test_a_range_that_does_not_start_at_zero():
 def test_edges_must_cover_the_age_range(edges):
     with pytest.raises(AgeGenderError, match=r"head\.edges must be whole years that rise from the first age"):
         AgeBins([0, 116], edges)
+
+
+def test_the_head_names_its_classes_and_other_heads_have_none():
+    assert AgeBins([0, 116], [0, 26, 51, 76]).classes == (0, 26, 51, 76)
+    assert DLDL([0, 116]).classes == ()

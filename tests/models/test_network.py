@@ -5,6 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from agegender.errors import AgeGenderError
+from agegender.heads.age_bins import AgeBins
+from agegender.heads.dldl import DLDL
+from agegender.heads.gender import GenderCrossEntropy
+from agegender.heads.regression import Regression
 from agegender.models.backbones import TimmBackbone
 from agegender.models.custom_cnn import CustomCNN
 from agegender.models.network import Network
@@ -190,3 +194,35 @@ def test_half_precision_under_autocast_and_as_weights():
     with torch.autocast("cpu", torch.bfloat16):
         assert net(images())["age"].dtype == torch.bfloat16
     assert net.to(torch.bfloat16)(images())["age"].dtype == torch.bfloat16
+
+
+ESTIMATED = {
+    "softmax": (lambda: DLDL([0, 116]), {"age", "probability_female", "age_distribution"}),
+    "bins": (lambda: AgeBins([0, 116], [0, 26, 51, 76]), {"age", "probability_female", "age_distribution"}),
+    "number": (lambda: Regression([0, 116]), {"age", "probability_female"}),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATED)
+def test_estimates_are_what_the_heads_read_from_their_outputs(name):
+    make, keys = ESTIMATED[name]
+    heads = {"age": make(), "gender": GenderCrossEntropy()}
+    net = Network(CustomCNN(widths=[4, 8]), "avg", [], {}, heads, 16).eval()
+    outputs = net(images(size=16))
+    estimates = net.estimate(outputs)
+    assert set(estimates) == keys
+    torch.testing.assert_close(estimates["age"], heads["age"].predict(outputs["age"]))
+    torch.testing.assert_close(estimates["probability_female"], outputs["gender"].softmax(dim=1)[:, 1])
+    if "age_distribution" in keys:
+        assert estimates["age_distribution"].shape == (3, 117)
+        torch.testing.assert_close(estimates["age_distribution"].sum(dim=1), torch.ones(3))
+        years = (estimates["age_distribution"] * torch.arange(117)).sum(dim=1)
+        torch.testing.assert_close(estimates["age"], years)
+    assert set(net.estimate(outputs, distribution=False)) == keys - {"age_distribution"}
+    assert set(net.estimate({"gender": outputs["gender"]})) == {"probability_female"}
+
+
+@pytest.mark.parametrize(("age", "classes"), [(AgeBins([0, 116], [0, 26, 51, 76]), (0, 26, 51, 76)), (DLDL([0, 116]), ())])
+def test_the_network_has_the_age_classes_of_its_head(age, classes):
+    assert Network(CustomCNN(widths=[4]), "avg", [], {}, {"age": age}, 16).age_classes == classes
+    assert Network(CustomCNN(widths=[4]), "avg", [], {}, {"gender": GenderCrossEntropy()}, 16).age_classes == ()

@@ -24,10 +24,10 @@ from tqdm import tqdm
 
 from agegender.data.augment import Unchanged
 from agegender.data.batches import BatchIndex
-from agegender.data.cache import INTERPOLATION
 from agegender.data.datamodule import FaceDataModule
 from agegender.data.features import FeatureCache, Features
 from agegender.sources.images import DECODER
+from agegender.sources.resizing import INTERPOLATION
 
 log = logging.getLogger(__name__)
 
