@@ -54,6 +54,7 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     from agegender.evaluation.plots import draw_test
     from agegender.evaluation.results import baseline, part_metrics, results_table
     from agegender.runs.run_directory import RunDirectory
+    from agegender.training.module import AgeGenderModule
     from agegender.training.quiet import silence_what_is_known
     from agegender.training.testing import predict
 
@@ -68,8 +69,9 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
         _require_unseen_faces(run, table[table["split"] == part])
     else:
         run.require_same_faces(datamodule.split_csv)
-    frame = predict(run.best, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
-    figures = part_metrics(frame, config["seed"], config["head"].get("edges", ()))
+    model = AgeGenderModule.load_from_checkpoint(run.best)
+    frame = predict(model, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
+    figures = part_metrics(frame, config["seed"], model.network.age_classes)
     metrics = {
         "schema": 1,
         "split": {"name": datamodule.split_name, "sha256": datamodule.split_sha256, "part": part, "n": len(frame)},

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
@@ -46,13 +45,11 @@ class Collector(L.Callback):
             self.outputs = [batch for share in shares for batch in share]
 
 
-def predict(checkpoint: Path, loader: DataLoader, table: pd.DataFrame, trainer: dict[str, Any]) -> pd.DataFrame:
-    """Predictions in full precision, by a model and a Trainer made afresh from a checkpoint.
-
-    A Trainer that has just trained with averaged weights would test the raw ones; a fresh one tests what was saved.
+def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, trainer: dict[str, Any]) -> pd.DataFrame:
+    """Predicts in full precision, with a new Trainer that has none of the training's callbacks and settings.
 
     Args:
-        checkpoint: File that ``AgeGenderModule.load_from_checkpoint`` reads.
+        model: Loaded from a checkpoint.
         loader: Batches whose ``index`` is the row of ``table``.
         table: Labels of the faces.
         trainer: Arguments of the Trainer that say where to run: ``accelerator``, ``devices``, ``strategy``, ``num_nodes``.
@@ -65,7 +62,7 @@ def predict(checkpoint: Path, loader: DataLoader, table: pd.DataFrame, trainer: 
     where = {key: trainer[key] for key in ("accelerator", "devices", "strategy", "num_nodes") if trainer.get(key) is not None}
     fresh = L.Trainer(**where, precision="32-true", callbacks=[collector], logger=False, enable_checkpointing=False,
                       enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False)  # fmt: skip
-    fresh.predict(AgeGenderModule.load_from_checkpoint(checkpoint), loader, return_predictions=False)
+    fresh.predict(model, loader, return_predictions=False)
     columns = {name: np.concatenate([batch[name] for batch in collector.outputs]) for name in collector.outputs[0]}
     predicted = pd.DataFrame(columns).rename(columns={"age": "age_pred"}).set_index("index").sort_index()
     return pd.concat([table.iloc[predicted.index].reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
@@ -83,9 +80,9 @@ def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceData
         trainer: That has trained.
     """
     log.info("testing %s in full precision", run.best.name)
-    table = datamodule.table.frame
+    table, model = datamodule.table.frame, AgeGenderModule.load_from_checkpoint(run.best)
     parts = {
-        part: predict(run.best, datamodule.loader(part), table, config["trainer"])
+        part: predict(model, datamodule.loader(part), table, config["trainer"])
         for part in HELD_OUT
         if (table["split"] == part).any()
     }
@@ -101,7 +98,7 @@ def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceData
             "part": part,
             "n": len(parts[part]),
         },
-        **{name: part_metrics(frame, config["seed"], config["head"].get("edges", ())) for name, frame in parts.items()},
+        **{name: part_metrics(frame, config["seed"], model.network.age_classes) for name, frame in parts.items()},
         "baseline": baseline(train, parts[part]),
         "train": {"n": len(train), **_training_figures(trainer)},
         "seed": config["seed"],
