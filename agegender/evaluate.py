@@ -20,7 +20,7 @@ def main(config: dict[str, Any]) -> None:
     from agegender.runs.run_directory import RunDirectory
 
     run = RunDirectory(config["checkpoint"])
-    saved = run.config()
+    saved = run.read_config()
     if config["root"] is not None:
         if len(saved["data"]["sources"]) != 1:
             raise AgeGenderError("root=: this run has several sources; name them all with data=... instead")
@@ -53,12 +53,12 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     from agegender.data.assemble import assemble
     from agegender.evaluation.plots import draw_test
     from agegender.evaluation.results import baseline, part_metrics, results_table
-    from agegender.runs.run_directory import RunDirectory
+    from agegender.runs.leakage import require_same_faces, require_unseen_faces
+    from agegender.training.log import silence_libraries
     from agegender.training.module import AgeGenderModule
-    from agegender.training.quiet import silence_what_is_known
     from agegender.training.testing import predict
 
-    silence_what_is_known()
+    silence_libraries()
     datamodule = assemble(config)
     datamodule.prepare_data()
     datamodule.setup()
@@ -66,9 +66,9 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
     if not (table["split"] == part).any():
         raise AgeGenderError(f"part={part}: the split {datamodule.split_name!r} has no such faces")
     if others:
-        _require_unseen_faces(run, table[table["split"] == part])
+        require_unseen_faces(run, table[table["split"] == part])
     else:
-        run.require_same_faces(datamodule.split_csv)
+        require_same_faces(run, datamodule.split_csv)
     model = AgeGenderModule.load_from_checkpoint(run.best)
     frame = predict(model, datamodule.loader(part), table, {"accelerator": accelerator, "devices": 1})
     figures = part_metrics(frame, config["seed"], model.network.age_classes)
@@ -79,27 +79,15 @@ def evaluate(run: Any, config: dict[str, Any], part: Part, accelerator: str = "c
         "baseline": baseline(table[table["split"] == "train"], frame),
     }
     name = f"{'-'.join(datamodule.sources)}-{part}-{datamodule.split_sha256[:8]}" if others else part
-    out = RunDirectory(run.path / "evaluation" / name)
-    out.write("split.csv", datamodule.split_csv)
+    out = run.evaluation(name)
+    out.write_split(datamodule.split_csv)
     out.write_config(config)
-    frame.drop(columns="row").to_parquet(out.path / "predictions.parquet", index=False)
-    draw_test(frame, figures, datamodule.table.roots, out.path)
-    out.write_json("metrics.json", metrics)
+    out.write_predictions(frame)
+    draw_test(frame, figures, datamodule.table.roots, out)
+    out.write_metrics(metrics)
     print(results_table(metrics))
     print(f"all figures: {out.metrics}")
     return metrics
-
-
-def _require_unseen_faces(run: Any, faces: Any) -> None:
-    """Refuses images of the run's train and val parts, whatever they are called now."""
-    again = faces[faces["sha256"].isin(run.seen())]
-    if len(again):
-        first = again.iloc[0]
-        raise AgeGenderError(
-            f"{len(again)} of {len(faces)} faces were in the run's own train or val part, such as "
-            f"{first['dataset']}/{first['path']}: figures on them would be no test. Use the same split, or leave data= out "
-            "for the run's own test"
-        )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """``python -m agegender.train``: from faces with labels to a trained and honestly tested model, in one run directory."""
 
-import json
 import logging
 import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from agegender.configuration import job
 from agegender.configuration.command import entry
+from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.launch import end_with_launcher, launch, refuse_sweep
+from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger("agegender.train")
 
@@ -21,16 +23,14 @@ PATHS = ("root", "train", "val", "test", "weights")  # keys of sources, splits a
 @entry("train")
 def main(config: dict[str, Any]) -> float | None:
     """Trains, tests and returns the best value of ``monitor`` for sweepers."""
-    from agegender.runs.run_directory import RunDirectory
-
     if ranks.started():
         end_with_launcher()
-    run = RunDirectory(_output_dir())
+    run = RunDirectory(job.output_dir())
     resuming = config["resume"] is not None
     if resuming:
-        config = run.continued(_overrides())
+        config = continued(run.read_config(), job.overrides(), run.path)
     validate(config)
-    if _is_sweep():
+    if job.sweep_dir():
         refuse_sweep(config["trainer"])
     if not ranks.started() and (count := ranks.wanted(config["trainer"])) > 1:
         if status := launch("agegender.train", count, run.path):
@@ -56,7 +56,7 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | None:
+def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> float | None:
     """Carries out a validated configuration in a run directory.
 
     Args:
@@ -76,12 +76,13 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     from agegender.configuration.build import build
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
+    from agegender.runs.provenance import versions
     from agegender.training.finetuning.stages import ddp_strategy, plan
+    from agegender.training.log import log_to, silence_libraries
     from agegender.training.loggers.wandb import dashboards
     from agegender.training.module import AgeGenderModule
-    from agegender.training.quiet import silence_what_is_known
 
-    silence_what_is_known()
+    silence_libraries()
     L.seed_everything(config["seed"], workers=True, verbose=False)
     # Everything is built before any data work, so that a mistake costs seconds.
     datamodule = assemble(config)
@@ -102,12 +103,12 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
     if trainer.world_size > 1 and config["trainer"].get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
         raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     if trainer.is_global_zero:
-        run.log_to_file()
+        log_to(run.log)
         if not checkpoint:
             run.write_config(config)
-            run.write_versions(trainer.precision)
+            run.write_versions(versions(trainer.precision))
     if checkpoint and run.metrics.exists() and _finished(run, trainer.max_epochs):
-        log.info("%s is complete: nothing to resume\n%s", run.path, results_table(json.loads(run.metrics.read_text())))
+        log.info("%s is complete: nothing to resume\n%s", run.path, results_table(run.read_metrics()))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
     with dashboards(trainer.loggers, config), ranks.lost_ranks_in_words():
@@ -115,23 +116,25 @@ def train(config: dict[str, Any], run: Any, resuming: bool = False) -> float | N
 
 
 def _fit_and_test(
-    config: dict[str, Any], run: Any, module: Any, datamodule: Any, trainer: Any, checkpoint: Path | None
+    config: dict[str, Any], run: RunDirectory, module: Any, datamodule: Any, trainer: Any, checkpoint: Path | None
 ) -> float | None:
     import torch
 
     from agegender.data.summary import summary
+    from agegender.runs.leakage import require_same_faces
+    from agegender.runs.provenance import versions
     from agegender.training.testing import test_best
 
     datamodule.trainer, datamodule.progress = trainer, trainer.is_global_zero
     ranks.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
     if checkpoint:  # only now it is sure that the run goes on
-        run.require_same_faces(datamodule.split_csv)
+        require_same_faces(run, datamodule.split_csv)
         if trainer.is_global_zero:
             run.write_config(config)
-            run.write_versions(trainer.precision)
+            run.write_versions(versions(trainer.precision))
     if trainer.is_global_zero:
-        run.write("split.csv", datamodule.split_csv)
+        run.write_split(datamodule.split_csv)
         run.write_seen(datamodule.table.frame)
         licenses = {name: source.license for name, source in datamodule.sources.items()}
         log.info("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
@@ -190,7 +193,7 @@ def _best_score(trainer: Any) -> float | None:
     return saver.best_score if saver.best_epoch >= 0 else None
 
 
-def _restore_callbacks(run: Any, trainer: Any) -> None:
+def _restore_callbacks(run: RunDirectory, trainer: Any) -> None:
     from agegender.training.module import read_checkpoint
 
     states = read_checkpoint(run.last)["callbacks"]
@@ -199,7 +202,7 @@ def _restore_callbacks(run: Any, trainer: Any) -> None:
             callback.load_state_dict(state)
 
 
-def _finished(run: Any, max_epochs: int | None) -> bool:
+def _finished(run: RunDirectory, max_epochs: int | None) -> bool:
     from agegender.training.module import read_checkpoint
 
     checkpoint = read_checkpoint(run.last)
@@ -216,25 +219,6 @@ def _progress_bar() -> list[Any]:
     from lightning.pytorch.callbacks import TQDMProgressBar
 
     return [TQDMProgressBar(refresh_rate=50)] if _has_terminal() else []
-
-
-def _output_dir() -> Path:
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def _is_sweep() -> bool:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def _overrides() -> list[str]:
-    from hydra.core.hydra_config import HydraConfig
-
-    return list(HydraConfig.get().overrides.task)
 
 
 if __name__ == "__main__":

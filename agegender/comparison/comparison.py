@@ -14,6 +14,7 @@ from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
 from agegender.metrics.ranges import NINE, ranges_of_labels
 from agegender.runs.finished_run import Run
+from agegender.runs.run_directory import RunDirectory
 
 Record = dict[str, Any]
 MAIN = ("mae", "distance", "rmse", "cs5", "class_accuracy", "gender_accuracy")
@@ -200,7 +201,7 @@ def _majority_class(run: Run, classes: Sequence[int]) -> float | None:
     if not classes:
         return None
     try:
-        faces = pd.read_csv(run.path / "split.csv", usecols=["split", "age_low", "age_high"])
+        faces = pd.read_csv(RunDirectory(run.path).split, usecols=["split", "age_low", "age_high"])
         parts = [faces[faces["split"] == part].astype({"age_low": float, "age_high": float}) for part in ("train", run.part)]
     except (OSError, ValueError):
         return None

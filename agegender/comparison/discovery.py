@@ -1,22 +1,18 @@
 """Finds and reads run directories, also odd ones and those of older versions, and refuses what does not belong together."""
 
-import csv
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import yaml
 
 from agegender.comparison.per_face import per_face
 from agegender.comparison.protocol import beside
 from agegender.configuration.paper import FIGURES, PARTS, figure_problems
-from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.runs.finished_run import Run
+from agegender.runs.run_directory import RunDirectory
 
 CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
 METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "split.part": str}
@@ -50,21 +46,17 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     for path in map(Path, paths):
         if not path.exists():
             raise AgeGenderError(f"{path}: neither a run directory (a folder with a config.yaml) nor a folder that holds any")
-        below = [path.resolve()] if _is_evaluation(path) else list(_below(path))
+        below = [path.resolve()] if RunDirectory(path).evaluation_of else list(_below(path))
         found |= dict.fromkeys(below)
         if not below:
             left_out.append(f"{path}: {'holds no run directory' if path.is_dir() else 'a file, not a run directory'}")
     return list(found), left_out
 
 
-def _is_evaluation(path: Path) -> bool:
-    return path.resolve().parent.name == "evaluation" and (path / "metrics.json").is_file()
-
-
 def _below(path: Path) -> Iterable[Path]:
-    for folder, folders, files in os.walk(path):
+    for folder, folders, _ in os.walk(path):
         folders.sort()
-        if "config.yaml" in files:
+        if RunDirectory(folder).config.is_file():
             folders.clear()
             yield Path(folder).resolve()
 
@@ -75,25 +67,20 @@ def read(path: Path) -> Run:
     Raises:
         AgeGenderError: It has no figures, its files cannot be read, or they do not belong together.
     """
-    if not (path / "metrics.json").is_file():
+    folder = RunDirectory(path)
+    if not folder.metrics.is_file():
         raise AgeGenderError(f"{path}: not tested, or not yet: it has no metrics.json")
-    evaluation = _is_evaluation(path)
-    if evaluation and not (path / "config.yaml").is_file():
+    evaluation_of = folder.evaluation_of
+    if evaluation_of and not folder.config.is_file():
         raise AgeGenderError(f"{path}: an evaluation of an older version, without a config.yaml: run agegender.evaluate again")
-    trained = read(path.parents[1]) if evaluation else None
+    trained = read(evaluation_of.path) if evaluation_of else None
+    config = _holding(path, "config.yaml", folder.read_config(), CONFIG)
+    metrics = _holding(path, "metrics.json", folder.read_metrics(), METRICS)
+    history, model = (trained.history, trained.model) if trained else (folder.read_history(), folder.read_model())
+    run = Run(path, config, metrics, folder.read_predictions(), history, model, trained)
     try:
-        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        config = _holding(path, "config.yaml", with_current_targets(config), CONFIG)
-        metrics = _holding(path, "metrics.json", json.loads((path / "metrics.json").read_text(encoding="utf-8")), METRICS)
-        predictions = _predictions(path / "predictions.parquet")
-        if trained is not None:
-            run = Run(path, config, metrics, predictions, trained.history, trained.model, trained)
-        else:
-            model = json.loads(_text(path / "model.json") or "{}")
-            history = [_numbers(row) for row in csv.DictReader((_text(path / "history.csv") or "").splitlines())]
-            run = Run(path, config, metrics, predictions, history, model)
         _check(run)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise AgeGenderError(f"{path}: cannot be read as a run directory: {type(error).__name__} {error}") from error
     return run
 
@@ -107,10 +94,6 @@ def _holding(path: Path, file: str, content: Any, keys: Mapping[str, type]) -> d
         if not isinstance(value, kind) or isinstance(value, bool):
             raise AgeGenderError(f"{path}: cannot be read as a run directory: {file} has no {key} that is {KINDS[kind]}")
     return dict(content)
-
-
-def _predictions(parquet: Path) -> pd.DataFrame | None:
-    return pd.read_parquet(parquet).sort_values(["dataset", "path"], ignore_index=True) if parquet.is_file() else None
 
 
 def _check(run: Run) -> None:
@@ -142,11 +125,3 @@ def _check(run: Run) -> None:
                 f"{run.path}: predictions.parquet has {title} {np.nanmean(values):.4f}, metrics.json {recorded:.4f}: "
                 "they are not of the same test"
             )
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
-    return {name: float(value) for name, value in row.items() if value}

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from agegender.metrics.gender import CLASSES
 from agegender.metrics.ranges import RANGES
+from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
 
 log = logging.getLogger(__name__)
@@ -20,20 +21,20 @@ COLUMNS = 8  # of faces
 SIDE = 160  # pixels, about, of a face
 
 
-def draw_test(predictions: pd.DataFrame, figures: Mapping[str, Any], roots: Mapping[str, Path], folder: Path) -> None:
+def draw_test(predictions: pd.DataFrame, figures: Mapping[str, Any], roots: Mapping[str, Path], run: RunDirectory) -> None:
     """Draws ``predictions.png`` and ``faces.png``; where faces are gone by now it says so and draws none.
 
     Args:
         predictions: Of one part; face table columns with ``age_pred`` and ``probability_female`` as far as predicted.
         figures: Of the same part, as ``part_metrics`` gives them.
         roots: Folder of each data set.
-        folder: For the pictures; it exists.
+        run: For the pictures; its folder exists.
     """
-    draw_predictions(predictions, figures, folder / "predictions.png")
+    draw_predictions(predictions, figures, run.predictions_picture)
     try:
-        draw_faces(predictions, roots, folder / "faces.png")
+        draw_faces(predictions, roots, run.faces_picture)
     except images.ImageError as error:
-        log.warning("faces.png is not drawn: %s", error)
+        log.warning("%s is not drawn: %s", run.faces_picture.name, error)
 
 
 def draw_predictions(predictions: pd.DataFrame, figures: Mapping[str, Any], path: Path) -> None:

@@ -1,199 +1,257 @@
-"""What a run directory is: one folder that explains itself and can be moved, resumed and tested again."""
+"""The run directory: one folder that holds everything about a run, and that can be moved, resumed and evaluated again."""
 
+import csv
 import json
-import logging
 import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from agegender.configuration.paths import CONF, PACKAGE
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 
-PACKAGES = ("torch", "torchvision", "timm", "lightning", "hydra-core", "albumentations", "opencv-python-headless",
-            "numpy", "pandas", "torchmetrics")  # fmt: skip
-LAST, BEST = "last.ckpt", "best.ckpt"
-# Keys that may differ when a run goes on; everything else is settled by what was trained so far.
-MAY_CHANGE = ("trainer.", "loader.", "logger.", "data.root", "data.sources.", "test", "compile")
+if TYPE_CHECKING:
+    import pandas as pd
+
+HELD = ("train", "val")  # splits that the model was trained or selected on
 
 
 class RunDirectory:
-    """Names and formats of the files of one run.
+    """Names, writes and reads every file of a run, or of an evaluation of it.
+
+    Each attribute is the path of a file, which need not exist. A text file or table is written whole or not at all.
 
     Args:
-        path: The folder; made when something is written.
+        path: The folder. It is created when something is written.
+
+    Attributes:
+        config: ``config.yaml``, the resolved configuration.
+        versions: ``versions.json``, the versions of the code and the packages; a session that resumes with others is added.
+        split: ``split.csv``, all faces with labels and split.
+        seen: ``seen.txt``, SHA-256 of every image of the train and validation splits, one a line.
+        history: ``history.csv``, one row of metrics an epoch.
+        curves: ``curves.png``, the history drawn.
+        layers: ``layers.txt``, the layers of the network.
+        model: ``model.json``, parameters and FLOPs of the network.
+        last: ``checkpoints/last.ckpt``, the last finished epoch, to resume from.
+        best: ``checkpoints/best.ckpt``, the epoch with the best monitor, to test.
+        metrics: ``metrics.json``, what the test measured.
+        predictions: ``predictions.parquet``, faces with labels and predictions.
+        predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
+        faces_picture: ``faces.png``, some faces with labels and predictions.
+        log: ``log.txt``.
+        wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.versions = self.path / "versions.json"
+        self.split = self.path / "split.csv"
+        self.seen = self.path / "seen.txt"
+        self.history = self.path / "history.csv"
+        self.curves = self.path / "curves.png"
+        self.layers = self.path / "layers.txt"
+        self.model = self.path / "model.json"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = self.path / "checkpoints" / "best.ckpt"
         self.metrics = self.path / "metrics.json"
-        self.last = self.path / "checkpoints" / LAST
-        self.best = self.path / "checkpoints" / BEST
+        self.predictions = self.path / "predictions.parquet"
+        self.predictions_picture = self.path / "predictions.png"
+        self.faces_picture = self.path / "faces.png"
+        self.log = self.path / "log.txt"
+        self.wandb = self.path / "wandb.json"
 
-    def write(self, name: str, text: str) -> None:
-        """Writes a text file, whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, self.path / name)
+    def evaluation(self, name: str) -> "RunDirectory":
+        """The folder of an evaluation of this run: ``evaluation/NAME``, with the files of a test."""
+        return RunDirectory(self.path / "evaluation" / name)
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Writes a JSON file, whole or not at all."""
-        self.write(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    @property
+    def evaluation_of(self) -> "RunDirectory | None":
+        """The run of which this folder is an evaluation; None if it is none."""
+        folder = self.path.resolve()
+        is_evaluation = folder.parent.name == "evaluation" and self.metrics.is_file()
+        return RunDirectory(folder.parents[1]) if is_evaluation else None
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Writes the resolved configuration that ``config`` reads."""
-        self.write("config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        """Writes a plain, resolved configuration."""
+        _write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
-    def write_versions(self, precision: str) -> None:
-        """Writes what ran; a resumed session that runs with anything else is added, and the first stays."""
-        file, now = self.path / "versions.json", versions(precision)
-        first = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
-        if any(first.get(key) != value for key, value in now.items()):
-            first.setdefault("resumed", []).append(now)
-        self.write_json("versions.json", first)
-
-    def config(self) -> dict[str, Any]:
-        """The resolved configuration of the run.
+    def read_config(self) -> dict[str, Any]:
+        """The resolved configuration, with class paths of earlier versions replaced by today's.
 
         Raises:
             AgeGenderError: The folder is not a run directory.
         """
-        file = self.path / "config.yaml"
         try:
-            config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise AgeGenderError(f"{self.path}: not a run directory, since {file.name} cannot be read ({error})") from error
-        if not isinstance(config, dict):
-            raise AgeGenderError(f"{file}: expected a mapping of keys to values")
+            config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            if not isinstance(config, dict):
+                raise ValueError(f"expected a mapping, not {type(config).__name__}")
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise AgeGenderError(f"{self.path}: not a run directory: {self.config.name} cannot be read: {error}") from error
         return dict(with_current_targets(config))
 
-    def continued(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The run's configuration with command-line overrides on top, as far as they leave the model what it is.
+    def write_versions(self, versions: Mapping[str, Any]) -> None:
+        """Writes the versions of the first session; those of a later session are added if they differ."""
+        first = self.read_versions() if self.versions.exists() else dict(versions)
+        if any(first.get(key) != value for key, value in versions.items()):
+            first.setdefault("resumed", []).append(dict(versions))
+        _write_json(self.versions, first)
+
+    def read_versions(self) -> dict[str, Any]:
+        """The versions of the first session; ``resumed`` lists those of later sessions that differ.
 
         Raises:
-            AgeGenderError: An override would make it another run, or names a key that the run does not have.
+            AgeGenderError: The file is missing or damaged.
         """
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-        from omegaconf import OmegaConf
+        return _read_json(self.versions)
 
-        saved = self.config()
-        config = OmegaConf.create(saved)
-        OmegaConf.set_struct(config, True)
-        for override in OverridesParser.create().parse_overrides(list(overrides)):
-            key, value = override.key_or_group, override.value()
-            if key in ("resume", "experiment") or key.startswith("hydra."):
-                continue
-            if not key.startswith(MAY_CHANGE) or (CONF / key).is_dir():
-                raise AgeGenderError(
-                    f"{override.input_line}: a resumed run stays what it is; start a new run to change {key}. "
-                    f"Allowed: {', '.join(MAY_CHANGE)}"
-                )
-            if key == "data.root" and len(saved["data"]["sources"]) == 1:  # what the source reads was resolved long ago
-                key = f"data.sources.{next(iter(saved['data']['sources']))}.root"
-            try:
-                OmegaConf.update(config, key, value)
-            except Exception as error:
-                raise AgeGenderError(f"{override.input_line}: the run in {self.path} has no key {key}") from error
-        plain: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-        longer = plain["trainer"]["max_epochs"] != saved["trainer"]["max_epochs"]
-        if longer and plain["schedule"]["_target_"].endswith(".OneCycle"):
-            raise AgeGenderError("trainer.max_epochs: a one-cycle schedule ends with the run it was made for; start a new run")
-        return {**plain, "resume": str(self.path)}
+    def write_split(self, table: str) -> None:
+        """Writes ``split.csv``.
 
-    def split(self) -> str:
+        Args:
+            table: CSV, as ``agegender.data.splits.split_csv`` returns it.
+        """
+        _write(self.split, table)
+
+    def read_split(self) -> str:
         """The text of ``split.csv``.
 
         Raises:
-            AgeGenderError: There is none.
+            AgeGenderError: There is no such file, so the faces that the model was trained on are unknown.
         """
-        try:
-            return (self.path / "split.csv").read_text(encoding="utf-8")
-        except OSError as error:
-            raise AgeGenderError(f"{self.path}: has no split.csv, so nobody can tell which faces it was trained on") from error
+        return self._read_faces(self.split)
 
-    def write_seen(self, faces: Any) -> None:
-        """Writes the SHA-256 of every image of the train and val parts, by which they are known under any name."""
-        self.write("seen.txt", "\n".join(sorted(set(faces["sha256"][faces["split"].isin(["train", "val"])]))) + "\n")
+    def write_seen(self, faces: "pd.DataFrame") -> None:
+        """Writes the SHA-256 of every image of the train and validation splits: it identifies a renamed file."""
+        _write(self.seen, "\n".join(sorted(set(faces["sha256"][faces["split"].isin(HELD)]))) + "\n")
 
-    def seen(self) -> set[str]:
+    def read_seen(self) -> set[str]:
         """SHA-256 of every image that the model was trained or selected on.
 
         Raises:
-            AgeGenderError: The run does not say.
+            AgeGenderError: There is no such file, so the faces that the model was trained on are unknown.
         """
-        try:
-            return set((self.path / "seen.txt").read_text(encoding="utf-8").split())
-        except OSError as error:
-            raise AgeGenderError(f"{self.path}: has no seen.txt, so nobody can tell which faces it was trained on") from error
+        return set(self._read_faces(self.seen).split())
 
-    def require_same_faces(self, split_csv: str) -> None:
-        """Refuses other faces or parts than the run began with: some would be tested that it has learned from.
+    def _read_faces(self, file: Path) -> str:
+        try:
+            return file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise AgeGenderError(
+                f"{self.path}: has no {file.name}, so the faces that the model was trained on are unknown"
+            ) from error
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Writes one row an epoch, under the union of the rows' columns."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with _whole(self.history) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def read_history(self) -> list[dict[str, float]]:
+        """One row an epoch, without what was not measured in it; empty if nothing was trained.
 
         Raises:
-            AgeGenderError: Says how many rows differ, with an example.
+            AgeGenderError: The file is damaged.
         """
-        own = self.split()
-        if own != split_csv:
-            then, now = set(own.splitlines()), set(split_csv.splitlines())
-            sample = next(iter(sorted(then ^ now)), "")
-            raise AgeGenderError(
-                f"the faces differ from those that the run in {self.path} began with: {len(then - now)} rows of split.csv are "
-                f"gone or changed and {len(now - then)} are new, such as {sample!r}. Figures on them would be no test of it"
-            )
+        if not self.history.is_file():
+            return []
+        with _reading(self.history), self.history.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
-    def log_to_file(self) -> None:
-        """Sends the log to the terminal and to ``log.txt``, appending when a run is resumed."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        console = logging.StreamHandler(sys.stdout)
-        console.setFormatter(logging.Formatter("%(message)s"))
-        logger = logging.getLogger("agegender")
-        logger.setLevel(logging.INFO)
-        logger.handlers = [console, file]
-        logger.propagate = False
-        for name in ("lightning.pytorch", "lightning.fabric", "py.warnings"):
-            logging.getLogger(name).addHandler(file)
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    def write_layers(self, table: str) -> None:
+        """Writes ``layers.txt``."""
+        _write(self.layers, table)
 
+    def write_model(self, cost: Mapping[str, int]) -> None:
+        """Writes ``parameters``, ``trainable`` and ``flops`` of the network."""
+        _write_json(self.model, cost)
 
-def versions(precision: str) -> dict[str, Any]:
-    """Packages, git revision and the precision really used: 16-mixed becomes bf16-mixed on a CPU."""
-    installed: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            installed[name] = None
-    from agegender import __version__
+    def read_model(self) -> dict[str, Any]:
+        """What ``write_model`` wrote; empty for a run that recorded nothing.
 
-    return {
-        "agegender": __version__,
-        "git": git_revision(PACKAGE.parent),
-        "python": sys.version.split()[0],
-        "precision": precision,
-        "packages": installed,
-    }
+        Raises:
+            AgeGenderError: The file is damaged.
+        """
+        return _read_json(self.model) if self.model.is_file() else {}
 
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Writes ``metrics.json``."""
+        _write_json(self.metrics, metrics)
 
-def git_revision(folder: Path) -> str | None:
-    """Commit of a checkout, with ``+changes`` where files differ from it; None outside a checkout."""
+    def read_metrics(self) -> dict[str, Any]:
+        """What the test measured.
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
+        Raises:
+            AgeGenderError: The file is missing or damaged.
+        """
+        return _read_json(self.metrics)
 
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+    def write_predictions(self, faces: "pd.DataFrame") -> None:
+        """Writes faces with labels and predictions; ``row``, the place in a table in memory, is left out."""
+        with _whole(self.predictions) as partial:
+            faces.drop(columns="row", errors="ignore").to_parquet(partial, index=False)
+
+    def read_predictions(self) -> "pd.DataFrame | None":
+        """Faces with labels and predictions, sorted by dataset and path; None if they were not kept.
+
+        Raises:
+            AgeGenderError: The file is damaged.
+        """
+        if not self.predictions.is_file():
             return None
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
+        import pandas as pd
+
+        with _reading(self.predictions):
+            return pd.read_parquet(self.predictions).sort_values(["dataset", "path"], ignore_index=True)
+
+    def write_wandb(self, identity: Mapping[str, Any]) -> None:
+        """Writes ``id`` and ``group`` of the W&B run."""
+        _write_json(self.wandb, identity)
+
+    def read_wandb(self) -> dict[str, Any] | None:
+        """``id`` and ``group`` of the W&B run; None for a run that has none.
+
+        Raises:
+            AgeGenderError: The file is damaged.
+        """
+        return _read_json(self.wandb) if self.wandb.is_file() else None
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Yields a path to write to, which replaces the file at the end."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    yield partial
+    os.replace(partial, file)
+
+
+def _write(file: Path, text: str) -> None:
+    with _whole(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _write_json(file: Path, value: Mapping[str, Any]) -> None:
+    _write(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise AgeGenderError(f"{file}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    with _reading(file):
+        value = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a mapping, not {type(value).__name__}")
+    return value

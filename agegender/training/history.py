@@ -1,6 +1,5 @@
 """One row of figures an epoch: in the log, in history.csv, and as curves."""
 
-import csv
 import logging
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from agegender.comparison.wording import CURVES
+from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ class History(Checkpoint):
         epoch = trainer.current_epoch
         self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **figures})
         if trainer.is_global_zero:
-            write_csv(self.rows, Path(trainer.default_root_dir) / "history.csv")
+            RunDirectory(trainer.default_root_dir).write_history(self.rows)
             log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, in_words(figures))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws the curves."""
         if trainer.is_global_zero and self.rows:
-            draw_curves(self.rows, Path(trainer.default_root_dir) / "curves.png")
+            draw_curves(self.rows, RunDirectory(trainer.default_root_dir).curves)
 
     def state_dict(self) -> dict[str, Any]:
         """The rows so far."""
@@ -76,15 +76,6 @@ def _curves(rows: list[dict[str, float]]) -> dict[str, str]:
     if all(row.get("val/age_distance") == row.get("val/age_mae") for row in rows):
         measured.pop("age_distance", None)
     return measured
-
-
-def write_csv(rows: list[dict[str, float]], path: Path) -> None:
-    """Writes the rows under the union of their columns."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw_curves(rows: list[dict[str, float]], path: Path) -> None:

@@ -24,8 +24,8 @@ class LayerTable(Callback):
         assert isinstance(pl_module, AgeGenderModule)
         if trainer.is_global_zero:
             run = RunDirectory(trainer.default_root_dir)
-            run.write("layers.txt", layer_table(pl_module.network))
-            run.write_json("model.json", count(pl_module.network))
+            run.write_layers(layer_table(pl_module.network))
+            run.write_model(count(pl_module.network))
 
 
 def layer_table(network: Network) -> str:

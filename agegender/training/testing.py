@@ -104,9 +104,9 @@ def test_best(config: Mapping[str, Any], run: RunDirectory, datamodule: FaceData
         "seed": config["seed"],
         "age_range": config["age_range"],
     }
-    pd.concat(parts.values()).drop(columns="row").to_parquet(run.path / "predictions.parquet", index=False)
-    draw_test(parts[part], metrics[part], datamodule.table.roots, run.path)
-    run.write_json("metrics.json", metrics)
+    run.write_predictions(pd.concat(parts.values()))
+    draw_test(parts[part], metrics[part], datamodule.table.roots, run)
+    run.write_metrics(metrics)
     log.info("\n%s", results_table(metrics))
     if part != "test":
         log.info("the split has no test part: the model was selected on these very faces, so these figures flatter it")

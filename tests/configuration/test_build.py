@@ -34,7 +34,7 @@ def test_every_listed_layer_exists() -> None:
         "torch.nn.Module.load_state_dict",
         "torch.nn.modules.lazy.warnings",
         "agegender.sources.images.os.system",  # reached through a module's own import
-        "agegender.runs.run_directory.subprocess.Popen",  # a class, but of another package
+        "agegender.runs.provenance.subprocess.Popen",  # a class, but of another package
         "agegender.configuration.build.import_module",
         "agegender.configuration.build.build",  # a function
         "agegender.nothing.Nothing",

@@ -11,6 +11,7 @@ import pytest
 from agegender.evaluation import plots as test_pictures
 from agegender.evaluation.plots import draw_faces, draw_predictions, draw_test
 from agegender.evaluation.results import part_metrics
+from agegender.runs.run_directory import RunDirectory
 
 
 def predictions(count: int = 40, **columns: object) -> pd.DataFrame:
@@ -74,7 +75,7 @@ def test_faces_with_their_labels_and_predictions(tmp_path: Path, titles: list[st
 
 def test_faces_that_are_gone_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = predictions(4)
-    draw_test(frame, part_metrics(frame, 0), {"faces": tmp_path}, tmp_path)
+    draw_test(frame, part_metrics(frame, 0), {"faces": tmp_path}, RunDirectory(tmp_path))
     assert (tmp_path / "predictions.png").exists()
     assert not (tmp_path / "faces.png").exists()
     assert "faces.png is not drawn" in caplog.text and ".png" in caplog.text

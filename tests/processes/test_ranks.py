@@ -178,7 +178,7 @@ def test_two_processes_test_what_one_tests_each_face_once(together: tuple[RunDir
     assert sorted(predictions["path"]) == sorted(held_out["path"])
     assert (metrics["test"]["n"], metrics["val"]["n"]) == (counts["test"], counts["val"])
     for part in ("val", "test"):
-        assert_close(evaluate(run, run.config(), part)[part], metrics[part])
+        assert_close(evaluate(run, run.read_config(), part)[part], metrics[part])
 
 
 def assert_close(first: Any, second: Any) -> None:
@@ -211,7 +211,7 @@ def test_torchrun_agrees_on_a_directory_and_its_run_resumes(
     output = finished(start(tmp_path, *TORCHRUN, *settings, "loader.batch_size=4", "trainer.max_epochs=1"))
     assert output.count("run directory:") == 1
     run = RunDirectory(only_run(tmp_path))
-    assert (run.config()["trainer"]["devices"], run.config()["trainer"]["strategy"]) == (2, "ddp")
+    assert (run.read_config()["trainer"]["devices"], run.read_config()["trainer"]["strategy"]) == (2, "ddp")
     output = finished(start(tmp_path, "agegender.train", f"resume={run.path}", "trainer.max_epochs=6"))
     assert output.count("continued from last.ckpt") == 1
     assert only_run(tmp_path) == run.path

@@ -128,7 +128,7 @@ def test_a_pickled_object_is_refused_unexecuted(tmp_path: Path) -> None:
     "change",
     [
         {"optimizer": {"_target_": "os.system", "command": "touch FLAG"}},
-        {"balance": {"_target_": "agegender.runs.run_directory.subprocess.Popen", "args": ["touch", "FLAG"]}},
+        {"balance": {"_target_": "agegender.runs.provenance.subprocess.Popen", "args": ["touch", "FLAG"]}},
         {"schedule": {"_target_": "builtins.exec", "source": "open('FLAG', 'w')"}},
         {"_instantiator": "os.system"},
         {"_class_path": "os.system"},

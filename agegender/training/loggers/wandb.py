@@ -4,7 +4,6 @@ The API key is wandb's own business: it is taken from ``wandb login`` or ``$WAND
 wandb is imported when a run begins.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pandas as pd
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from agegender.configuration.job import sweep_dir
 from agegender.errors import AgeGenderError
 from agegender.reachable import unreachable
 from agegender.runs.run_directory import RunDirectory
@@ -23,7 +23,6 @@ from agegender.sources import images
 
 log = logging.getLogger(__name__)
 
-IDENTITY = "wandb.json"  # in the run directory: which run a resumed one continues
 COLUMNS = ("dataset", "path", "age_low", "age_high", "age_pred", "gender", "probability_female")
 BEGIN_SECONDS, END_SECONDS = 30, 120  # at most; what was not uploaded stays on disk
 
@@ -100,8 +99,8 @@ class Wandb(Logger):
         if mode == "online" and (reason := unreachable(wandb.setup().settings.base_url)):
             log.warning("W&B cannot be reached (%s): the run is written offline", reason)
             mode = "offline"
-        identity = self._identity()
-        versions = json.loads((self._folder.path / "versions.json").read_text(encoding="utf-8"))
+        identity = self._folder.read_wandb() or {"id": token_hex(4), "group": self._group or sweep_dir()}
+        versions = self._folder.read_versions()
         # Git is looked at where this program lies (versions.json), not where somebody happens to start it.
         commit = (versions["git"] or "").removesuffix("+changes") or None
         try:
@@ -127,19 +126,10 @@ class Wandb(Logger):
             reason = str(error).strip().splitlines()[0]
             raise AgeGenderError(f"logger=wandb: {reason}. Without a server: logger.wandb.mode=offline") from error
         if mode != "disabled":
-            self._folder.write_json(IDENTITY, identity)
+            self._folder.write_wandb(identity)
         self._run.config.update({**config, "versions": versions}, allow_val_change=True)
         if mode == "offline":
             log.info("W&B offline: upload with  wandb sync %s", Path(self._run.dir).parent)
-
-    def _identity(self) -> dict[str, Any]:
-        """Id and group of the run, as they were when the run directory was new."""
-        try:
-            return json.loads((self._folder.path / IDENTITY).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {"id": token_hex(4), "group": self._group or _sweep_folder()}
-        except (OSError, ValueError) as error:
-            raise AgeGenderError(f"{self._folder.path / IDENTITY}: cannot be read: {error}") from error
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -214,13 +204,3 @@ def dashboards(loggers: Iterable[Logger], config: Mapping[str, Any]) -> Iterator
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _sweep_folder() -> str | None:
-    """The folder that Hydra gives the jobs of one sweep."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    return str(HydraConfig.get().sweep.dir)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from agegender.configuration.resume import continued
 from agegender.data.augment import Flip
 from agegender.errors import AgeGenderError
 from agegender.models.network import Network
@@ -193,7 +194,7 @@ def test_no_more_views_are_drawn_than_epochs_come_to_and_a_longer_run_adds_its_o
     train(configure(*base, cache, "trainer.max_epochs=2"), short)
     assert files(tmp_path) == 2 + 1
     assert "finetune.frozen.views=3: each of the 2 epochs has a view of its own" in (short.path / "log.txt").read_text()
-    train(short.continued(["trainer.max_epochs=5"]), short, resuming=True)
+    train(continued(short.read_config(), ["trainer.max_epochs=5"], short.path), short, resuming=True)
     assert files(tmp_path) == 3 + 1
     train(configure(*base, f"loader.cache_dir={tmp_path / 'other'}", "trainer.max_epochs=5"), whole)
     assert_equal_weights(short, whole)
@@ -242,6 +243,6 @@ def test_a_resumed_run_takes_up_its_features(
         train(config, RunDirectory(tmp_path / "run"))
     for done in (2, 3, 4):
         run = RunDirectory(tmp_path / f"after{done}")
-        train(run.continued([]), run, resuming=True)
+        train(continued(run.read_config(), [], run.path), run, resuming=True)
         assert_equal_weights(RunDirectory(tmp_path / "run"), run)
     assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2  # none of the thawed backbone

@@ -17,6 +17,7 @@ from torch import nn
 
 from agegender.configuration.build import build
 from agegender.configuration.command import compose
+from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.data.assemble import assemble
 from agegender.errors import AgeGenderError
@@ -93,7 +94,7 @@ def test_resumed_at_any_epoch_it_is_the_run_that_never_stopped(history: tuple[st
     for done in range(1, EPOCHS):
         run = RunDirectory(shutil.copytree(copies[done - 1], tmp_path / str(done)))
         assert read_checkpoint(run.last)["epoch"] == done - 1
-        train(run.continued([]), run, resuming=True)
+        train(continued(run.read_config(), [], run.path), run, resuming=True)
         resumed = read_checkpoint(run.last)
         for key in ("state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "epoch"):
             assert_same(whole[key], resumed[key], f"resumed after {done}: {key}")
@@ -297,7 +298,7 @@ def test_patience_is_with_a_stage(configure: Callable[..., dict[str, Any]], tmp_
     train(config, RunDirectory(tmp_path / "whole"))
     halves = RunDirectory(tmp_path / "halves")
     train({**config, "trainer": {**config["trainer"], "max_epochs": 2}}, halves)
-    train(halves.continued(["trainer.max_epochs=6"]), halves, resuming=True)
+    train(continued(halves.read_config(), ["trainer.max_epochs=6"], halves.path), halves, resuming=True)
     whole, resumed = read_checkpoint(RunDirectory(tmp_path / "whole").last), read_checkpoint(halves.last)
     assert whole["epoch"] == 3
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch"):
@@ -332,7 +333,7 @@ def test_a_frozen_backbone_that_has_learned_nothing_is_said(configure: Callable[
     config = configure("finetune=frozen", "test=false", "trainer.max_epochs=1")
     run = RunDirectory(tmp_path)
     train(config, run)
-    train(run.continued(["trainer.max_epochs=2"]), run, resuming=True)
+    train(continued(run.read_config(), ["trainer.max_epochs=2"], run.path), run, resuming=True)
     assert (tmp_path / "log.txt").read_text().count("its weights are random") == 1
     file = tmp_path / "weights.pt"
     torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), file)

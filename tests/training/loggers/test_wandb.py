@@ -23,6 +23,7 @@ from wandb.proto import wandb_internal_pb2
 
 from agegender import train as training
 from agegender.configuration.paths import CONF, PACKAGE
+from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
@@ -139,8 +140,8 @@ def test_an_offline_run_holds_what_the_run_directory_holds(configure: Configure,
     assert (written.run.project, written.run.display_name, list(written.run.tags)) == ("agegender", "run", ["first", "toy"])
 
     versions = json.loads((run.path / "versions.json").read_text())
-    saved = {key: written.config[key] for key in run.config()}
-    assert saved == run.config()
+    saved = {key: written.config[key] for key in run.read_config()}
+    assert saved == run.read_config()
     assert written.config["versions"] == versions
     assert written.run.git.commit == (versions["git"] or "").removesuffix("+changes")
 
@@ -187,7 +188,7 @@ def test_a_moved_run_continues_the_same_run(configure: Configure, tmp_path: Path
     first = go(configure(*OFFLINE, "logger.wandb.group=mine", "trainer.max_epochs=2"), tmp_path / "run")
     shutil.move(first.path, tmp_path / "moved")
     moved = RunDirectory(tmp_path / "moved")
-    go(moved.continued(["trainer.max_epochs=3"]), moved.path, resuming=True)
+    go(continued(moved.read_config(), ["trainer.max_epochs=3"], moved.path), moved.path, resuming=True)
     one, other = sessions(moved.path)
     assert one.run.run_id == other.run.run_id
     assert one.run.run_group == other.run.run_group == "mine"
@@ -259,7 +260,7 @@ def test_the_environment_may_say_offline(configure: Configure, monkeypatch: pyte
 def begun(folder: Path) -> Wandb:
     """A logger that has begun in a run directory."""
     run = RunDirectory(folder)
-    run.write_json("versions.json", {"git": None})
+    run.write_versions({"git": None})
     logger = Wandb(folder, "agegender")
     logger.begin({"seed": 0})
     return logger

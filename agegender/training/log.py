@@ -1,0 +1,57 @@
+"""The log of a command: lines on the terminal and in a file, without library warnings that do not apply here."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from agegender.processes import ranks
+
+LIBRARIES = ("lightning.pytorch", "lightning.fabric")
+DO_NOT_APPLY = (
+    ".*does not have many workers.*",  # on a CPU the main process loads the images: the model keeps the cores busy
+    ".*is smaller than the logging interval.*",  # the epoch's metrics are logged in any case
+    ".*LeafSpec.*is deprecated.*",  # inside PyTorch
+    ".*sync_dist=True.*",  # metrics are summed over the ranks before they are logged
+    ".*exists and is not empty.*",  # a resumed run writes into its own directory
+)
+
+
+def silence_libraries() -> None:
+    """Silences library warnings that do not apply, Lightning below warnings, and all ranks but the first below errors."""
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if ranks.rank() > 0:
+        logging.getLogger("agegender").setLevel(logging.ERROR)
+    for message in DO_NOT_APPLY:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def log_to(file: Path | None = None) -> None:
+    """Prints the log of this package and appends it to a file, together with Lightning's warnings.
+
+    Args:
+        file: Created with its folder if it does not exist; None prints only. It replaces the file of an earlier job of
+            the same process.
+    """
+    for name in ("agegender", *LIBRARIES):
+        _close_files(logging.getLogger(name))
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("agegender")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [console]
+    logger.propagate = False
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in ("agegender", *LIBRARIES):
+        logging.getLogger(name).addHandler(handler)
+
+
+def _close_files(logger: logging.Logger) -> None:
+    for handler in [one for one in logger.handlers if isinstance(one, logging.FileHandler)]:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,107 @@
+"""A run directory: what is written can be read, a damaged file is named, and a write is whole or not at all."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agegender.errors import AgeGenderError
+from agegender.runs import run_directory
+from agegender.runs.run_directory import RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path / "run")
+
+
+def faces() -> pd.DataFrame:
+    return pd.DataFrame({
+        "dataset": ["b", "a", "a"], "path": ["1", "2", "1"], "sha256": ["x", "y", "z"], "split": ["train", "val", "test"],
+        "age_pred": [1.5, 2.5, 3.5], "row": [0, 1, 2],
+    })  # fmt: skip
+
+
+def test_what_is_written_is_read(run: RunDirectory) -> None:
+    run.write_config({"seed": 3, "name": "Ærø"})
+    run.write_split("path,split\nß.png,train\n")
+    run.write_seen(faces())
+    run.write_history([{"epoch": 0, "val/loss": 2.0}, {"epoch": 1, "val/age_mae": 5.0}])
+    run.write_model({"parameters": 12})
+    run.write_metrics({"test": {"n": 3}})
+    run.write_predictions(faces())
+    run.write_wandb({"id": "abc", "group": None})
+    again = RunDirectory(run.path)
+    assert again.read_config() == {"seed": 3, "name": "Ærø"}
+    assert again.read_split() == "path,split\nß.png,train\n"
+    assert again.read_seen() == {"x", "y"}  # not the test split
+    assert again.read_history() == [{"epoch": 0, "val/loss": 2.0}, {"epoch": 1, "val/age_mae": 5.0}]
+    assert again.read_model() == {"parameters": 12}
+    assert again.read_metrics() == {"test": {"n": 3}}
+    assert again.read_wandb() == {"id": "abc", "group": None}
+    predictions = again.read_predictions()
+    assert predictions is not None and "row" not in predictions
+    assert predictions["age_pred"].tolist() == [3.5, 2.5, 1.5]  # sorted by dataset and path
+
+
+def test_every_file_has_a_path_of_its_own_in_the_folder_and_is_documented(run: RunDirectory) -> None:
+    files = {name: file for name, file in vars(run).items() if name != "path"}
+    assert len({*files.values()}) == len(files)
+    documented = dict(re.findall(r"^        (\w+): ``([\w./]+)``", RunDirectory.__doc__ or "", re.M))
+    assert documented == {name: file.relative_to(run.path).as_posix() for name, file in files.items()}
+
+
+def test_a_class_path_of_an_earlier_version_is_read_as_todays(run: RunDirectory) -> None:
+    run.write_config({"finetune": {"frozen": {"_target_": "agegender.training.finetune.Frozen"}}})
+    target = run.read_config()["finetune"]["frozen"]["_target_"]
+    assert target == "agegender.training.finetuning.stages.Frozen"
+
+
+def test_what_was_never_recorded(run: RunDirectory) -> None:
+    assert run.read_history() == []
+    assert run.read_model() == {}
+    assert run.read_predictions() is None
+    assert run.read_wandb() is None
+    for read in (run.read_split, run.read_seen):
+        with pytest.raises(AgeGenderError, match="unknown"):
+            read()
+    with pytest.raises(AgeGenderError, match=r"not a run directory: config\.yaml"):
+        run.read_config()
+    with pytest.raises(AgeGenderError, match=r"metrics\.json: cannot be read"):
+        run.read_metrics()
+
+
+@pytest.mark.parametrize("name", ["config", "versions", "metrics", "model", "wandb", "history", "predictions"])
+def test_a_damaged_file_is_named(name: str, run: RunDirectory) -> None:
+    file = getattr(run, name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("epoch\nfirst\n" if name == "history" else "[]")
+    with pytest.raises(AgeGenderError, match=rf"{file.name}:? cannot be read") as error:
+        getattr(run, f"read_{name}")()
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_versions_of_a_later_session_are_added_only_if_they_differ(run: RunDirectory) -> None:
+    first = {"git": "a", "packages": {"torch": "1"}}
+    for versions in (first, first, {**first, "git": "b"}):
+        run.write_versions(versions)
+    assert run.read_versions() == {**first, "resumed": [{**first, "git": "b"}]}
+
+
+def test_a_write_that_fails_leaves_the_old_file(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.write_metrics({"n": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        run.write_metrics({"n": float("nan")})
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
+        patch.setattr(run_directory.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        run.write_metrics({"n": 2})
+    assert run.read_metrics() == {"n": 1}
+
+
+def test_an_evaluation_knows_its_run(run: RunDirectory) -> None:
+    own = run.evaluation("val")
+    assert own.evaluation_of is None  # nothing has been written yet
+    own.write_metrics({})
+    assert own.evaluation_of is not None and own.evaluation_of.path == run.path.resolve()
+    assert run.evaluation_of is None
