@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from agegender.configuration.command import compose
 from agegender.heads.age_bins import AgeBins
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -16,13 +17,12 @@ FILES = sorted([*CONF.glob("head/*.yaml"), *CONF.glob("gender_head/*.yaml")])
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}={file.stem}")
 def test_a_file_builds_its_head_with_every_argument_visible(file):
-    arguments = yaml.safe_load(file.read_text())
+    arguments = compose([f"{file.parent.name}={file.stem}"])[file.parent.name]
     module, name = arguments.pop("_target_").rsplit(".", 1)
     head_class = getattr(import_module(module), name)
     assert list(arguments) == list(inspect.signature(head_class).parameters)
     if file.parent.name == "head":
-        assert arguments["age_range"] == "${age_range}"
-        arguments["age_range"] = [0, 116]
+        assert arguments["age_range"] == [0, 116]  # that of the whole configuration
     head = head_class(**arguments)
     assert head(torch.randn(2, 8)).shape == (2, head.outputs)
 
