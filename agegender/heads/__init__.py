@@ -1,1 +1,1 @@
-"""Output heads: each owns its layer, its loss and how it is read; one head a file."""
+"""Output heads for age and gender: each head owns its output layer, its loss and its prediction."""

@@ -1,4 +1,4 @@
-"""What a head is: the output layer of one task, its loss, and how its output is read."""
+"""Base classes of the heads: the output layer of one task, its loss and its prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,8 +12,17 @@ from agegender.errors import AgeGenderError
 class Head(nn.Module):
     """The output layer of one task.
 
-    The layer learns its number of input features from the first forward pass (`nn.LazyLinear`), so a head needs to
-    know nothing about the network below it.
+    The layer takes its number of input features from the first forward pass (`nn.LazyLinear`), so a head does not
+    depend on the network that computes the features.
+
+    Args:
+        outputs: Number of outputs per face.
+
+    Examples:
+        >>> import torch
+        >>> head = Head(outputs=3)
+        >>> head(torch.zeros(2, 16)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, outputs: int) -> None:
@@ -22,37 +31,47 @@ class Head(nn.Module):
         self.layer = nn.LazyLinear(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features [B, F] to the raw output [B, outputs], in float32 under autocast too."""
+        """Map features [B, F] to the raw output [B, outputs]. Under autocast the layer still computes in float32."""
         if not torch.is_autocast_enabled(features.device.type):
             return self.layer(features)
-        # bfloat16 tells ages above 64 apart only by half a year; in full precision this small layer costs nothing.
+        # bfloat16 has steps of half a year for ages above 64. This layer is small, so float32 costs almost no time.
         with torch.autocast(features.device.type, enabled=False):
             return self.layer(features.float())
 
     def checked(self, output: Tensor, *labels: Tensor) -> Tensor:
-        """The output in float32 (float64 stays).
+        """Check the shapes and return the output in float32 (float64 is kept).
 
         Raises:
-            ValueError: unless output is [B, outputs] and every label is [B].
+            ValueError: The output is not [B, outputs] or a label is not [B].
         """
         batch = output.shape[:1]
         if output.shape != (*batch, self.outputs) or any(label.shape != batch for label in labels):
             found = ", ".join(str(list(label.shape)) for label in labels)
             raise ValueError(
-                f"{type(self).__name__} takes outputs [B, {self.outputs}] and labels [B]; "
+                f"{type(self).__name__} expects outputs [B, {self.outputs}] and labels [B]; "
                 f"got outputs {list(output.shape)}" + (f" and labels {found}" if found else "")
             )
         return output.to(torch.promote_types(output.dtype, torch.float32))
 
 
 class AgeHead(Head, ABC):
-    """A head for age in years. A new one is one file with the methods below, and one YAML file.
+    """A head that predicts age in years.
 
-    Ages are completed years from `age_range[0]` to `age_range[1]`, both included. A label is an interval
-    [age_low, age_high]; an exact age has `age_low == age_high`, and there every loss is the ordinary loss of its paper.
+    A label is an interval [age_low, age_high] in years, both ends included. An exact age has `age_low == age_high`; for
+    exact ages every loss equals the loss of its paper. Ages are completed years inside `age_range`.
+
+    To add a head, write one file with a subclass that defines `interval_loss` and `predict`, and one YAML file.
+
+    Args:
+        age_range: First and last age in years, both included, such as [0, 116]. In all docstrings below, A is the number
+            of whole years in this range.
+        outputs: Number of outputs per face.
 
     Attributes:
-        classes: first year of each age class, youngest class first, of a head that classifies ages; empty for other heads.
+        classes: First year of each age class, in increasing order, if the head predicts age classes; empty otherwise.
+
+    Raises:
+        AgeGenderError: `age_range` is not two increasing whole years.
     """
 
     classes: tuple[int, ...] = ()
@@ -62,15 +81,15 @@ class AgeHead(Head, ABC):
         self.first_age, self.last_age = whole_years(age_range)
 
     def loss(self, output: Tensor, age_low: Tensor, age_high: Tensor) -> Tensor:
-        """Loss of each face, [B], float32; masking and reduction are the caller's.
+        """Loss of each face, [B], float32. The caller masks unknown labels and reduces.
 
         Args:
-            output: what `forward` returned, [B, outputs], any floating type.
-            age_low: lower end of the label in years, [B]; known and finite. Labels are clamped into `age_range`.
-            age_high: upper end, included, [B].
+            output: Result of `forward`, [B, outputs], any floating-point type.
+            age_low: Lower end of the label in years, [B], finite. Labels are clamped into `age_range`.
+            age_high: Upper end of the label in years, included, [B], finite.
 
         Raises:
-            ValueError: if the shapes do not agree.
+            ValueError: The shapes do not match.
         """
         output = self.checked(output, age_low, age_high)
         low, high = (age.to(output.dtype).clamp(self.first_age, self.last_age) for age in (age_low, age_high))
@@ -78,24 +97,28 @@ class AgeHead(Head, ABC):
 
     @abstractmethod
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """`loss` after the checks: output in float32, low <= high inside the age range. Returns [B]."""
+        """Compute `loss`, [B], after its checks: the output is float32 and low <= high lie inside the age range."""
 
     @abstractmethod
     def predict(self, output: Tensor) -> Tensor:
-        """Ages in years, [B], float32, not rounded, inside `age_range`."""
+        """Predicted age in years, [B], float32, not rounded, inside `age_range`."""
 
     def distribution(self, output: Tensor) -> Tensor | None:
-        """Probabilities of the whole years of `age_range`, [B, last - first + 1], or None where the head has none."""
+        """Probability of each whole year of `age_range`, [B, A], or None if the head does not define probabilities."""
         return None
 
 
 def whole_years(age_range: Sequence[float]) -> tuple[int, int]:
-    """First and last age of an age range.
+    """Return the first and the last age of an age range as integers.
 
     Raises:
-        AgeGenderError: unless it is two whole, rising, non-negative numbers.
+        AgeGenderError: The range is not two increasing, non-negative whole numbers.
+
+    Examples:
+        >>> whole_years([0.0, 116.0])
+        (0, 116)
     """
     whole = len(age_range) == 2 and all(float(age).is_integer() for age in age_range)
     if not whole or not 0 <= age_range[0] < age_range[1]:
-        raise AgeGenderError(f"age_range must be two rising whole years, such as [0, 116]; got {list(age_range)}")
+        raise AgeGenderError(f"age_range must be two increasing whole years, such as [0, 116]; got {list(age_range)}")
     return int(age_range[0]), int(age_range[1])

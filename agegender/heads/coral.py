@@ -1,4 +1,4 @@
-"""Age by questions that share their weights: is a face older than this year?"""
+"""CORAL: binary classifiers per threshold "older than year k" that share one weight vector."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,27 +10,48 @@ from agegender.heads.or_cnn import ORCNN
 
 
 class CORAL(ORCNN):
-    """Consistent rank logits, CORAL (Cao, Mirjalili & Raschka 2020): OR-CNN with one weight vector for all questions.
+    """Consistent rank logits (CORAL): OR-CNN with one weight vector for all thresholds.
 
-    Output k, the logit of "older than year k", is w features + b_k. The biases are used in falling order, so that the
-    answers always agree, which the paper does not do: it proves that order for the optimum over exact ages. Questions
-    that intervals leave open do not come to it by themselves, but so lie between their neighbours.
+    - Output: A - 1 logits, [B, A - 1]. Output k, the logit of "older than year k", is w * features + b_k.
+    - Prediction: median or expectation of the distribution, in years. The median differs by at most half a year from the
+      rule of the paper, which counts the thresholds with a probability above 0.5.
+    - Loss of an exact age: sum of the binary cross-entropies of all thresholds.
+    - Loss of an interval: the thresholds inside the interval are masked. This extends the paper.
+    - Labels with a fraction of a year are rounded down.
+    - Source: Cao, Mirjalili & Raschka, "Rank consistent ordinal regression for neural networks with application to age
+      estimation", Pattern Recognition Letters 2020.
 
-    The biases start as a logistic distribution of ages, and so in falling order, as coral-pytorch advises. There they
-    fall from 1 to 0, and at usual learning rates take very long to spread over the ages.
+    Differences from the paper:
 
-    The loss is a sum over all years, about 70 at first with 116 questions, and drowns a gender loss of 0.7 beside it
-    unless `balance` weighs it.
+    - `forward` sorts the biases in descending order, so the probabilities never increase with the year. The paper does not
+      sort: it proves this order for the optimum over exact ages. With intervals, masked thresholds need the sorting.
+    - The biases start as a logistic distribution of ages around `center`. The coral-pytorch package starts them at
+      values from 1 down to 0; at common learning rates they then need many steps to spread over the ages.
+
+    The loss is a sum over thresholds: about 70 at the start of training with 116 thresholds, while the gender loss is 0.7.
+    Choose the weights in `balance` accordingly.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        center: age in years at which an untrained head starts, near the mean of the training ages.
-        scale: years that one unit of w features moves the prediction at first; a few years, like the final errors.
-        readout: the age to predict: `median`, within half a year of the paper's rule, which counts the questions that
-            are answered yes with a probability above one half; or `expectation`.
+        age_range: First and last age in years, both included, such as [0, 116].
+        center: Age in years that an untrained head predicts. Choose a value near the mean of the training ages.
+        scale: Years by which one unit of w * features moves the prediction of an untrained head. Choose a few years, like
+            the expected error.
+        readout: Predicted age: `median` or `expectation`.
 
     Raises:
-        AgeGenderError: if `scale` is not positive.
+        AgeGenderError: `scale` is not positive, or `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = CORAL([0, 116], center=35.0, scale=6.0)
+        >>> round(head.predict(head(torch.zeros(1, 8))).item(), 2)  # features of 0: the prediction of an untrained head
+        35.0
+        >>> head = CORAL([0, 3], center=1.0)
+        >>> output = torch.tensor([[0.9, 0.8, 0.4]]).logit()  # older than 0, older than 1, older than 2
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([2.0]))  # -log(0.9 * 0.8 * (1 - 0.4))
+        tensor([0.8393])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([3.0]))  # "older than 2" is masked: -log(0.9 * 0.8)
+        tensor([0.3285])
     """
 
     def __init__(
@@ -44,9 +65,9 @@ class CORAL(ORCNN):
         if scale <= 0:
             raise AgeGenderError(f"head.scale must be above 0; got {scale}")
         self.layer = nn.LazyLinear(1, bias=False)
-        # "older than 30" lies half-way between 30 and 31
+        # The threshold "older than 30" lies between 30 and 31.
         self.bias = nn.Parameter((center - (self.ages[:-1] + 0.5)) / scale)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features [B, F] to falling logits [B, A - 1]."""
+        """Map features [B, F] to logits in descending order, [B, A - 1]."""
         return super().forward(features) + self.bias.sort(descending=True).values

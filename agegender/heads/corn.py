@@ -1,4 +1,4 @@
-"""Age by questions asked one after the other: is a face older than this year, given that it is no younger?"""
+"""CORN: one conditional binary classifier per threshold "older than year k, given an age of at least k"."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,28 +12,49 @@ from agegender.heads.intervals import log_probability_inside
 
 
 class CORN(DistributionHead):
-    """Conditional ordinal regression, CORN (Shi, Cao & Raschka 2021).
+    """Conditional ordinal regression (CORN).
 
-    Output k is the logit of "older than year k" among faces of at least that year. Each face is asked the questions it
-    takes part in, those up to its own age; the sum of their binary cross-entropies is minus the log of the probability
-    of its age. For an interval the loss is minus the log of the probability inside it: the questions inside count as
-    one, whether the face is older than all of it. (Leaving them out instead would put the whole interval's
-    probability into its last year.) Labels with a fraction of a year are floored.
+    - Output: A - 1 logits, [B, A - 1]. Output k is the logit of "older than year k", given an age of at least k.
+    - Prediction: median or expectation of the distribution, in years. The median differs by at most half a year from the
+      rule of the paper, which counts the thresholds with a (marginal) probability above 0.5.
+    - Loss of an exact age: sum of the binary cross-entropies of the thresholds up to the age. This is minus the log of the
+      probability of the age.
+    - Loss of an interval: minus the log of the probability inside it. This extends the paper. (Masking the thresholds
+      inside, as OR-CNN does, would move the probability of the interval into its last year.)
+    - Labels with a fraction of a year are rounded down.
+    - Source: Shi, Cao & Raschka, "Deep neural networks for rank-consistent ordinal regression based on conditional
+      probabilities", 2021 (arXiv 2111.08851).
 
-    The paper divides a batch's sum by its number of pairs of face and question. Here every face's sum stays as it is, so
-    that a loss does not depend on the faces beside it; its mean differs by a factor that is the same for all of a batch.
+    Differences from the paper:
 
-    The layer's biases start where every year is equally probable (the paper leaves this open): from zero, years beyond the
-    first few would be all but impossible.
+    - The paper divides the sum over a batch by the number of pairs of face and threshold. Here the loss of a face is its
+      own sum, so it does not depend on the other faces of the batch. The two differ by one factor per batch.
+    - The biases start at values that make all years equally probable; the paper does not define a start. Biases of zero
+      would give years above the first few a probability near 0.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        readout: the age to predict: `median`, within half a year of the paper's rule, which counts the questions that
-            are answered yes with a probability above one half; or `expectation`.
+        age_range: First and last age in years, both included, such as [0, 116].
+        readout: Predicted age: `median` or `expectation`.
+
+    Raises:
+        AgeGenderError: `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = CORN([0, 3], readout="expectation")
+        >>> output = torch.tensor([[0.9, 0.8, 0.5]]).logit()  # older than 0; than 1 if at least 1; than 2 if at least 2
+        >>> head.distribution(output)
+        tensor([[0.1000, 0.1800, 0.3600, 0.3600]])
+        >>> head.predict(output)
+        tensor([1.9800])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([2.0]))  # -log(0.36)
+        tensor([1.0217])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([3.0]))  # -log(0.36 + 0.36)
+        tensor([0.3285])
     """
 
     def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"] = "median") -> None:
-        super().__init__(age_range, readout, questions=True)
+        super().__init__(age_range, readout, thresholds=True)
         self.layer = nn.LazyLinear(self.outputs, bias=False)
         self.bias = nn.Parameter(torch.arange(self.outputs, 0, -1.0).log())
 
@@ -42,9 +63,9 @@ class CORN(DistributionHead):
         return super().forward(features) + self.bias
 
     def log_probabilities(self, output: Tensor) -> Tensor:
-        """Logarithms of the probabilities of the years, [B, A]: yes to every question before a year, no at it."""
-        yes, no = -F.softplus(-output), -F.softplus(output)
-        return F.pad(yes.cumsum(dim=1), (1, 0)) + F.pad(no, (0, 1))
+        """Log probability of each whole year k, [B, A]: older than every year below k, and not older than k."""
+        older, not_older = -F.softplus(-output), -F.softplus(output)
+        return F.pad(older.cumsum(dim=1), (1, 0)) + F.pad(not_older, (0, 1))
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Minus the log of the probability inside the interval, [B]."""

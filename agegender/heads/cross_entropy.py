@@ -1,4 +1,4 @@
-"""Age as one class a year."""
+"""DEX: softmax over whole years with cross-entropy."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,15 +10,34 @@ from agegender.heads.intervals import log_probability_inside
 
 
 class CrossEntropy(DistributionHead):
-    """Softmax over years with cross-entropy, read as expectation: DEX (Rothe et al., IJCV 2018).
+    """Softmax over whole years, trained with cross-entropy (DEX).
 
-    With the same network and data, losses made for ages are seldom better than this one (Paplham & Franc, CVPR 2024).
-    Ages are completed years, so labels with a fraction of a year are floored. For an interval the loss is minus the
-    log of the probability inside it.
+    - Output: one logit per whole year, [B, A].
+    - Prediction: expectation (as in the paper) or median of the softmax, in years.
+    - Loss of an exact age: cross-entropy with the year as the class.
+    - Loss of an interval: minus the log of the probability inside it. This extends the paper.
+    - Labels with a fraction of a year are rounded down, because ages are completed years.
+    - Source: Rothe, Timofte & Van Gool, "Deep expectation of real and apparent age from a single image without facial
+      landmarks", IJCV 2018. With the same network and data, losses designed for age are rarely better than this one
+      (Paplham & Franc, "A call to reflect on evaluation practices for age estimation", CVPR 2024).
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        readout: the age to predict, `expectation` (as in the paper) or `median` (least expected absolute error).
+        age_range: First and last age in years, both included, such as [0, 116].
+        readout: Predicted age: `expectation`, or `median`, which minimises the expected absolute error.
+
+    Raises:
+        AgeGenderError: `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = CrossEntropy([0, 3])
+        >>> output = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log()  # logits of the years 0, 1, 2, 3
+        >>> head.predict(output).round(decimals=4)
+        tensor([2.])
+        >>> head.loss(output, torch.tensor([3.0]), torch.tensor([3.0]))  # -log(0.4)
+        tensor([0.9163])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([3.0]))  # -log(0.3 + 0.4)
+        tensor([0.3567])
     """
 
     def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"] = "expectation") -> None:

@@ -1,4 +1,4 @@
-"""Age as probabilities of whole years: how such heads are read."""
+"""Base class of the heads that predict a probability for each whole year."""
 
 from abc import ABC
 from collections.abc import Sequence
@@ -12,32 +12,37 @@ from agegender.heads.intervals import expectation, median
 
 
 class DistributionHead(AgeHead, ABC):
-    """A head that gives every whole year of the age range a probability; by default the softmax of one output a year.
+    """A head that predicts a probability for each whole year of `age_range`.
+
+    By default the head has one logit per year and the probabilities are their softmax.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        readout: the age to predict.
-        questions: one output less than there are years, each about a year and the next.
+        age_range: First and last age in years, both included, such as [0, 116].
+        readout: Predicted age: `expectation` or `median` of the probabilities.
+        thresholds: The head has one output per threshold between two years, A - 1 instead of A.
+
+    Raises:
+        AgeGenderError: `age_range` is not two increasing whole years.
     """
 
     ages: Tensor
 
-    def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"], questions: bool = False) -> None:
+    def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"], thresholds: bool = False) -> None:
         first, last = whole_years(age_range)
-        super().__init__(age_range, outputs=last - first + (not questions))
+        super().__init__(age_range, outputs=last - first + (not thresholds))
         self.readout = readout
         self.register_buffer("ages", torch.arange(self.first_age, self.last_age + 1, dtype=torch.float32), persistent=False)
 
     def log_probabilities(self, output: Tensor) -> Tensor:
-        """Logarithms of the probabilities of the years, [B, A], of an output in float32."""
+        """Log probability of each whole year, [B, A], from an output in float32."""
         return output.log_softmax(dim=1)
 
     def distribution(self, output: Tensor) -> Tensor:
-        """Probabilities of whole years, [B, A]."""
+        """Probability of each whole year, [B, A]."""
         return self.log_probabilities(self.checked(output)).exp()
 
     def predict(self, output: Tensor) -> Tensor:
-        """Age in years by the chosen read-out, [B]."""
+        """Expectation or median of the probabilities in years, [B], as `readout` says."""
         probabilities = self.distribution(output)
         if self.readout == "median":
             return median(probabilities, self.first_age)

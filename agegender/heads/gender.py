@@ -1,4 +1,7 @@
-"""Gender as labelled in the data: 0 = male, 1 = female, the appearance as judged by others."""
+"""Heads for gender, 0 = male and 1 = female.
+
+The labels are binary and assigned by appearance: by annotators or by another model, not by the persons themselves.
+"""
 
 from abc import ABC, abstractmethod
 
@@ -9,27 +12,43 @@ from agegender.heads.base import Head
 
 
 class GenderHead(Head, ABC):
-    """A head for gender."""
+    """A head that predicts the probability of the label female."""
 
     @abstractmethod
     def loss(self, output: Tensor, gender: Tensor) -> Tensor:
-        """Loss of each face, [B], float32; masking and reduction are the caller's.
+        """Loss of each face, [B], float32. The caller masks unknown labels and reduces.
 
         Args:
-            output: what `forward` returned, [B, outputs], any floating type.
-            gender: 0 = male, 1 = female, [B], integer; all known.
+            output: Result of `forward`, [B, outputs], any floating-point type.
+            gender: 0 = male, 1 = female, [B], integer. Unknown labels are not allowed.
 
         Raises:
-            ValueError: if the shapes do not agree.
+            ValueError: The shapes do not match.
         """
 
     @abstractmethod
     def probability_female(self, output: Tensor) -> Tensor:
-        """Probability of female in 0..1, [B], float32."""
+        """Probability of the label female, 0 to 1, [B], float32."""
 
 
 class GenderCrossEntropy(GenderHead):
-    """Two logits, male and female, with softmax cross-entropy."""
+    """Two logits, trained with softmax cross-entropy.
+
+    - Output: the logits of male and female, [B, 2].
+    - Prediction: probability of the label female.
+    - Loss: cross-entropy. Labels are exact; a face without a label is masked by the caller.
+    - Source: standard two-class classification, as in Levi & Hassner, "Age and gender classification using convolutional
+      neural networks", CVPR Workshops 2015.
+
+    Examples:
+        >>> import torch
+        >>> head = GenderCrossEntropy()
+        >>> output = torch.tensor([[0.25, 0.75]]).log()
+        >>> head.probability_female(output)
+        tensor([0.7500])
+        >>> head.loss(output, torch.tensor([1]))  # -log(0.75)
+        tensor([0.2877])
+    """
 
     def __init__(self) -> None:
         super().__init__(outputs=2)
@@ -44,7 +63,22 @@ class GenderCrossEntropy(GenderHead):
 
 
 class GenderBCE(GenderHead):
-    """One logit, positive for female, with sigmoid and binary cross-entropy."""
+    """One logit, trained with binary cross-entropy.
+
+    - Output: the logit of female, [B, 1]: positive for female, negative for male.
+    - Prediction: probability of the label female.
+    - Loss: binary cross-entropy. Labels are exact; a face without a label is masked by the caller.
+    - Source: standard logistic regression, without a paper of its own.
+
+    Examples:
+        >>> import torch
+        >>> head = GenderBCE()
+        >>> output = torch.tensor([[0.75]]).logit()
+        >>> head.probability_female(output)
+        tensor([0.7500])
+        >>> head.loss(output, torch.tensor([1]))  # -log(0.75)
+        tensor([0.2877])
+    """
 
     def __init__(self) -> None:
         super().__init__(outputs=1)

@@ -1,4 +1,4 @@
-"""Age as a distribution over years, trained to be right on average and narrow."""
+"""Mean-variance loss: softmax over whole years, trained towards the right mean and a small variance."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,21 +11,38 @@ from agegender.heads.intervals import distance, expectation, log_probability_ins
 
 
 class MeanVariance(DistributionHead):
-    """Softmax over years with the mean-variance loss (Pan et al., CVPR 2018).
+    """Softmax over whole years, trained with the mean-variance loss.
 
-    The loss is cross-entropy + mean_weight / 2 * (expectation - age)^2 + variance_weight * variance. For an interval the
-    cross-entropy is minus the log of the probability inside it, and the mean term aims at the expectation clamped into
-    it. The cross-entropy floors labels with a fraction of a year.
+    - Output: one logit per whole year, [B, A].
+    - Prediction: expectation (as in the paper) or median of the softmax, in years.
+    - Loss of an exact age: cross-entropy + mean_weight / 2 * (expectation - age)^2 + variance_weight * variance.
+    - Loss of an interval: the cross-entropy is minus the log of the probability inside the interval, and the squared
+      error is the squared distance of the expectation to the interval. This extends the paper.
+    - The cross-entropy rounds labels with a fraction of a year down.
+    - Source: Pan, Han, Shan & Chen, "Mean-variance loss for deep age estimation from a face", CVPR 2018.
+
+    The squared terms are 100 or more at the start of training, while the gender loss is 0.7. Choose the weights in `balance`
+    accordingly.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        mean_weight: weight of half the squared error of the expectation, per square year.
-        variance_weight: weight of the variance, per square year. Both defaults are the paper's. Squares of years
-            are large at first, 100 and more, and drown a gender loss beside them unless `balance` weighs it.
-        readout: the age to predict, `expectation` (as in the paper) or `median` (least expected absolute error).
+        age_range: First and last age in years, both included, such as [0, 116].
+        mean_weight: Weight of half the squared error of the expectation, per square year. The default is the paper's.
+        variance_weight: Weight of the variance, per square year. The default is the paper's.
+        readout: Predicted age: `expectation`, or `median`, which minimises the expected absolute error.
 
     Raises:
-        AgeGenderError: if a weight is negative.
+        AgeGenderError: A weight is negative, or `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = MeanVariance([0, 3], mean_weight=0.2, variance_weight=0.05)
+        >>> output = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log()  # expectation 2 years, variance 1 square year
+        >>> head.predict(output).round(decimals=4)
+        tensor([2.])
+        >>> head.loss(output, torch.tensor([3.0]), torch.tensor([3.0]))  # -log(0.4) + 0.2 / 2 * 1 + 0.05 * 1
+        tensor([1.0663])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([3.0]))  # -log(0.3 + 0.4) + 0 + 0.05 * 1
+        tensor([0.4067])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Age by independent questions: is a face older than this year?"""
+"""OR-CNN: one independent binary classifier per threshold "older than year k"."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,35 +10,55 @@ from agegender.heads.distribution import DistributionHead
 
 
 class ORCNN(DistributionHead):
-    """Ordinal regression with one binary output a year, OR-CNN (Niu et al., CVPR 2016), all questions weighing the same.
+    """Ordinal regression with one independent binary classifier per threshold (OR-CNN).
 
-    Output k is the logit of "older than year k"; the loss is the sum of the binary cross-entropies. For an interval the
-    questions whose answer it leaves open, those inside, are left out, so train with some exact ages: a question that
-    every label leaves open is never learned. Labels with a fraction of a year are floored.
+    - Output: A - 1 logits, [B, A - 1]. Output k is the logit of "older than year k".
+    - Prediction: median or expectation of the distribution, in years. The median differs by at most half a year from the
+      rule of the paper, which counts the thresholds with a probability above 0.5.
+    - Loss of an exact age: sum of the binary cross-entropies of all thresholds, all with weight 1.
+    - Loss of an interval: the thresholds inside the interval are masked, because the label does not determine them. A
+      threshold that all labels mask is never trained, so include some exact ages. This extends the paper.
+    - Labels with a fraction of a year are rounded down.
+    - Source: Niu, Zhou, Wang, Gao & Hua, "Ordinal regression with multiple output CNN for age estimation", CVPR 2016.
 
-    The loss is a sum over all years, about 80 at first with 116 questions, and drowns a gender loss of 0.7 beside it
-    unless `balance` weighs it.
+    The classifiers are independent, so "older than 31" can be more probable than "older than 30". `distribution` sorts the
+    probabilities in descending order first. Sorting changes neither their sum nor the number of them above 0.5.
 
-    Nothing makes the answers agree: "older than 30" may come out less probable than "older than 31". The distribution is
-    made from the probabilities in falling order, which changes neither their sum nor the number above one half.
+    The loss is a sum over thresholds: about 80 at the start of training with 116 thresholds, while the gender loss is 0.7.
+    Choose the weights in `balance` accordingly.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        readout: the age to predict: `median`, within half a year of the paper's rule, which counts the questions that
-            are answered yes with a probability above one half; or `expectation`.
+        age_range: First and last age in years, both included, such as [0, 116].
+        readout: Predicted age: `median` or `expectation`.
+
+    Raises:
+        AgeGenderError: `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = ORCNN([0, 3], readout="expectation")
+        >>> output = torch.tensor([[0.9, 0.8, 0.4]]).logit()  # older than 0, older than 1, older than 2
+        >>> head.distribution(output)
+        tensor([[0.1000, 0.1000, 0.4000, 0.4000]])
+        >>> head.predict(output)
+        tensor([2.1000])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([2.0]))  # -log(0.9 * 0.8 * (1 - 0.4))
+        tensor([0.8393])
+        >>> head.loss(output, torch.tensor([2.0]), torch.tensor([3.0]))  # "older than 2" is masked: -log(0.9 * 0.8)
+        tensor([0.3285])
     """
 
     def __init__(self, age_range: Sequence[float], readout: Literal["expectation", "median"] = "median") -> None:
-        super().__init__(age_range, readout, questions=True)
+        super().__init__(age_range, readout, thresholds=True)
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """Binary cross-entropy summed over the questions that the label answers, [B]."""
+        """Sum of the binary cross-entropies of the thresholds outside the interval, [B]."""
         low, high = low.floor().unsqueeze(1), high.floor().unsqueeze(1)
         older, not_older = low > self.ages[:-1], high <= self.ages[:-1]
         errors = F.binary_cross_entropy_with_logits(output, older.to(output.dtype), reduction="none")
         return (errors * (older | not_older)).sum(dim=1)
 
     def distribution(self, output: Tensor) -> Tensor:
-        """Probabilities of whole years, [B, A]: differences of the probabilities of being older."""
+        """Probability of each whole year, [B, A]: differences of the sorted threshold probabilities."""
         older = self.checked(output).sigmoid().sort(dim=1, descending=True).values
         return F.pad(older, (1, 0), value=1.0) - F.pad(older, (0, 1))

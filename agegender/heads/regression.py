@@ -1,4 +1,4 @@
-"""Age as one number."""
+"""Age as one linear output in years."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,26 +12,43 @@ from agegender.heads.intervals import distance
 
 
 class Regression(AgeHead):
-    """One linear output, trained on its distance to the labelled interval.
+    """One linear output in years, trained with the L1, squared or Huber loss.
 
-    Output and prediction are in years whatever the target. The loss sees the output as it is; only the prediction is
-    clamped into the age range, so that an output outside the range is still pulled back.
+    - Output: age in years, [B, 1], not clamped.
+    - Prediction: the output clamped into `age_range`.
+    - Loss of an exact age: `loss` of the error, in the unit that `target` chooses. The loss uses the output before
+      clamping, so an output outside `age_range` has a gradient towards it.
+    - Loss of an interval: `loss` of the distance to the interval, 0 inside it.
+    - Source: standard regression, without a paper of its own. The Huber loss is from Huber, "Robust estimation of a
+      location parameter", Annals of Mathematical Statistics 1964.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        loss: what is made of the distance: itself (`l1`), its square (`mse`) or Huber's mixture of both.
-        target: unit of the loss. `standardised`: the layer gives (age - center) / scale and the loss is in units of
-            `scale`, which brings it near the gender loss and makes it less sensitive to the learning rate. `years`: the layer
-            gives years above `center` and the loss is in years (or years squared), as task weights of papers expect.
-        center: age in years at which an untrained head starts, near the mean of the training ages; 0 with
-            `target=years` is a plain linear output.
-        scale: years per unit of a standardised target, near the standard deviation of the training ages.
-        delta: where Huber's loss turns from square to linear, in the unit of the target.
-        relu: put a ReLU on the output, as some papers do. An output below zero then has no gradient, so start above it
-            with `center`.
+        age_range: First and last age in years, both included, such as [0, 116].
+        loss: `l1` (absolute error), `mse` (squared error) or `huber`.
+        target: Unit of the loss. `standardised`: the layer predicts (age - center) / scale and the loss is in units of
+            `scale`. The loss then has a size similar to the gender loss and depends less on the learning rate. `years`:
+            the layer predicts age - center and the loss is in years or years squared, as task weights of papers assume.
+        center: Age in years that an untrained head predicts. Choose a value near the mean of the training ages. With
+            `target=years`, 0 is a plain linear output.
+        scale: Years per unit of a standardised target. Choose a value near the standard deviation of the training ages.
+        delta: Error at which the Huber loss changes from squared to linear, in the unit of the target.
+        relu: Apply a ReLU to the output in years, as some papers do. A negative output then has no gradient, so choose a
+            `center` above 0.
 
     Raises:
-        AgeGenderError: if `scale` or `delta` is not positive.
+        AgeGenderError: `scale` or `delta` is not positive, or `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = Regression([0, 116], loss="l1", target="years")
+        >>> output = torch.tensor([[31.5], [-4.0]])  # years
+        >>> head.predict(output)
+        tensor([31.5000,  0.0000])
+        >>> head.loss(output, torch.tensor([30.0, 3.0]), torch.tensor([30.0, 9.0]))  # exact age 30, interval 3 to 9
+        tensor([1.5000, 7.0000])
+        >>> head = Regression([0, 116], loss="l1", target="standardised", scale=20.0)
+        >>> head.loss(output, torch.tensor([30.0, 3.0]), torch.tensor([30.0, 9.0]))  # in units of 20 years
+        tensor([0.0750, 0.3500])
     """
 
     def __init__(
@@ -54,12 +71,12 @@ class Regression(AgeHead):
         self.relu = relu
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features [B, F] to years [B, 1], not clamped."""
+        """Map features [B, F] to the age in years, [B, 1], not clamped."""
         years = self.center + self.unit * super().forward(features)
         return years.relu() if self.relu else years
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """Penalty of the distance to the interval, [B], in units of the target."""
+        """L1, squared or Huber loss of the distance to the interval, [B], in the unit of the target."""
         off = distance(output.squeeze(1), low, high) / self.unit
         if self.penalty == "l1":
             return off
@@ -68,5 +85,5 @@ class Regression(AgeHead):
         return F.huber_loss(off, off.new_zeros(()).expand_as(off), reduction="none", delta=self.delta)
 
     def predict(self, output: Tensor) -> Tensor:
-        """The output, clamped into the age range."""
+        """The output clamped into the age range, in years, [B]."""
         return self.checked(output).squeeze(1).clamp(self.first_age, self.last_age)

@@ -1,4 +1,4 @@
-"""Age as a distribution over years, trained to fall off with the distance from the label."""
+"""SORD: softmax over whole years, trained towards soft ordinal labels."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,20 +12,39 @@ from agegender.heads.intervals import expectation
 
 
 class SORD(DistributionHead):
-    """Soft ordinal labels, SORD (Diaz & Marathe, CVPR 2019).
+    """Softmax over whole years, trained towards soft ordinal labels (SORD).
 
-    The loss is KL(target || softmax) with target = softmax(-scale * penalty) over the years, whose gradient is that of the
-    cross-entropy with this target. With the squared penalty it is DLDL with sigma = sqrt(1 / (2 scale)). For an
-    interval, the age is the prediction's own expectation clamped into it (and held constant).
+    - Output: one logit per whole year, [B, A].
+    - Prediction: expectation or median of the softmax, in years.
+    - Loss of an exact age: KL(target || softmax) with target = softmax(-scale * penalty) over the years. Its gradient is
+      the gradient of the cross-entropy with this target. The squared penalty equals DLDL without its expectation term
+      and with sigma = sqrt(1 / (2 * scale)).
+    - Loss of an interval: the same loss with the age set to the expectation clamped into the interval. No gradient flows
+      through this age. This extends the paper.
+    - Source: Diaz & Marathe, "Soft labels for ordinal regression", CVPR 2019.
 
     Args:
-        age_range: first and last age in years, such as [0, 116].
-        penalty: of a year in the target: its distance from the age (as Paplham & Franc, CVPR 2024) or that squared.
-        scale: factor of the penalty; larger is narrower.
-        readout: the age to predict, `expectation` or `median` (least expected absolute error).
+        age_range: First and last age in years, both included, such as [0, 116].
+        penalty: Penalty of a year in the target: its `absolute` distance from the age in years (as Paplham & Franc, CVPR
+            2024) or the `squared` distance.
+        scale: Factor of the penalty. A larger scale gives a narrower target.
+        readout: Predicted age: `expectation`, or `median`, which minimises the expected absolute error.
 
     Raises:
-        AgeGenderError: if `scale` is not positive.
+        AgeGenderError: `scale` is not positive, or `age_range` is not two increasing whole years.
+
+    Examples:
+        >>> import torch
+        >>> head = SORD([0, 60], penalty="absolute", scale=1.0)
+        >>> output = -(torch.arange(61.0) - 30).abs()[None]  # the target of the age 30
+        >>> head.predict(output).round()
+        tensor([30.])
+        >>> head.loss(output, torch.tensor([30.0]), torch.tensor([30.0])).abs().round(decimals=3)
+        tensor([0.])
+        >>> head.loss(output, torch.tensor([40.0]), torch.tensor([40.0])).round(decimals=3)
+        tensor([9.1490])
+        >>> head.loss(output, torch.tensor([25.0]), torch.tensor([35.0])).abs().round(decimals=3)  # 30 is inside
+        tensor([0.])
     """
 
     def __init__(
@@ -42,7 +61,7 @@ class SORD(DistributionHead):
         self.scale = scale
 
     def interval_loss(self, output: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """KL divergence from the target, [B]."""
+        """KL divergence of the softmax from the target, [B]."""
         log_probabilities = self.log_probabilities(output)
         age = expectation(log_probabilities.detach().exp(), self.ages).clamp(low, high)
         penalty = (self.ages - age.unsqueeze(1)).abs()

@@ -19,8 +19,8 @@ def years_of_bins(edges, last_age):
     return [list(range(a, b)) for a, b in zip(edges, [*edges[1:], last_age + 1], strict=True)]
 
 
-def slow_loss(logits, low, high, edges, last_age):
-    """Minus log of the probability inside the interval, year by year, plus the label's constant."""
+def reference_loss(logits, low, high, edges, last_age):
+    """Reference, year by year: minus the log of the probability inside the interval, plus the log of the largest share."""
     results = []
     for row, lo, hi in zip(logits, low, high, strict=True):
         p = np.exp(row - row.max())
@@ -45,7 +45,7 @@ def intervals(n, seed=0):
 
 
 @pytest.mark.parametrize("edges", [DECADES, FAIRFACE, FOUR, YEARS, [0]])
-def test_an_exact_age_gives_the_ordinary_cross_entropy(edges):
+def test_loss_of_an_exact_age_is_the_cross_entropy(edges):
     ages = torch.arange(117.0)
     logits = outputs(117, len(edges))
     classes = torch.tensor([max(i for i, edge in enumerate(edges) if edge <= age) for age in range(117)])
@@ -54,26 +54,28 @@ def test_an_exact_age_gives_the_ordinary_cross_entropy(edges):
 
 
 @pytest.mark.parametrize("edges", [DECADES, FAIRFACE, FOUR, YEARS, [0]])
-def test_intervals_equal_a_slow_reference(edges):
+def test_loss_of_an_interval_equals_a_reference(edges):
     logits, (low, high) = outputs(300, len(edges)), intervals(300)
     loss = AgeBins([0, 116], edges).loss(logits, low, high)
-    expected = slow_loss(logits.numpy(), low.tolist(), high.tolist(), edges, 116)
+    expected = reference_loss(logits.numpy(), low.tolist(), high.tolist(), edges, 116)
     np.testing.assert_allclose(loss, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_differences_of_losses_are_those_of_the_probability_inside_the_interval():
+def test_loss_is_minus_log_of_the_probability_inside_up_to_a_constant_of_the_label():
     head, (low, high) = AgeBins([0, 116], FAIRFACE), intervals(100)
     one, other = outputs(100, 9, seed=1), outputs(100, 9, seed=2)
     years = torch.arange(117)
     inside = (years >= low[:, None]) & (years <= high[:, None])
 
-    def information(output):
+    def minus_log_inside(output):
         return -(head.distribution(output) * inside).sum(dim=1).log()
 
-    torch.testing.assert_close(head.loss(one, low, high) - head.loss(other, low, high), information(one) - information(other))
+    torch.testing.assert_close(
+        head.loss(one, low, high) - head.loss(other, low, high), minus_log_inside(one) - minus_log_inside(other)
+    )
 
 
-def test_an_interval_of_whole_bins_is_their_joint_probability():
+def test_loss_of_an_interval_of_whole_bins_uses_the_sum_of_their_probabilities():
     logits = outputs(1, 9)
     p = logits.softmax(dim=1)[0]
     head = AgeBins([0, 116], FAIRFACE)
@@ -83,7 +85,7 @@ def test_an_interval_of_whole_bins_is_their_joint_probability():
     assert head.loss(logits, torch.tensor([0.0]), torch.tensor([116.0])).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_fractions_of_a_year_are_floored():
+def test_labels_with_a_fraction_of_a_year_are_rounded_down():
     head, logits = AgeBins([0, 116], DECADES), outputs(1, 12)
     assert head.loss(logits, torch.tensor([29.9]), torch.tensor([29.9])) == head.loss(
         logits, torch.tensor([29.0]), torch.tensor([29.0])
@@ -93,18 +95,18 @@ def test_fractions_of_a_year_are_floored():
     )
 
 
-def test_gradients_are_those_of_the_loss():
+def test_gradients_equal_numerical_gradients():
     low, high = intervals(20)
     head = AgeBins([0, 116], DECADES)
     assert torch.autograd.gradcheck(lambda x: head.loss(x, low, high), outputs(20, 12).requires_grad_())
 
 
-def test_read_outs_of_a_distribution_computed_by_hand():
+def test_readouts_and_distribution_equal_values_computed_by_hand():
     logits = torch.tensor([[0.2, 0.5, 0.3]]).log()
     edges, age_range = [0, 10, 30], [0, 39]  # centres 4.5, 19.5, 34.5
     assert AgeBins(age_range, edges, "bin").predict(logits).item() == pytest.approx(19.5)
     assert AgeBins(age_range, edges, "expectation").predict(logits).item() == pytest.approx(0.9 + 9.75 + 10.35)
-    # 0.2 below 9.5, then 0.5 over the 20 years up to 29.5: one half is reached after 0.3 / 0.5 of them
+    # 0.2 lies below 9.5 and 0.5 lies between 9.5 and 29.5: the cumulative probability is 0.5 after 0.3 / 0.5 of these 20 years
     assert AgeBins(age_range, edges, "median").predict(logits).item() == pytest.approx(9.5 + 12)
     distribution = AgeBins(age_range, edges).distribution(logits)
     expected = [0.02] * 10 + [0.025] * 20 + [0.03] * 10
@@ -112,13 +114,13 @@ def test_read_outs_of_a_distribution_computed_by_hand():
 
 
 @pytest.mark.parametrize("readout", ["bin", "expectation", "median"])
-def test_certainty_of_a_bin_reads_as_its_centre(readout):
+def test_a_certain_bin_predicts_its_centre(readout):
     head = AgeBins([0, 116], DECADES, readout)
     ages = head.predict(1000 * torch.eye(12))
     torch.testing.assert_close(ages, torch.tensor([4.5 + 10 * i for i in range(11)] + [113.0]))
 
 
-def test_a_range_that_does_not_start_at_zero():
+def test_an_age_range_that_does_not_start_at_zero():
     head = AgeBins([21, 60], [21, 31, 41, 51])
     assert head.distribution(torch.zeros(1, 4)).shape == (1, 40)
     assert head.predict(torch.tensor([[0.0, 0, 0, 100]])).item() == pytest.approx(55.5)
@@ -128,11 +130,11 @@ def test_a_range_that_does_not_start_at_zero():
 
 
 @pytest.mark.parametrize("edges", [[], [1, 10], [0, 10, 10], [0, 20, 10], [0, 117], [0, 2.5], [-10, 0, 10]])
-def test_edges_must_cover_the_age_range(edges):
-    with pytest.raises(AgeGenderError, match=r"head\.edges must be whole years that rise from the first age"):
+def test_edges_must_increase_from_the_first_age(edges):
+    with pytest.raises(AgeGenderError, match=r"head\.edges must be increasing whole years that start at the first age"):
         AgeBins([0, 116], edges)
 
 
-def test_the_head_names_its_classes_and_other_heads_have_none():
+def test_classes_are_the_edges_and_empty_for_other_heads():
     assert AgeBins([0, 116], [0, 26, 51, 76]).classes == (0, 26, 51, 76)
     assert DLDL([0, 116]).classes == ()

@@ -43,7 +43,7 @@ def head(request) -> AgeHead:
     return AGE_HEADS[request.param]()
 
 
-def test_the_layer_takes_any_number_of_features_and_then_keeps_it():
+def test_the_first_forward_pass_sets_the_number_of_features():
     head = Head(outputs=3)
     assert head(torch.randn(4, 17)).shape == (4, 3)
     assert head.layer.in_features == 17
@@ -51,7 +51,7 @@ def test_the_layer_takes_any_number_of_features_and_then_keeps_it():
         head(torch.randn(4, 18))
 
 
-def test_a_head_learns_exact_ages_and_intervals(head):
+def test_training_on_exact_ages_and_intervals_lowers_the_loss(head):
     torch.manual_seed(0)
     features = torch.randn(5, 16)
     head(features)
@@ -83,13 +83,13 @@ def test_extreme_outputs_give_finite_losses_gradients_and_predictions(head, dtyp
     assert ((ages >= 0) & (ages <= 116)).all()
 
 
-def test_labels_beyond_the_age_range_are_clamped_into_it(head):
+def test_labels_outside_the_age_range_are_clamped(head):
     output = torch.randn(2, head.outputs)
     beyond = head.loss(output, torch.tensor([117.0, 100.0]), torch.tensor([130.0, 130.0]))
     torch.testing.assert_close(beyond, head.loss(output, torch.tensor([116.0, 100.0]), torch.tensor([116.0, 116.0])))
 
 
-def test_a_batch_without_a_face_gives_an_empty_loss_that_is_connected(head):
+def test_an_empty_batch_gives_an_empty_loss_with_a_gradient(head):
     output = torch.randn(0, head.outputs, requires_grad=True)
     loss = head.loss(output, torch.zeros(0), torch.zeros(0))
     assert loss.shape == (0,)
@@ -98,12 +98,12 @@ def test_a_batch_without_a_face_gives_an_empty_loss_that_is_connected(head):
     assert head.predict(output).shape == (0,)
 
 
-def test_float64_stays_for_reference_computations(head):
+def test_float64_outputs_give_a_float64_loss(head):
     assert head.loss(torch.randn(5, head.outputs, dtype=torch.float64), LOW, HIGH).dtype == torch.float64
 
 
 @pytest.mark.parametrize("make", [*AGE_HEADS.values(), GenderCrossEntropy, GenderBCE])
-def test_under_bfloat16_autocast_a_head_computes_in_float32(make):
+def test_heads_compute_in_float32_under_bfloat16_autocast(make):
     head = make()
     features = torch.randn(5, 64)
     expected = head(features)
@@ -111,8 +111,8 @@ def test_under_bfloat16_autocast_a_head_computes_in_float32(make):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = head(features)
         loss = head.loss(output, *labels)
-        reading = head.predict(output) if isinstance(head, AgeHead) else head.probability_female(output)
-    assert output.dtype == loss.dtype == reading.dtype == torch.float32
+        prediction = head.predict(output) if isinstance(head, AgeHead) else head.probability_female(output)
+    assert output.dtype == loss.dtype == prediction.dtype == torch.float32
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(loss, head.loss(expected, *labels))
 
@@ -126,13 +126,13 @@ def test_distributions_sum_to_one_over_the_years_of_the_range(head):
         torch.testing.assert_close(distribution.sum(dim=1), torch.ones(7))
 
 
-def test_only_weights_and_biases_are_in_the_checkpoint(head):
+def test_the_state_dict_has_weights_and_biases_only(head):
     head(torch.randn(2, 8))
     bias = "bias" if isinstance(head, CORAL | CORN) else "layer.bias"
     assert set(head.state_dict()) == {"layer.weight", bias}
 
 
-def test_a_head_is_exported_with_its_prediction_for_any_batch_size(head):
+def test_a_head_and_its_prediction_can_be_exported_for_any_batch_size(head):
     class Age(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -149,27 +149,27 @@ def test_a_head_is_exported_with_its_prediction_for_any_batch_size(head):
 
 
 @pytest.mark.parametrize("output", [(4,), (4, 1, 1), (4, 99), (3, 0)])
-def test_wrong_shapes_name_the_head_and_what_it_takes(head, output):
-    with pytest.raises(ValueError, match=rf"{type(head).__name__} takes outputs \[B, {head.outputs}\] and labels \[B\]"):
+def test_wrong_output_shapes_raise_an_error_with_the_expected_shape(head, output):
+    with pytest.raises(ValueError, match=rf"{type(head).__name__} expects outputs \[B, {head.outputs}\] and labels \[B\]"):
         head.loss(torch.zeros(output), torch.zeros(output[0]), torch.zeros(output[0]))
 
 
-def test_labels_must_be_one_a_face(head):
+def test_wrong_label_shapes_raise_an_error(head):
     for low, high in [((4, 1), (4, 1)), ((4,), (3,)), ((1,), (1,))]:
         with pytest.raises(ValueError, match=r"labels \[B\]; got outputs"):
             head.loss(torch.zeros(4, head.outputs), torch.zeros(low), torch.zeros(high))
 
 
 @pytest.mark.parametrize("age_range", [[116, 0], [0, 0], [-1, 116], [0.5, 116], [0], [0, 50, 116], [0, float("inf")]])
-def test_an_age_range_is_two_rising_whole_years(age_range):
-    with pytest.raises(AgeGenderError, match="age_range must be two rising whole years"):
+def test_an_age_range_must_be_two_increasing_whole_years(age_range):
+    with pytest.raises(AgeGenderError, match="age_range must be two increasing whole years"):
         whole_years(age_range)
     with pytest.raises(AgeGenderError, match="age_range"):
         Regression(age_range)
 
 
 @pytest.mark.parametrize("name", ["bins", "cross_entropy", "mean_variance", "or_cnn", "coral", "corn"])
-def test_completed_years_are_labels_without_their_fraction(name):
+def test_labels_with_a_fraction_of_a_year_are_rounded_down(name):
     head = MeanVariance([0, 116], mean_weight=0.0) if name == "mean_variance" else AGE_HEADS[name]()
     torch.manual_seed(0)
     output = head(torch.randn(4, 8))
@@ -180,7 +180,7 @@ def test_completed_years_are_labels_without_their_fraction(name):
 
 
 @pytest.mark.parametrize(("name", "first"), [("or_cnn", 82), ("coral", 70)])
-def test_sums_over_years_begin_as_large_as_their_documentation_says(name, first):
+def test_initial_losses_equal_the_documented_values(name, first):
     torch.manual_seed(0)
     head = AGE_HEADS[name]()
     ages = torch.randint(1, 90, (2000,)).float()

@@ -1,4 +1,4 @@
-"""The YAML files of the heads say exactly what the classes take."""
+"""The YAML files of the heads list exactly the constructor arguments of the classes."""
 
 import inspect
 from importlib import import_module
@@ -16,7 +16,7 @@ FILES = sorted([*CONF.glob("head/*.yaml"), *CONF.glob("gender_head/*.yaml")])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}={file.stem}")
-def test_a_file_builds_its_head_with_every_argument_visible(file):
+def test_a_file_lists_every_argument_and_builds_its_head(file):
     arguments = compose([f"{file.parent.name}={file.stem}"])[file.parent.name]
     module, name = arguments.pop("_target_").rsplit(".", 1)
     head_class = getattr(import_module(module), name)
@@ -36,8 +36,8 @@ def test_a_file_builds_its_head_with_every_argument_visible(file):
         ("age_bins_nine", [2, 9, 19, 29, 39, 49, 59, 69]),
     ],
 )
-def test_presets_of_age_bins_part_the_years_where_they_say(file, last_years):
+def test_presets_of_age_bins_have_the_documented_edges(file, last_years):
     arguments = yaml.safe_load((CONF / f"head/{file}.yaml").read_text())
     head = AgeBins([0, 116], arguments["edges"])
-    parted = [year for year in range(116) if head.bin_of_year[year] != head.bin_of_year[year + 1]]
-    assert parted == list(last_years)
+    ends = [year for year in range(116) if head.bin_of_year[year] != head.bin_of_year[year + 1]]
+    assert ends == list(last_years)

@@ -20,8 +20,8 @@ def features(n=40):
     return torch.randn(n, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def test_output_and_loss_equal_a_slow_reference():
-    """The paper's z + b_k and its cross-entropy over all questions; an interval's open questions are left out."""
+def test_loss_equals_a_reference():
+    """The paper: logits z + b_k and the cross-entropy summed over thresholds. Thresholds inside an interval are masked."""
     x = features()
     head = head_on(x)
     ends = torch.randint(0, 117, (40, 2), generator=torch.Generator().manual_seed(0)).double().sort(dim=1).values
@@ -38,7 +38,7 @@ def test_output_and_loss_equal_a_slow_reference():
     np.testing.assert_allclose(loss.detach(), expected)
 
 
-def test_an_untrained_head_is_a_logistic_distribution_around_the_center():
+def test_an_untrained_head_predicts_a_logistic_distribution_around_the_center():
     head = CORAL([0, 116], center=40.0, scale=5.0)
     older = head(torch.zeros(1, 4)).sigmoid()[0]
     for year in (0, 30, 39, 40, 115):
@@ -48,7 +48,7 @@ def test_an_untrained_head_is_a_logistic_distribution_around_the_center():
         CORAL([0, 116], scale=0.0)
 
 
-def test_answers_agree_whatever_the_weights():
+def test_probabilities_never_increase_with_the_year_for_any_bias():
     x = 5 * features(200)
     for seed in range(5):
         head = head_on(x, 3 * torch.randn(116, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
@@ -58,7 +58,7 @@ def test_answers_agree_whatever_the_weights():
         assert (head.predict(head(x)) - count).abs().max() <= 0.5
 
 
-def test_older_faces_of_one_weight_are_older_by_every_question():
+def test_a_larger_score_raises_every_logit_and_the_age():
     x = features()
     head = head_on(x)
     order = (x @ head.layer.weight.T).flatten().argsort()
@@ -66,8 +66,8 @@ def test_older_faces_of_one_weight_are_older_by_every_question():
     assert (head.predict(head(x))[order].diff() >= 0).all()
 
 
-def test_questions_that_every_label_leaves_open_come_to_lie_between_their_neighbours():
-    """Ranges only: older than 2 and older than 9 are learned, those between follow."""
+def test_thresholds_masked_by_all_labels_stay_between_their_neighbours():
+    """With these intervals only "older than 2" and "older than 9" are trained; the thresholds between are sorted."""
     torch.manual_seed(0)
     head = CORAL([0, 20])
     x = torch.tensor([[-1.0], [0.0], [1.0]])

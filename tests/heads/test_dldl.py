@@ -7,8 +7,8 @@ from agegender.errors import AgeGenderError
 from agegender.heads.dldl import DLDL
 
 
-def slow_loss(logits, low, high, first, sigma, weight):
-    """The papers' formulae, face by face and year by year."""
+def reference_loss(logits, low, high, first, sigma, weight):
+    """The formulas of the papers, face by face and year by year."""
     results = []
     for row, lo, hi in zip(logits, low, high, strict=True):
         ages = [first + i for i in range(len(row))]
@@ -36,7 +36,7 @@ def intervals(n, last=116):
 
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 5.0])
 @pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_at_zero_width_the_loss_is_that_of_the_papers(sigma, weight):
+def test_loss_of_an_exact_age_equals_the_papers(sigma, weight):
     logits, age = outputs(117, 117), torch.arange(117).double()
     years = torch.arange(117).double()
     target = torch.exp(-((years - age[:, None]) ** 2) / (2 * sigma**2))
@@ -45,17 +45,17 @@ def test_at_zero_width_the_loss_is_that_of_the_papers(sigma, weight):
     expected = expected + weight * F.l1_loss(logits.softmax(dim=1) @ years, age, reduction="none")
     loss = DLDL([0, 116], sigma, weight).loss(logits, age, age)
     torch.testing.assert_close(loss, expected)
-    np.testing.assert_allclose(loss, slow_loss(logits.numpy(), age.tolist(), age.tolist(), 0, sigma, weight))
+    np.testing.assert_allclose(loss, reference_loss(logits.numpy(), age.tolist(), age.tolist(), 0, sigma, weight))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
-def test_intervals_equal_a_slow_reference(weight):
+def test_loss_of_an_interval_equals_a_reference(weight):
     logits, (low, high) = outputs(200, 117), intervals(200)
     loss = DLDL([0, 116], 2.0, weight).loss(logits, low, high)
-    np.testing.assert_allclose(loss, slow_loss(logits.numpy(), low.tolist(), high.tolist(), 0, 2.0, weight))
+    np.testing.assert_allclose(loss, reference_loss(logits.numpy(), low.tolist(), high.tolist(), 0, 2.0, weight))
 
 
-def test_inside_an_interval_only_the_shape_is_trained():
+def test_a_gaussian_inside_the_interval_has_loss_and_gradient_zero():
     years = torch.arange(117).double()
     logits = (-((years - 25.3) ** 2) / (2 * 2.0**2))[None].requires_grad_()
     loss = DLDL([0, 116], 2.0, 1.0).loss(logits, torch.tensor([20.0]), torch.tensor([29.0]))
@@ -66,11 +66,11 @@ def test_inside_an_interval_only_the_shape_is_trained():
     assert outside.item() > 14.7
 
 
-def test_gradients_are_those_of_the_loss_with_the_target_held_constant():
+def test_gradients_equal_numerical_gradients_with_a_constant_target():
     age = torch.arange(0.0, 40.0, 2.0).double()
     head = DLDL([0, 40], 2.0, 0.7)
     assert torch.autograd.gradcheck(lambda x: head.loss(x, age, age), outputs(20, 41).requires_grad_())
-    # For an interval the target moves with the prediction but passes no gradient: as if it were an exact age there.
+    # For an interval the target follows the prediction without a gradient: same gradient as for an exact age at that point.
     logits, (low, high) = outputs(20, 41), intervals(20, last=40)
     expected = logits.softmax(dim=1) @ torch.arange(41).double()
     one, other = logits.clone().requires_grad_(), logits.clone().requires_grad_()
@@ -87,7 +87,7 @@ def test_gradients_are_those_of_the_loss_with_the_target_held_constant():
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.1, 100.0])
-def test_any_width_of_the_gaussian_gives_a_finite_loss(sigma):
+def test_loss_and_gradients_are_finite_for_very_small_and_large_sigma(sigma):
     logits = outputs(3, 117).float().requires_grad_()
     age = torch.tensor([30.5, 0.0, 115.7])
     loss = DLDL([0, 116], sigma).loss(logits, age, age)
@@ -95,7 +95,7 @@ def test_any_width_of_the_gaussian_gives_a_finite_loss(sigma):
     assert loss.isfinite().all() and logits.grad.isfinite().all()
 
 
-def test_read_outs():
+def test_readouts_and_distribution():
     logits = torch.full((1, 40), -torch.inf)
     logits[0, [0, 9, 29]] = torch.tensor([0.6, 0.3, 0.1]).log()
     assert DLDL([21, 60], readout="expectation").predict(logits).item() == pytest.approx(0.6 * 21 + 0.3 * 30 + 0.1 * 50)
@@ -103,7 +103,7 @@ def test_read_outs():
     assert DLDL([21, 60]).distribution(logits)[0, 9].item() == pytest.approx(0.3)
 
 
-def test_a_minimised_loss_reads_as_the_label():
+def test_minimising_the_loss_gives_the_label():
     logits = torch.zeros(3, 117, requires_grad=True)
     age = torch.tensor([5.0, 33.0, 90.0])
     head = DLDL([0, 116])

@@ -18,8 +18,8 @@ def intervals(n):
     return ends[:, 0], ends[:, 1]
 
 
-def slow_loss(logits, low, high):
-    """Softmax, mean and variance loss as printed, with the paper's 0.2 and 0.05."""
+def reference_loss(logits, low, high):
+    """Softmax, mean and variance loss of the paper with its weights 0.2 and 0.05."""
     results = []
     for row, lo, hi in zip(logits, low, high, strict=True):
         p = np.exp(row - row.max())
@@ -33,21 +33,21 @@ def slow_loss(logits, low, high):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_loss_equals_a_slow_reference(exact):
+def test_loss_equals_a_reference(exact):
     logits, (low, high) = outputs(117), intervals(117)
     if exact:
         low = high = torch.arange(117).double()
     loss = MeanVariance([0, 116]).loss(logits, low, high)
-    np.testing.assert_allclose(loss, slow_loss(logits.numpy(), low.tolist(), high.tolist()))
+    np.testing.assert_allclose(loss, reference_loss(logits.numpy(), low.tolist(), high.tolist()))
 
 
-def test_without_its_two_terms_it_is_cross_entropy():
+def test_loss_with_both_weights_zero_is_the_cross_entropy():
     logits, (low, high) = outputs(50), intervals(50)
     loss = MeanVariance([0, 116], 0.0, 0.0).loss(logits, low, high)
     torch.testing.assert_close(loss, CrossEntropy([0, 116]).loss(logits, low, high))
 
 
-def test_inside_an_interval_the_mean_term_rests():
+def test_the_mean_term_is_zero_inside_an_interval():
     logits = (-((torch.arange(117.0) - 25) ** 2) / 4)[None].requires_grad_()
     low, high = torch.tensor([20.0]), torch.tensor([29.0])
     with_mean, without = (MeanVariance([0, 116], weight).loss(logits, low, high) for weight in (0.2, 0.0))
@@ -55,13 +55,13 @@ def test_inside_an_interval_the_mean_term_rests():
     assert MeanVariance([0, 116]).loss(logits, low + 10, high + 10).item() > with_mean.item() + 0.2 * 4.9**2 / 2
 
 
-def test_gradients_are_those_of_the_loss():
+def test_gradients_equal_numerical_gradients():
     low, high = intervals(5)
     head = MeanVariance([0, 116])
     assert torch.autograd.gradcheck(lambda x: head.loss(x, low, high), outputs(5).requires_grad_())
 
 
 @pytest.mark.parametrize("wrong", [{"mean_weight": -1.0}, {"variance_weight": -0.1}])
-def test_weights_are_checked(wrong):
+def test_negative_weights_raise_an_error(wrong):
     with pytest.raises(AgeGenderError, match=r"head\.mean_weight and head\.variance_weight must be at least 0"):
         MeanVariance([0, 116], **wrong)

@@ -9,7 +9,7 @@ from agegender.heads.regression import Regression
 TORCH_LOSS = {"l1": F.l1_loss, "mse": F.mse_loss, "huber": lambda a, b, reduction: F.huber_loss(a, b, reduction, 1.5)}
 
 
-def slow_loss(output, low, high, loss, unit, delta):
+def reference_loss(output, low, high, loss, unit, delta):
     results = []
     for years, lo, hi in zip(output, low, high, strict=True):
         off = (max(lo - years, 0) if years < lo else max(years - hi, 0)) / unit
@@ -32,7 +32,7 @@ def faces():
 
 @pytest.mark.parametrize("target", ["years", "standardised"])
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_at_zero_width_the_loss_is_the_ordinary_one(loss, target, faces):
+def test_loss_of_an_exact_age_equals_the_loss_of_torch(loss, target, faces):
     output, age, _ = faces
     head = Regression([0, 116], loss, target, center=40, scale=20, delta=1.5)
     pred, label = output.squeeze(1), age
@@ -43,27 +43,27 @@ def test_at_zero_width_the_loss_is_the_ordinary_one(loss, target, faces):
 
 @pytest.mark.parametrize("target, unit", [("years", 1.0), ("standardised", 20.0)])
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_intervals_equal_a_slow_reference(loss, target, unit, faces):
+def test_loss_of_an_interval_equals_a_reference(loss, target, unit, faces):
     output, low, high = faces
     head = Regression([0, 116], loss, target, scale=20, delta=1.5)
-    expected = slow_loss(output[:, 0].tolist(), low.tolist(), high.tolist(), loss, unit, 1.5)
+    expected = reference_loss(output[:, 0].tolist(), low.tolist(), high.tolist(), loss, unit, 1.5)
     np.testing.assert_allclose(head.loss(output, low, high), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_gradients_are_those_of_the_loss(loss, faces):
-    output, low, high = (part[:30] for part in faces)
+def test_gradients_equal_numerical_gradients(loss, faces):
+    output, low, high = (column[:30] for column in faces)
     head = Regression([0, 116], loss, "standardised", delta=0.7)
     assert torch.autograd.gradcheck(lambda x: head.loss(x, low, high), output.clone().requires_grad_())
 
 
-def test_inside_the_interval_nothing_pulls():
+def test_the_gradient_is_zero_inside_the_interval():
     output = torch.tensor([[3.0], [5.0], [9.0]], requires_grad=True)
     Regression([0, 116]).loss(output, torch.full((3,), 3.0), torch.full((3,), 9.0)).sum().backward()
     assert output.grad.abs().sum() == 0
 
 
-def test_the_output_is_in_years_and_starts_at_the_center():
+def test_the_output_is_in_years_around_the_center():
     features = torch.randn(64, 8)
     years, standardised = (Regression([0, 116], target=target, center=30) for target in ("years", "standardised"))
     plain = Regression([0, 116], target="years", center=0)
@@ -90,7 +90,7 @@ def test_scale_and_delta_must_be_positive(wrong):
         Regression([0, 116], **wrong)
 
 
-def test_a_relu_cuts_the_years_at_zero_and_starts_at_the_center():
+def test_relu_applies_to_the_output_in_years():
     torch.manual_seed(0)
     head = Regression([0, 116], target="years", center=33, relu=True)
     features = torch.randn(50, 4) * 100

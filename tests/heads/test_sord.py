@@ -16,8 +16,8 @@ def intervals(n):
     return ends[:, 0], ends[:, 1]
 
 
-def slow_loss(logits, low, high, power, scale):
-    """Target by the paper's softmax of minus the penalty, then the divergence, year by year."""
+def reference_loss(logits, low, high, power, scale):
+    """The formulas of the paper, year by year: softmax of the negative penalty, then the KL divergence from it."""
     results = []
     for row, lo, hi in zip(logits, low, high, strict=True):
         p = np.exp(row - row.max())
@@ -32,15 +32,15 @@ def slow_loss(logits, low, high, power, scale):
 @pytest.mark.parametrize(("penalty", "power"), [("absolute", 1), ("squared", 2)])
 @pytest.mark.parametrize("scale", [0.3, 1.0])
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_loss_equals_a_slow_reference(penalty, power, scale, exact):
+def test_loss_equals_a_reference(penalty, power, scale, exact):
     logits, (low, high) = outputs(117), intervals(117)
     if exact:
         low = high = torch.arange(117).double()
     loss = SORD([0, 116], penalty, scale).loss(logits, low, high)
-    np.testing.assert_allclose(loss, slow_loss(logits.numpy(), low.tolist(), high.tolist(), power, scale))
+    np.testing.assert_allclose(loss, reference_loss(logits.numpy(), low.tolist(), high.tolist(), power, scale))
 
 
-def test_at_zero_width_the_gradient_is_that_of_the_cross_entropy_with_soft_labels():
+def test_gradient_of_an_exact_age_is_that_of_the_cross_entropy_with_soft_labels():
     age = torch.arange(117.0).double()
     one, other = outputs(117).requires_grad_(), outputs(117).requires_grad_()
     SORD([0, 116]).loss(one, age, age).sum().backward()
@@ -49,13 +49,13 @@ def test_at_zero_width_the_gradient_is_that_of_the_cross_entropy_with_soft_label
     torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_squared_penalty_is_a_gaussian_label_distribution():
+def test_the_squared_penalty_equals_dldl():
     logits, (low, high) = outputs(50), intervals(50)
     sord, dldl = SORD([0, 116], "squared", 1 / 8), DLDL([0, 116], sigma=2.0, expectation_weight=0.0)
     torch.testing.assert_close(sord.loss(logits, low, high), dldl.loss(logits, low, high))
 
 
-def test_the_target_passes_no_gradient():
+def test_the_target_has_no_gradient():
     logits, (low, high) = outputs(20), intervals(20)
     one, other = logits.clone().requires_grad_(), logits.clone().requires_grad_()
     SORD([0, 116]).loss(one, low, high).sum().backward()
@@ -64,6 +64,6 @@ def test_the_target_passes_no_gradient():
     torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_the_scale_is_checked():
+def test_a_scale_of_zero_raises_an_error():
     with pytest.raises(AgeGenderError, match=r"head\.scale must be above 0; got 0"):
         SORD([0, 116], scale=0.0)
