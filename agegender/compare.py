@@ -156,16 +156,16 @@ def _network(run: Any) -> Any:
 
 
 def _as_trained(run: Any) -> Any:
-    """The tested network of a run, those weights alone requiring gradients that trained in some epoch."""
+    """The tested network of a run, in which only weights that trained in some epoch require gradients."""
     import math
 
     from agegender.configuration.build import build
-    from agegender.training.finetuning.freezing import reached_groups
+    from agegender.training.finetuning.freezing import groups_with_gradient
 
     network = _network(run)
-    groups = reached_groups(network.backbone)
+    groups = groups_with_gradient(network.backbone)
     for callback in build(run.origin.config.get("finetune") or {}, "callbacks").values():
-        training = set(callback.training(network.backbone, groups, math.inf))
+        training = set(callback.trainable_names(network.backbone, groups, math.inf))
         for name in {name for group in groups for name in group} - training:
             network.backbone.get_parameter(name).requires_grad_(False)
     return network

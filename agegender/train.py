@@ -77,7 +77,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.data.assemble import assemble
     from agegender.evaluation.results import results_table
     from agegender.runs.provenance import versions
-    from agegender.training.finetuning.stages import ddp_strategy, plan
+    from agegender.training.finetuning.stages import check_freezing, ddp_strategy
     from agegender.training.log import log_to, silence_libraries
     from agegender.training.loggers.wandb import dashboards
     from agegender.training.module import AgeGenderModule
@@ -89,7 +89,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks")
     checkpoint = run.last if resuming and run.last.exists() else None
     module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else _new_module(config, datamodule)
-    plan(callbacks.values(), module, datamodule)
+    check_freezing(callbacks.values(), module, datamodule)
     trainer = _trainer(
         **{**config["trainer"], "strategy": ddp_strategy(config["trainer"]["strategy"], callbacks.values())},
         callbacks=[*callbacks.values(), *_progress_bar()],

@@ -1,4 +1,4 @@
-"""How the losses of several tasks become the one number that is minimised."""
+"""Combines the losses of the tasks into the one loss that is minimised."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,24 +19,29 @@ class Fixed(nn.Module):
         self.weights = {"age": age, "gender": gender}
 
     def forward(self, losses: Mapping[str, Tensor], labelled: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Sums the weighted losses of the tasks given, one or more; of a task without labels the loss is zero."""
+        """Adds up the weighted losses.
+
+        Args:
+            losses: Mean loss of each task, one or more; zero for a task without labels in the batch.
+            labelled: Not used.
+        """
         return torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum()
 
 
 class Uncertainty(nn.Module):
-    """Weights learned as the uncertainty of each task: the sum of exp(-s) L + s / 2 with one s = log sigma^2 a task.
+    """Learned weights: the sum of exp(-s) L + s / 2 over the tasks, where s = log sigma^2 is a parameter of each task.
 
-    Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018. There a classification
-    loss gets the factor exp(-s) and a squared error exp(-s) / 2; here every loss gets exp(-s), since the factor only
-    moves the optimum s = log 2 L by a constant and leaves the weight there, 1 / (2 L), as it is.
+    Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018. The paper multiplies a
+    classification loss by exp(-s) and a squared error by exp(-s) / 2. Here every loss is multiplied by exp(-s). The
+    factor 1/2 shifts the optimum s = log 2 L by a constant; the weight at the optimum is 1 / (2 L) either way.
 
-    A task without any label in the batch moves no s, which would otherwise fall for ever.
+    If a batch has no label for a task, the s of that task does not move. Otherwise it would fall without limit.
 
     Args:
         age: Initial s of age.
         gender: Initial s of gender.
-        log_variance_range: Lowest and highest s. Each step starts from inside the range, so that an s at its end is
-            free to return.
+        log_variance_range: Lowest and highest s. Before each step s is clamped to this range, so that a value at the
+            limit still has a gradient and can come back.
     """
 
     def __init__(self, age: float = 0.0, gender: float = 0.0, log_variance_range: Sequence[float] = (-10.0, 10.0)) -> None:
@@ -47,12 +52,12 @@ class Uncertainty(nn.Module):
         )
 
     def forward(self, losses: Mapping[str, Tensor], labelled: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Sums the weighted losses of the tasks given, one or more.
+        """Adds up the weighted losses.
 
         Args:
-            losses: A mean a task.
-            labelled: Whether any face of the batch has a label for the task, seen by any process: one process may see
-                none while another does. By default a loss of exactly zero has none.
+            losses: Mean loss of each task, one or more.
+            labelled: For each task whether any face of the batch has a label, over all ranks: one rank may have none
+                while another has some. If None, a task with a loss of exactly zero counts as unlabelled.
         """
         low, high = self.log_variance_range
         terms = []
@@ -63,5 +68,5 @@ class Uncertainty(nn.Module):
                 known = (losses[task].detach() != 0 if labelled is None else labelled[task]).to(log_variance.dtype)
                 terms.append(losses[task] * torch.exp(-log_variance) + known * log_variance / 2)
             else:
-                terms.append(0 * log_variance)  # distributed training misses a parameter without gradient
+                terms.append(0 * log_variance)  # distributed training needs a gradient for every parameter
         return torch.stack(terms).sum()

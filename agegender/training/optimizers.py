@@ -1,4 +1,4 @@
-"""Optimizers with separate learning rates for backbone and rest, and no weight decay where it does harm."""
+"""Optimizers: separate learning rates for the backbone and the rest, no weight decay of norms and biases by default."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import nn
 
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
-from agegender.training.setting_checks import must
+from agegender.training.setting_checks import require
 
 FUSED_DEVICES = ("cpu", "cuda")
 
@@ -21,11 +21,12 @@ class Adam:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
-        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
-        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
-        betas: Decay rates of the running means of gradient and squared gradient.
-        eps: Term that keeps the denominator from zero.
-        decay_norms_and_biases: Decay norms, biases and embeddings too.
+        layer_decay: Learning rate of a depth group of the backbone as a multiple of the rate of the next deeper group;
+            see ``parameter_groups``.
+        weight_decay: Weight decay; ``parameter_groups`` says which parameters it applies to.
+        betas: Decay rates of the running means of the gradient and of its square.
+        eps: Added to the denominator.
+        decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -40,11 +41,11 @@ class Adam:
     decay_norms_and_biases: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
+        """Rejects values out of range."""
         _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Makes the optimizer of a model's trainable parameters."""
+        """Creates the optimizer of a model's trainable parameters."""
         return _build(torch.optim.Adam, self, model, betas=tuple(self.betas), eps=self.eps)
 
 
@@ -55,11 +56,12 @@ class AdamW:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
-        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
-        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
-        betas: Decay rates of the running means of gradient and squared gradient.
-        eps: Term that keeps the denominator from zero.
-        decay_norms_and_biases: Decay norms, biases and embeddings too.
+        layer_decay: Learning rate of a depth group of the backbone as a multiple of the rate of the next deeper group;
+            see ``parameter_groups``.
+        weight_decay: Weight decay; ``parameter_groups`` says which parameters it applies to.
+        betas: Decay rates of the running means of the gradient and of its square.
+        eps: Added to the denominator.
+        decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -74,11 +76,11 @@ class AdamW:
     decay_norms_and_biases: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
+        """Rejects values out of range."""
         _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Makes the optimizer of a model's trainable parameters."""
+        """Creates the optimizer of a model's trainable parameters."""
         return _build(torch.optim.AdamW, self, model, betas=tuple(self.betas), eps=self.eps)
 
 
@@ -89,11 +91,12 @@ class SGD:
     Args:
         lr: Learning rate of trunk, towers, heads and task balance.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
-        layer_decay: Learning rate of each depth of the backbone as a multiple of that of the next; see ``parameter_groups``.
-        weight_decay: Weight decay; see ``parameter_groups`` for what is spared.
-        momentum: Decay rate of the running sum of gradients; 0 for none.
-        nesterov: Look-ahead momentum (Nesterov 1983).
-        decay_norms_and_biases: Decay norms, biases and embeddings too.
+        layer_decay: Learning rate of a depth group of the backbone as a multiple of the rate of the next deeper group;
+            see ``parameter_groups``.
+        weight_decay: Weight decay; ``parameter_groups`` says which parameters it applies to.
+        momentum: Decay rate of the running sum of gradients; 0 turns momentum off.
+        nesterov: Use Nesterov momentum (Nesterov 1983).
+        decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -108,11 +111,11 @@ class SGD:
     decay_norms_and_biases: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
+        """Rejects values out of range."""
         _check(self)
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Makes the optimizer of a model's trainable parameters."""
+        """Creates the optimizer of a model's trainable parameters."""
         return _build(torch.optim.SGD, self, model, momentum=self.momentum, nesterov=self.nesterov)
 
 
@@ -124,26 +127,27 @@ def parameter_groups(
     weight_decay: float,
     decay_norms_and_biases: bool,
 ) -> list[dict[str, Any]]:
-    """Sorts the trainable parameters into groups: backbone or head, decayed or not; each parameter once.
+    """Sorts the trainable parameters into groups: backbone or head, with or without weight decay. Each is in one group.
 
-    Norms and biases (whatever has at most one dimension) and what a timm model lists in ``no_weight_decay`` (position
-    embeddings, class tokens) are not decayed. The parameters of ``balance`` never are: decay would pull the tasks'
-    weights towards one.
+    Weight decay does not apply to parameters with at most one dimension (norms and biases), nor to those that a timm
+    model lists in ``no_weight_decay`` (position embeddings, class tokens). It never applies to ``balance``, where it
+    would pull the weights of the tasks towards one.
 
-    Layer-wise decay is that of BEiT (Bao et al. 2022) as timm has it: the last of n depth groups of the backbone gets
-    layer_decay times the rate, the one before layer_decay^2, the one nearest the image layer_decay^n.
+    Layer-wise learning-rate decay follows BEiT (Bao et al. 2022) as implemented in timm. Of n depth groups of the
+    backbone, the deepest has layer_decay times the backbone's rate, the one before it layer_decay^2, and the one
+    nearest the image layer_decay^n.
 
     Args:
-        model: A module whose backbone, at any depth, is called ``backbone``, and its task balance ``balance``.
-        lr: Learning rate of what is not in the backbone.
+        model: A module that has the backbone, at any depth, as ``backbone`` and the task balance as ``balance``.
+        lr: Learning rate of everything outside the backbone.
         backbone_lr_scale: Learning rate of the backbone as a multiple of ``lr``.
-        layer_decay: Above 0 and at most 1, which is without.
-        weight_decay: Weight decay of the decayed groups.
-        decay_norms_and_biases: Decay everything but the balance.
+        layer_decay: Above 0 and at most 1; 1 gives all depths the same rate.
+        weight_decay: Weight decay of the groups that have it.
+        decay_norms_and_biases: Apply weight decay to everything except ``balance``.
 
     Returns:
-        Parameter groups with ``name`` ("backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay", or with
-        layer-wise decay "backbone/0/decay" and so on by depth), empty ones left out.
+        Parameter groups with a ``name``: "backbone/decay", "backbone/no_decay", "head/decay", "head/no_decay". With
+        layer-wise decay those of the backbone carry their depth, as in "backbone/0/decay". Empty groups are left out.
 
     Raises:
         AgeGenderError: No parameter is trainable.
@@ -165,7 +169,7 @@ def parameter_groups(
         part = "backbone" if "backbone" in path else "head"
         groups.setdefault((part, depths.get(name, total), "decay" if decayed else "no_decay"), []).append(parameter)
     if not groups:
-        raise AgeGenderError("nothing to train: every parameter of the model is frozen.")
+        raise AgeGenderError("nothing to train: every parameter of the model is frozen")
     return [
         {
             "name": f"{part}/{depth}/{decay}" if depth < total else f"{part}/{decay}",
@@ -178,7 +182,7 @@ def parameter_groups(
 
 
 def _depths(model: nn.Module) -> dict[str, int]:
-    """Depth of each parameter of the backbone, 0 nearest the image."""
+    """Depth of each parameter of the backbone; 0 is nearest the image."""
     return {
         f"{prefix}.{name}": depth
         for prefix, module in model.named_modules()
@@ -189,17 +193,22 @@ def _depths(model: nn.Module) -> dict[str, int]:
 
 
 def _check(options: Adam | AdamW | SGD) -> None:
-    must(options.lr > 0, "optimizer.lr", options.lr, "above 0")
-    must(options.backbone_lr_scale >= 0, "optimizer.backbone_lr_scale", options.backbone_lr_scale, "at least 0")
-    must(0 < options.layer_decay <= 1, "optimizer.layer_decay", options.layer_decay, "above 0 and at most 1")
-    must(options.weight_decay >= 0, "optimizer.weight_decay", options.weight_decay, "at least 0")
+    require(options.lr > 0, "optimizer.lr", options.lr, "above 0")
+    require(options.backbone_lr_scale >= 0, "optimizer.backbone_lr_scale", options.backbone_lr_scale, "at least 0")
+    require(0 < options.layer_decay <= 1, "optimizer.layer_decay", options.layer_decay, "above 0 and at most 1")
+    require(options.weight_decay >= 0, "optimizer.weight_decay", options.weight_decay, "at least 0")
     if isinstance(options, SGD):
-        must(0 <= options.momentum < 1, "optimizer.momentum", options.momentum, "at least 0 and below 1")
-        must(options.momentum > 0 or not options.nesterov, "optimizer.nesterov", options.nesterov, "false without momentum")
+        require(0 <= options.momentum < 1, "optimizer.momentum", options.momentum, "at least 0 and below 1")
+        require(options.momentum > 0 or not options.nesterov, "optimizer.nesterov", options.nesterov, "false without momentum")
     else:
         betas = list(options.betas)
-        must(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "optimizer.betas", betas, "two of at least 0, below 1")
-        must(options.eps >= 0, "optimizer.eps", options.eps, "at least 0")
+        require(
+            len(betas) == 2 and all(0 <= beta < 1 for beta in betas),
+            "optimizer.betas",
+            betas,
+            "two numbers, each at least 0 and below 1",
+        )
+        require(options.eps >= 0, "optimizer.eps", options.eps, "at least 0")
 
 
 def _build(
@@ -215,7 +224,7 @@ def _build(
     )
     fused = all(parameter.device.type in FUSED_DEVICES for group in groups for parameter in group["params"])
     optimizer = kind(groups, lr=options.lr, fused=fused or None, **arguments)  # type: ignore[call-arg]
-    # A fused step can undo the loss scaling of 16-mixed itself, but then gradients cannot be clipped before it and
-    # Lightning refuses to. Let the scaler do it, as with any other optimizer.
+    # With trainer.precision=16-mixed a fused step would unscale the gradients itself, too late to clip them, and
+    # Lightning rejects the combination. So the gradient scaler unscales them, as for any other optimizer.
     optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     return optimizer

@@ -1,8 +1,8 @@
-"""How the learning rate changes in the course of a run.
+"""Learning-rate schedules.
 
-``build`` gives the ``lr_scheduler`` entry of what Lightning's ``configure_optimizers`` returns. Each parameter group
-keeps its own learning rate: schedules multiply it. Stopping and resuming with the state dicts of optimizer and
-scheduler continues exactly.
+``build`` returns the ``lr_scheduler`` entry for Lightning's ``configure_optimizers``. A schedule multiplies the learning
+rate that each parameter group starts with. A run resumed with the state dicts of optimizer and scheduler has exactly
+the learning rates of a run without interruption.
 """
 
 import math
@@ -13,12 +13,12 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from agegender.training.setting_checks import must
+from agegender.training.setting_checks import require
 
 
 @dataclass(frozen=True)
 class Constant:
-    """The optimizer's learning rate, after a linear warm-up.
+    """A linear warm-up, then the optimizer's learning rate.
 
     Args:
         warmup_epochs: Length of the warm-up in epochs; at most half of the run.
@@ -30,18 +30,24 @@ class Constant:
     warmup_epochs: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
-        must(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
+        """Rejects values out of range."""
+        require(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
-        """Makes the schedule; both numbers count optimizer steps."""
+        """Creates the schedule.
+
+        Args:
+            optimizer: Has the highest learning rate of each parameter group.
+            total_steps: Optimizer steps of the whole run.
+            steps_per_epoch: Optimizer steps of an epoch.
+        """
         warmup = _warmup_steps(self.warmup_epochs, total_steps, steps_per_epoch)
         return _every_step(optimizer, lambda step: min((step + 1) / (warmup + 1), 1.0))
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear warm-up, then half a cosine down (Loshchilov & Hutter 2017, without restarts).
+    """A linear warm-up, then cosine decay (Loshchilov & Hutter 2017, without restarts).
 
     Args:
         warmup_epochs: Length of the warm-up in epochs; at most half of the run.
@@ -55,12 +61,18 @@ class Cosine:
     end_scale: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
-        must(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
-        must(0 <= self.end_scale <= 1, "schedule.end_scale", self.end_scale, "from 0 to 1")
+        """Rejects values out of range."""
+        require(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "at least 0")
+        require(0 <= self.end_scale <= 1, "schedule.end_scale", self.end_scale, "from 0 to 1")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
-        """Makes the schedule; both numbers count optimizer steps."""
+        """Creates the schedule.
+
+        Args:
+            optimizer: Has the highest learning rate of each parameter group.
+            total_steps: Optimizer steps of the whole run.
+            steps_per_epoch: Optimizer steps of an epoch.
+        """
         warmup = _warmup_steps(self.warmup_epochs, total_steps, steps_per_epoch)
 
         def scale(step: int) -> float:
@@ -74,14 +86,14 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to the optimizer's learning rate and down again, momentum going the other way (Smith & Topin 2018).
+    """One cycle: the learning rate rises to the optimizer's and falls again (Smith & Topin 2018).
 
     Args:
-        pct_start: Fraction of the run that goes up.
-        div_factor: The optimizer's learning rate divided by the first.
-        final_div_factor: The first learning rate divided by the last.
-        cycle_momentum: Lower momentum (Adam: the first beta) from 0.95 to 0.85 and back while the learning rate rises
-            and falls.
+        pct_start: Fraction of the run in which the learning rate rises.
+        div_factor: Ratio of the optimizer's learning rate to the initial one.
+        final_div_factor: Ratio of the initial learning rate to the final one.
+        cycle_momentum: Lower momentum (for Adam the first beta) from 0.95 to 0.85 while the learning rate rises, and
+            raise it again while the learning rate falls.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -93,13 +105,19 @@ class OneCycle:
     cycle_momentum: bool = True
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
-        must(0 < self.pct_start < 1, "schedule.pct_start", self.pct_start, "above 0 and below 1")
-        must(self.div_factor >= 1, "schedule.div_factor", self.div_factor, "at least 1")
-        must(self.final_div_factor >= 1, "schedule.final_div_factor", self.final_div_factor, "at least 1")
+        """Rejects values out of range."""
+        require(0 < self.pct_start < 1, "schedule.pct_start", self.pct_start, "above 0 and below 1")
+        require(self.div_factor >= 1, "schedule.div_factor", self.div_factor, "at least 1")
+        require(self.final_div_factor >= 1, "schedule.final_div_factor", self.final_div_factor, "at least 1")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
-        """Makes the schedule; both numbers count optimizer steps."""
+        """Creates the schedule.
+
+        Args:
+            optimizer: Has the highest learning rate of each parameter group.
+            total_steps: Optimizer steps of the whole run.
+            steps_per_epoch: Optimizer steps of an epoch.
+        """
         scheduler = OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -114,16 +132,16 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Lowers the learning rate when a figure, of which smaller is better, has stopped falling.
+    """Lowers the learning rate when the run's ``monitor``, of which smaller is better, has stopped falling.
 
-    Lightning would step it after the epoch's checkpoint is written, which then lacks that step. So the module steps it
-    at the end of validation, with the fresh value of the run's monitor, and tells Lightning not to.
+    The module steps this schedule at the end of validation, and Lightning does not. Lightning would step it after the
+    epoch's checkpoint is saved, which would lack the step.
 
     Args:
-        factor: What the learning rate is multiplied with, below 1.
-        patience: Epochs without improvement before that.
+        factor: The learning rate is multiplied by this number, below 1.
+        patience: Epochs without improvement that are accepted; one more lowers the learning rate.
         threshold: Smallest relative improvement that counts.
-        min_lr: Where the learning rate stays.
+        min_lr: Lowest learning rate.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -135,23 +153,23 @@ class Plateau:
     min_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses impossible values."""
-        must(0 < self.factor < 1, "schedule.factor", self.factor, "above 0 and below 1")
-        must(self.patience >= 0, "schedule.patience", self.patience, "at least 0")
-        must(self.threshold >= 0, "schedule.threshold", self.threshold, "at least 0")
-        must(self.min_lr >= 0, "schedule.min_lr", self.min_lr, "at least 0")
+        """Rejects values out of range."""
+        require(0 < self.factor < 1, "schedule.factor", self.factor, "above 0 and below 1")
+        require(self.patience >= 0, "schedule.patience", self.patience, "at least 0")
+        require(self.threshold >= 0, "schedule.threshold", self.threshold, "at least 0")
+        require(self.min_lr >= 0, "schedule.min_lr", self.min_lr, "at least 0")
 
     def build(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> dict[str, Any]:
-        """Makes the schedule, which needs neither number."""
+        """Creates the schedule; ``total_steps`` and ``steps_per_epoch`` are not used."""
         scheduler = ReduceLROnPlateau(
             optimizer, factor=self.factor, patience=self.patience, threshold=self.threshold, min_lr=self.min_lr
         )
-        # Lightning insists on a monitor, and on finding it; the value is never used.
+        # Lightning requires a monitor that is logged, but its value is not used.
         return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}
 
 
 def _every_step(optimizer: Optimizer, scale: Callable[[int], float]) -> dict[str, Any]:
-    # LambdaLR computes each learning rate from the step alone, so nothing can drift when a run is resumed.
+    # LambdaLR computes the learning rate from the number of the step alone, so a resumed run has exactly the same.
     return {"scheduler": LambdaLR(optimizer, scale), "interval": "step"}
 
 

@@ -1,21 +1,21 @@
-"""Settings that cannot be, refused before anything else happens."""
+"""Rejects impossible values of settings, with one line that names the key and what is allowed."""
 
 from typing import Any
 
 from agegender.errors import AgeGenderError
 
 
-def must(holds: bool, key: str, value: Any, allowed: str) -> None:
-    """Refuses a value.
+def require(holds: bool, key: str, value: Any, allowed: str) -> None:
+    """Rejects the value of a setting unless a condition holds.
 
     Args:
-        holds: Whether the value is allowed; comparisons with what is not a number are false, and so it is not.
-        key: Its name in the configuration.
-        value: What it was set to.
-        allowed: What it must be, as in "above 0".
+        holds: Whether the value is allowed. Write the condition so that NaN fails it: ``lr > 0``, not ``not lr <= 0``.
+        key: Name of the setting in the configuration, such as ``optimizer.lr``.
+        value: Its value.
+        allowed: The values that are allowed, such as "above 0".
 
     Raises:
-        AgeGenderError: It does not hold.
+        AgeGenderError: The condition does not hold.
     """
     if not holds:
         raise AgeGenderError(f"{key}={value}: must be {allowed}")

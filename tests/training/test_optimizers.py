@@ -1,7 +1,9 @@
 import re
 
 import pytest
+import timm
 import torch
+from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from agegender.errors import AgeGenderError
@@ -163,3 +165,31 @@ def test_lightning_accepts_clipping_with_it():
     layer(torch.ones(2, 4)).sum().backward()
     amp.MixedPrecision("16-mixed", "cuda", scaler=torch.amp.GradScaler("cpu")).clip_gradients(optimizer, clip_val=0.1)
     assert sum(parameter.grad.square().sum() for parameter in layer.parameters()).sqrt() <= 0.1001
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_efficientnet", "test_resnet"])
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_layer_decay_equals_that_of_timm(name: str, scale: float) -> None:
+    backbone = TimmBackbone(name, image_size=32)
+    model = Network(backbone, "avg", [], {}, {"age": nn.LazyLinear(3)}, 32)
+    optimizer = AdamW(lr=0.02, backbone_lr_scale=scale, layer_decay=0.7).build(model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    ours = {names[id(p)]: (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    reference = timm.create_model(name, num_classes=3, **({"img_size": 32} if "vit" in name else {}))
+    spared = reference.no_weight_decay() if "vit" in name else ()
+    listed = {id(parameter): name for name, parameter in reference.named_parameters()}
+    theirs = {
+        listed[id(p)]: (g["lr_scale"], g["weight_decay"])
+        for g in param_groups_layer_decay(reference, 0.01, spared, layer_decay=0.7)
+        for p in g["params"]
+    }
+    compared = 0
+    for key, (rate, decay) in ours.items():
+        if key.startswith("backbone.net."):
+            compared += 1
+            expected = theirs[key.removeprefix("backbone.net.")]
+            assert (rate, decay) == (pytest.approx(0.02 * scale * expected[0]), pytest.approx(expected[1])), key
+        else:
+            assert rate == 0.02
+    assert compared == len(list(backbone.parameters())) > 10
+    assert len({scale for scale, _ in theirs.values()}) > 3

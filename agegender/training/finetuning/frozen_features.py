@@ -1,13 +1,13 @@
-"""Features of a frozen backbone in place of images: which faces and views, under which name, in which epochs.
+"""Computes the features of a frozen backbone once and trains on them in place of images.
 
-While nothing of the backbone trains, its features of a picture are the same in every epoch. They are computed once,
-with the network in evaluation mode and in the precision of training, into a file that later runs with the same backbone
-find again.
+While the whole backbone is frozen, the features of an image are the same in every epoch. They are computed once, with
+the network in evaluation mode and in the precision of training, and cached in a file. Later runs with the same backbone
+use the same file.
 
-The file's name is a hash of all that its contents follow from. Weights, pictures and settings are known exactly. Code
-is not, ours or a library's, and so the features of the first few faces are computed in every run, by the very path that
-computes them all, and their bytes are part of the name: where these differ, nothing old is found. (They may differ by a
-last bit on another machine or with another number of threads, which costs one more pass.)
+The file's name is a hash of everything that its contents depend on. Weights, images and settings are hashed themselves.
+Code, of this project or of a library, cannot be. So every run computes the features of the first few faces, and their
+bytes are hashed too: if the code now gives other features, the old file is not used. (On another machine or with another
+number of threads the features may differ in their last bits. Then they are computed once more.)
 """
 
 import hashlib
@@ -31,22 +31,22 @@ from agegender.sources.resizing import INTERPOLATION
 
 log = logging.getLogger(__name__)
 
-PROBE = 8  # faces
+PROBE = 8  # faces that every run computes the features of
 
 
-def remember_features(
+def use_cached_features(
     trainer: L.Trainer, module: Any, data: FaceDataModule, views: int | None, epochs: float, finished: int, key: str
 ) -> None:
-    """Has features stand for images in the first epochs, if they serve more than one whole epoch.
+    """Replaces images by cached features in the first epochs, if at least two whole epochs can use them.
 
     Args:
-        trainer: About to fit.
-        module: An ``AgeGenderModule``, whose backbone is in evaluation mode when this returns.
-        data: Set up; its ``features`` are filled.
+        trainer: A Trainer at the start of ``fit``.
+        module: An ``AgeGenderModule``. Its backbone is put into evaluation mode.
+        data: Set up. The features are added to its ``features``.
         views: See ``Freezing``.
-        epochs: In how many epochs, from the first, the backbone is frozen.
-        finished: How many epochs a resumed run has behind it.
-        key: What the settings of ``views`` are called in messages, such as ``finetune.frozen``.
+        epochs: Number of epochs, from the first, in which the whole backbone is frozen.
+        finished: Number of epochs that a resumed run has finished.
+        key: Name of the settings in messages, such as ``finetune.frozen``.
 
     Raises:
         AgeGenderError: The files cannot be written.
@@ -59,16 +59,19 @@ def remember_features(
         log.info("the frozen backbone runs in every epoch: loader.cache=none")
         return
     if augmented and views is None:
-        log.info("the frozen backbone runs in every epoch: images are augmented anew (augment=none, or %s.views=8)", key)
+        log.info(
+            "the frozen backbone runs in every epoch: images are augmented differently in each. To cache features instead: "
+            "augment=none or %s.views=8", key,
+        )  # fmt: skip
         return
-    log.info("the frozen backbone runs once a face: its features are kept in %s", data.cache_dir / "features")
+    log.info("the frozen backbone runs once per face: its features are cached in %s", data.cache_dir / "features")
     numbers: list[int | None] = [None]
     if augmented and views is not None:
-        numbers = list(range(int(min(views, reached))))  # a longer run, resumed, adds those that it reaches
+        numbers = list(range(int(min(views, reached))))  # a resumed, longer run adds more
         if views >= reached:
             log.info(
-                "%s.views=%d: each of the %d epochs has a view of its own, so features save time only in later runs that "
-                "find them", key, views, reached,
+                "%s.views=%d: each of the %d epochs has a view of its own, so cached features save time only in later runs",
+                key, views, reached,
             )  # fmt: skip
     module.network.backbone.eval()
     backbone = _backbone_recipe(trainer, module)
@@ -78,11 +81,11 @@ def remember_features(
 
 
 def _cache(
-    trainer: L.Trainer, module: Any, data: FaceDataModule, part: str, view: int | None, backbone: list[Any]
+    trainer: L.Trainer, module: Any, data: FaceDataModule, split: str, view: int | None, backbone: list[Any]
 ) -> FeatureCache:
-    """Opens the features of a part, computing them if need be; a view of None is the images as they are."""
-    assert data.cache_dir is not None, "features are remembered on disk"
-    rows = data.learnable_rows() if part == "train" else data.rows(part)
+    """Opens the features of a split, and computes them if they are not cached; a view of None has no augmentation."""
+    assert data.cache_dir is not None, "features are cached on disk"
+    rows = data.learnable_rows() if split == "train" else data.rows(split)
     augment = None if view is None else data.augment
     starts = range(0, len(rows), data.batch_size)
     loader = data.batches(
@@ -98,9 +101,9 @@ def _cache(
         channels_last = not features.is_contiguous() and features.is_contiguous(memory_format=torch.channels_last)
         return _fingerprint(features), channels_last, list(features.shape[1:])
 
-    # Other processes may compute otherwise by a last bit, but must look for the same file: the first one decides.
+    # Features may differ between ranks in their last bits. All ranks must open the same file, so rank 0 decides.
     fingerprint, channels_last, shape = trainer.strategy.broadcast(probed() if trainer.is_global_zero else None)  # type: ignore[misc]
-    named = part if view is None else f"{part}, view {view + 1}"
+    named = split if view is None else f"{split}, view {view + 1}"
     log.info("features (%s): %d faces, %.3g GB", named, len(rows), len(rows) * math.prod(shape) * 4 / 1e9)
 
     def computed() -> Iterator[np.ndarray]:
@@ -116,7 +119,7 @@ def _cache(
 
 
 def _backbone_recipe(trainer: L.Trainer, module: Any) -> list[Any]:
-    """Weights, architecture, precision and device."""
+    """What features depend on besides the images: weights, architecture, precision and device."""
     digest = hashlib.sha256()
     for name, value in module.network.backbone.state_dict().items():
         digest.update(name.encode())
@@ -135,4 +138,4 @@ def _seed(*entropy: int) -> int:
 
 
 def _all(limit: float) -> bool:
-    return isinstance(limit, float) and limit == 1.0  # the integer is one batch
+    return isinstance(limit, float) and limit == 1.0  # the integer 1 means one batch

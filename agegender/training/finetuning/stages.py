@@ -1,12 +1,14 @@
-"""Which weights of the backbone train in which epoch.
+"""Fine-tuning methods: which weights of the backbone train in which epoch.
 
-Everything follows from the number of the epoch and is decided anew as each epoch begins, so a run resumed at any epoch
-is the run that never stopped. All weights that will ever train are in the optimizer from the start. While frozen they
-have ``requires_grad`` off and so no gradient, and an optimizer passes over what has no gradient: no step, no weight
-decay, no running means. (A learning rate of zero would freeze as well, but would pay for the whole backward pass, let
-frozen gradients count when gradients are clipped, and fill Adam's means before the first step.)
+The trainable weights depend on the number of the epoch alone and are set again at the start of each epoch. So a run
+resumed at any epoch trains exactly as a run without interruption.
 
-Learning rates of parts and depths are the optimizer's business: ``backbone_lr_scale`` and ``layer_decay``.
+All weights that train in any epoch are in the optimizer from the start. While frozen they have ``requires_grad`` off
+and no gradient, so the optimizer skips them: no step, no weight decay, no running means. (A learning rate of zero would
+freeze them too, but it would pay for the whole backward pass, clip gradients by a norm that includes the frozen ones,
+and fill Adam's running means before the first step.)
+
+Separate learning rates of backbone and depths are settings of the optimizer: ``backbone_lr_scale``, ``layer_decay``.
 """
 
 import math
@@ -22,11 +24,11 @@ from agegender.data.datamodule import FaceDataModule
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
 from agegender.training.finetuning.freezing import Freezing, Groups
-from agegender.training.setting_checks import must
+from agegender.training.setting_checks import require
 
 
 class Frozen(Freezing):
-    """Keeps the whole backbone as it is; trunk, towers and heads train.
+    """Freezes the whole backbone in all epochs; trunk, towers and heads train.
 
     Args:
         views: See ``Freezing``.
@@ -37,24 +39,26 @@ class Frozen(Freezing):
     def __init__(self, views: int | None = None) -> None:
         super().__init__(math.inf, views)
 
-    def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
-        """None."""
+    def trainable_names(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
+        """No names."""
         return []
 
 
 class TwoStage(Freezing):
-    """First trunk, towers and heads alone, then the end of the backbone too, all at a lower learning rate.
+    """Trains trunk, towers and heads first, then the last layers of the backbone too, at lower learning rates.
 
-    The first stage has the optimizer's learning rate and weight decay. In the second both change: every parameter
-    group keeps its ratio to the others, and a schedule, which spans the whole run, multiplies the new rates.
+    The first stage has the optimizer's learning rate and weight decay. In the second stage both change. The ratios
+    between the learning rates of the parameter groups stay the same. A schedule spans the whole run; in the second stage
+    it multiplies the new learning rates.
 
     Args:
         epochs: Length of the first stage.
-        layers: How many of the backbone's weight layers (convolutions and linear layers) train in the second, counted
-            from the end, with all that follows the first of them, norms for instance; None for the whole backbone.
+        layers: Number of weight layers (convolutions and linear layers) of the backbone that train in the second stage,
+            counted from its end. Everything after the first of them, such as norms, trains too. None for the whole
+            backbone.
         lr: Learning rate of the second stage, in place of ``optimizer.lr``.
-        weight_decay: Of the second stage.
-        views: See ``Freezing``; in the first stage.
+        weight_decay: Weight decay of the second stage.
+        views: See ``Freezing``; applies to the first stage.
     """
 
     key = "finetune.two_stage"
@@ -67,62 +71,62 @@ class TwoStage(Freezing):
         weight_decay: float = 1e-6,
         views: int | None = None,
     ) -> None:
-        must(epochs >= 0, f"{self.key}.epochs", epochs, "at least 0")
-        must(layers is None or layers >= 1, f"{self.key}.layers", layers, "at least 1, or null")
-        must(lr > 0, f"{self.key}.lr", lr, "above 0")
-        must(weight_decay >= 0, f"{self.key}.weight_decay", weight_decay, "at least 0")
+        require(epochs >= 0, f"{self.key}.epochs", epochs, "at least 0")
+        require(layers is None or layers >= 1, f"{self.key}.layers", layers, "at least 1, or null")
+        require(lr > 0, f"{self.key}.lr", lr, "above 0")
+        require(weight_decay >= 0, f"{self.key}.weight_decay", weight_decay, "at least 0")
         super().__init__(epochs, views)
         self.layers = layers
         self.lr = lr
         self.weight_decay = weight_decay
 
-    def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
-        """None in the first stage; then the last layers."""
+    def trainable_names(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
+        """No names in the first stage, those of the last layers in the second."""
         if epoch < self.frozen_epochs:
             return []
         names = [name for group in groups for name in group]
         return names if self.layers is None else last_layers(backbone, names, self.layers)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Freezes, thaws and sets the rates of the second stage."""
+        """Freezes and unfreezes, and sets learning rates and weight decay of the second stage."""
         super().on_train_epoch_start(trainer, pl_module)
         if trainer.current_epoch >= self.frozen_epochs:
             _change_rates(trainer, self.lr / pl_module.optimizer.lr, self.weight_decay)
 
 
 class Gradual(Freezing):
-    """Thaws the backbone from its end, one depth group after the other.
+    """Unfreezes the backbone from its end, one depth group after the other.
 
-    Gradual unfreezing: Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018. There
-    it starts with the classifier alone, as here.
+    Gradual unfreezing: Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018. As
+    there, only the heads (with trunk and towers) train at first.
 
     Args:
-        epochs: Until the first group trains, and from one group to the next.
-        views: See ``Freezing``; until the first group trains.
+        epochs: Number of epochs before the first depth group trains, and between one group and the next.
+        views: See ``Freezing``; applies to the epochs before the first depth group trains.
     """
 
     key = "finetune.gradual"
 
     def __init__(self, epochs: int = 1, views: int | None = None) -> None:
-        must(epochs >= 1, f"{self.key}.epochs", epochs, "at least 1")
+        require(epochs >= 1, f"{self.key}.epochs", epochs, "at least 1")
         super().__init__(epochs, views)
 
-    def training(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
-        """The groups that have had their turn."""
+    def trainable_names(self, backbone: Backbone, groups: Groups, epoch: float) -> list[str]:
+        """Names of the depth groups that are unfrozen by this epoch."""
         count = int(min(epoch // self.frozen_epochs, len(groups))) if math.isfinite(epoch) else len(groups)
         return [name for group in groups[len(groups) - max(count, 0) :] for name in group]
 
 
 def last_layers(backbone: nn.Module, names: list[str], count: int) -> list[str]:
-    """The names from the count-th last weight layer on.
+    """Names from the count-th last weight layer to the end.
 
     Args:
-        backbone: Whose parameters they are.
-        names: Parameters, those nearest the image first.
+        backbone: The module that has the parameters.
+        names: Names of parameters, those nearest the image first.
         count: Number of weight layers: convolutions and linear layers.
 
     Raises:
-        AgeGenderError: There are not as many.
+        AgeGenderError: There are fewer weight layers.
     """
     starts = [
         index
@@ -134,30 +138,30 @@ def last_layers(backbone: nn.Module, names: list[str], count: int) -> list[str]:
     return names[starts[-count] :]
 
 
-def plan(callbacks: Iterable[Callback], module: Any, data: FaceDataModule) -> None:
-    """Has those that freeze look at what they will freeze, before any work on the data.
+def check_freezing(callbacks: Iterable[Callback], module: Any, data: FaceDataModule) -> None:
+    """Checks the settings of all fine-tuning callbacks, before any work on the data.
 
     Raises:
-        AgeGenderError: As ``Freezing.plan``.
+        AgeGenderError: As ``Freezing.check``.
     """
     for callback in callbacks:
         if isinstance(callback, Freezing):
-            callback.plan(module, data)
+            callback.check(module, data)
 
 
 def ddp_strategy(strategy: str, callbacks: Iterable[Callback]) -> str:
-    """The Trainer's strategy: distributed training must know when weights will be without gradient in some epochs."""
-    thawing = any(isinstance(callback, Freezing) and math.isfinite(callback.frozen_epochs) for callback in callbacks)
-    return "ddp_find_unused_parameters_true" if strategy == "ddp" and thawing else strategy
+    """The Trainer's strategy; distributed training needs another one if some weights train in some epochs only."""
+    unfreezes = any(isinstance(callback, Freezing) and math.isfinite(callback.frozen_epochs) for callback in callbacks)
+    return "ddp_find_unused_parameters_true" if strategy == "ddp" and unfreezes else strategy
 
 
 def _change_rates(trainer: L.Trainer, scale: float, weight_decay: float) -> None:
-    """Scales all learning rates, and what a schedule started from, against those of the beginning; twice is as once."""
+    """Sets learning rates, and those a schedule starts from, to multiples of the first stage's; repeating it is safe."""
     (optimizer,) = trainer.optimizers
     for group in optimizer.param_groups:
         ratio = scale / group.get("stage_scale", 1.0)  # saved with the optimizer's state
         group["stage_scale"] = scale
-        for rate in ("lr", "initial_lr", "max_lr", "min_lr"):  # the latter are OneCycleLR's
+        for rate in ("lr", "initial_lr", "max_lr", "min_lr"):  # max_lr and min_lr: OneCycleLR
             if rate in group:
                 group[rate] *= ratio
         if group["name"].endswith("/decay"):

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: they give the model that images give, and are found again by none but their like."""
+"""Cached features of a frozen backbone train the same model as images; only runs with equal features share them."""
 
 import csv
 import errno
@@ -31,7 +31,7 @@ def assert_equal_weights(one: RunDirectory, other: RunDirectory) -> None:
 
 
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Number of images of each pass through a backbone from now on, but for the single ones that show shapes."""
+    """Records the number of images of each pass through a backbone, except single images, which only show shapes."""
     counts: list[int] = []
     features = Network.features
 
@@ -43,7 +43,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def figures(run: RunDirectory) -> list[dict[str, str]]:
+def history(run: RunDirectory) -> list[dict[str, str]]:
     with (run.path / "history.csv").open() as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
@@ -61,7 +61,7 @@ def figures(run: RunDirectory) -> list[dict[str, str]]:
     ],
     ids=lambda overrides: " ".join(overrides[:3]),
 )
-def test_remembered_features_give_the_model_that_images_give(
+def test_cached_features_train_the_same_model_as_images(
     overrides: list[str], configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = ["augment=none", "trainer.max_epochs=3", "test=false", f"loader.cache_dir={tmp_path / 'cache'}", *overrides]
@@ -85,9 +85,9 @@ def test_remembered_features_give_the_model_that_images_give(
         if value.is_floating_point() and "metrics" not in key and "losses" not in key:
             torch.testing.assert_close(two["state_dict"][key], value, **tolerance, msg=lambda text, key=key: f"{key}: {text}")
     assert_equal_weights(fast, again)
-    for first, second in zip(figures(slow), figures(fast), strict=True):
+    for first, second in zip(history(slow), history(fast), strict=True):
         assert {k: float(v) for k, v in second.items()} == pytest.approx({k: float(v) for k, v in first.items()}, rel=1e-2)
-    assert figures(fast) == figures(again)
+    assert history(fast) == history(again)
 
 
 def files(folder: Path) -> int:
@@ -95,19 +95,19 @@ def files(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("by", ["settings", "bytes"])
-def test_what_computes_otherwise_has_files_of_its_own(
+def test_other_features_have_files_of_their_own(
     by: str, configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each change adds a file of the train part and, unless it changes the drawing of views alone, one of the val part.
+    """Each change adds a file for the train split, and one for the validation split unless it only changes augmentation.
 
-    Settings must tell features apart if bytes do not, and the other way round, as when code has changed.
+    Files must differ by their settings when the bytes of the features are ignored, and the other way round.
     """
     if by == "settings":
         monkeypatch.setattr(frozen_features, "_fingerprint", lambda features: "")
     else:
         monkeypatch.setattr(frozen_features, "_backbone_recipe", lambda trainer, module: [])
     seeds = [0]
-    monkeypatch.setattr(L, "seed_everything", lambda seed, **_: torch.manual_seed(seeds[-1]))  # of weights alone
+    monkeypatch.setattr(L, "seed_everything", lambda seed, **_: torch.manual_seed(seeds[-1]))  # the initial weights only
     base = ["finetune=frozen", "finetune.frozen.views=1", "augment=flip", "test=false", "split.seed=0",
             f"loader.cache_dir={tmp_path / 'cache'}", "loader.batch_size=16"]  # fmt: skip
     expected = 0
@@ -117,14 +117,14 @@ def test_what_computes_otherwise_has_files_of_its_own(
         (1, 0, ["augment=geometric"]), (1, 0, ["augment.probability=0.6"]), (1, 0, ["loader.batch_size=15"]), (0, 0, []),
     ]):  # fmt: skip
         if by == "bytes" and overrides in (["augment.probability=0.6"], ["loader.batch_size=15"]):
-            continue  # may leave the first faces as they are
+            continue  # may not change the first faces, which are the only ones hashed
         seeds.append(weights)
         train(configure(*base, *overrides), RunDirectory(tmp_path / str(number)))
         expected += new
         assert files(tmp_path) == expected, overrides
 
 
-def test_changed_code_computes_anew(
+def test_features_are_computed_again_when_code_has_changed(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = ["finetune=frozen", "finetune.frozen.views=1", "test=false", f"loader.cache_dir={tmp_path / 'cache'}"]
@@ -139,7 +139,7 @@ def test_changed_code_computes_anew(
     assert files(tmp_path) == 5
 
 
-def test_views_are_drawn_once_and_take_turns(
+def test_views_are_computed_once_and_used_in_turn(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configure(
@@ -166,7 +166,7 @@ def test_views_are_drawn_once_and_take_turns(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "logged"),
     [
         (["augment=flip"], "runs in every epoch: images are augmented"),
         (["augment=none", "loader.cache=none"], "runs in every epoch: loader.cache=none"),
@@ -175,17 +175,17 @@ def test_views_are_drawn_once_and_take_turns(
         (["augment=none", "finetune=gradual"], ""),
     ],
 )
-def test_features_are_not_remembered_where_that_would_change_or_save_nothing(
-    overrides: list[str], said: str, configure: Callable[..., dict[str, Any]], tmp_path: Path
+def test_features_are_not_cached_where_that_changes_the_model_or_saves_nothing(
+    overrides: list[str], logged: str, configure: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     cache = f"loader.cache_dir={tmp_path / 'cache'}"
     train(configure("finetune=frozen", "test=false", cache, *overrides), RunDirectory(tmp_path / "run"))
     assert not (tmp_path / "cache" / "features").exists()
     text = (tmp_path / "run" / "log.txt").read_text()
-    assert said in text and "runs once a face" not in text
+    assert logged in text and "runs once per face" not in text
 
 
-def test_no_more_views_are_drawn_than_epochs_come_to_and_a_longer_run_adds_its_own(
+def test_no_more_views_are_computed_than_there_are_epochs_and_a_longer_run_adds_more(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = ["finetune=frozen", "finetune.frozen.views=3", "augment=flip", "test=false", "schedule=constant"]
@@ -201,7 +201,7 @@ def test_no_more_views_are_drawn_than_epochs_come_to_and_a_longer_run_adds_its_o
     assert "a view of its own" not in (whole.path / "log.txt").read_text()
 
 
-def test_views_that_have_nowhere_to_lie_are_refused_before_any_face_is_read(
+def test_views_without_a_cache_are_an_error_before_any_face_is_read(
     configure: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     config = configure("finetune=two_stage", "finetune.two_stage.views=4", "finetune.two_stage.layers=1", "loader.cache=none")
@@ -209,7 +209,7 @@ def test_views_that_have_nowhere_to_lie_are_refused_before_any_face_is_read(
         train(config, RunDirectory(tmp_path / "run"))
 
 
-def test_the_size_is_said_before_it_is_written(
+def test_the_size_is_logged_before_features_are_written(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
@@ -225,7 +225,7 @@ def test_the_size_is_said_before_it_is_written(
     assert "features (train): 48 faces, 0.000393 GB" in (tmp_path / "run/log.txt").read_text()
 
 
-def test_a_resumed_run_takes_up_its_features(
+def test_a_resumed_run_uses_its_cached_features(
     configure: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configure(
