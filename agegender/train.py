@@ -32,11 +32,11 @@ def main(config: dict[str, Any]) -> float | None:
     validate(config)
     if job.sweep_dir():
         refuse_sweep(config["trainer"])
-    if not ranks.started() and (count := ranks.wanted(config["trainer"])) > 1:
+    if not ranks.started() and (count := ranks.process_count(config["trainer"])) > 1:
         if status := launch("agegender.train", count, run.path):
             raise SystemExit(status)
         return None
-    run = RunDirectory(ranks.first("run directory", lambda: str(run.path)))
+    run = RunDirectory(ranks.on_rank_zero("run directory", lambda: str(run.path)))
     return train(with_absolute_paths(config), run, resuming)
 
 
@@ -69,7 +69,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     """
     from agegender.training.allocator import keep_freed_memory
 
-    config = {**config, "trainer": ranks.placed(config["trainer"])}
+    config = {**config, "trainer": ranks.trainer_arguments(config["trainer"])}
     keep_freed_memory()
     import lightning as L
 
@@ -111,7 +111,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(run.read_metrics()))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
-    with dashboards(trainer.loggers, config), ranks.lost_ranks_in_words():
+    with dashboards(trainer.loggers, config), ranks.one_line_if_connection_lost():
         return _fit_and_test(config, run, module, datamodule, trainer, checkpoint)
 
 
@@ -126,7 +126,7 @@ def _fit_and_test(
     from agegender.training.testing import test_best
 
     datamodule.trainer, datamodule.progress = trainer, trainer.is_global_zero
-    ranks.first("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
+    ranks.on_rank_zero("data", lambda: datamodule.prepare_data() or "ready")  # scanned and cached once
     datamodule.setup()
     if checkpoint:  # only now it is sure that the run goes on
         require_same_faces(run, datamodule.split_csv)

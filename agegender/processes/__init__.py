@@ -1,1 +1,1 @@
-"""Several processes for one job: what a rank knows, and who starts and ends ranks."""
+"""Several processes (ranks) in one training job: starting and ending them, and what each knows about the job."""

@@ -1,4 +1,4 @@
-"""Starting the ranks of a job on this machine, and ending all of them together."""
+"""Starts the ranks of a job on this machine and ends all of them when one fails."""
 
 import contextlib
 import os
@@ -13,38 +13,41 @@ from pathlib import Path
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.processes.ranks import LAUNCHER, RUN_DIR, rank, wanted, world_size
+from agegender.processes.ranks import LAUNCHER, RUN_DIR, process_count, rank, world_size
 
-GRACE = 10.0  # seconds that the other ranks have to end by themselves
+GRACE = 10.0  # seconds in which the other ranks may end by themselves
 
 
 def refuse_sweep(trainer: Mapping[str, Any]) -> None:
-    """Ends a sweep whose jobs would need several processes each.
+    """Rejects a sweep in which each job needs several processes.
 
-    A rank is started with the command line of its job, and that of a sweep's job is the whole sweep: ranks would run
-    through it side by side, each with a directory and, with a sampling sweeper, values of its own, and nothing would say so.
+    A rank runs the command line of its job. In a sweep, this command line is the whole sweep, so every rank would run
+    all jobs, in directories of its own and, with a sampling sweeper, with other values.
+
+    Args:
+        trainer: Arguments of the Trainer.
 
     Raises:
-        AgeGenderError: Always when a job has more than one process; it names what works.
+        AgeGenderError: A job has more than one process. The message names what works.
     """
-    if wanted(trainer) > 1 or world_size() > 1:
+    if process_count(trainer) > 1 or world_size() > 1:
         raise AgeGenderError(
-            "a sweep (-m) runs one process a job. Either give each job one device (trainer=cpu or trainer=gpu, "
-            "trainer.devices=1), or start a command of its own for each combination, as in\n"
+            "a sweep (-m) runs one process per job. Either give each job one device (trainer=cpu or trainer=gpu, "
+            "trainer.devices=1), or start one command for each combination, such as\n"
             "  for seed in 0 1 2; do python -m agegender.train trainer=ddp trainer.devices=2 seed=$seed; done"
         )
 
 
 def launch(module: str, count: int, run_dir: Path) -> int:
-    """Runs this command line once a rank and waits; when a rank fails, the others are ended.
+    """Runs this command line in one process per rank and waits. If a rank fails, the others are ended.
 
     Args:
-        module: What follows ``python -m``.
+        module: The module to run, as after ``python -m``.
         count: Number of ranks, all on this machine.
-        run_dir: The run directory of all of them.
+        run_dir: The run directory, the same for all ranks.
 
     Returns:
-        The exit status of the job: 0, or that of the rank that failed first (128 + N for signal N).
+        The exit status of the job: 0, or the status of the rank that failed first (128 + N for signal N).
     """
     command = [sys.executable, "-m", module, *sys.argv[1:]]
     common = {
@@ -62,7 +65,7 @@ def launch(module: str, count: int, run_dir: Path) -> int:
         for process in ranks:
             process.terminate()
         _wait(ranks)
-        print("error: interrupted, so all processes were ended", file=sys.stderr)
+        print("error: interrupted; all processes were ended", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
         for process in ranks:
@@ -73,15 +76,16 @@ def launch(module: str, count: int, run_dir: Path) -> int:
 
 
 def _supervise(ranks: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Waits for the end of all ranks, or for the first failure and, for a while, for the end of the others."""
+    """Waits until all ranks have ended, or until one has failed and the others had time to end."""
     while True:
         statuses = [process.poll() for process in ranks]
-        # A signal comes from outside, while a rank that lost another one fails in consequence: of two, name the former.
+        # When several ranks have failed, name one that was killed by a signal (a negative status): the others probably
+        # failed because they lost the connection to it.
         if failed := sorted((status, number) for number, status in enumerate(statuses) if status):
             status, number = failed[0]
             _wait(ranks)
             how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-            if status != 2:  # which has printed its own line
+            if status != 2:  # with status 2 the rank has printed the error itself
                 who = f"process {number} of {len(ranks)} (pid {ranks[number].pid})"
                 print(f"error: {who} {how}, so the whole job was ended", file=sys.stderr)
             return status if status > 0 else 128 - status
@@ -107,14 +111,14 @@ def _free_port() -> int:
 
 
 def end_with_launcher() -> None:
-    """Makes a rank end when whoever started it has died, which would otherwise leave it computing for nobody."""
+    """Ends this rank when the process that started it has died; otherwise it would go on training."""
     launcher = int(os.environ.get(LAUNCHER, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == launcher:
             time.sleep(1)
-        with contextlib.suppress(OSError):  # nobody may be left to read it
-            message = f"error: what started process {rank()} (pid {launcher}) has died, so it ends too"
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            message = f"error: the launcher of process {rank()} (pid {launcher}) has died, so this process ends too"
             print(message, file=sys.stderr, flush=True)
         os._exit(1)
 

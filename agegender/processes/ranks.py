@@ -1,7 +1,7 @@
-"""What a rank knows of its job, and what ranks agree on before they are connected.
+"""What a rank (one process of a job) knows about its job, and results that ranks share before they are connected.
 
-A process of a job (a rank) finds in its environment what torchrun sets there. ``agegender.launch.launch`` sets the same
-for ``trainer=ddp trainer.devices=N``, so there is one kind of rank, whoever started it.
+A rank reads the environment variables that torchrun sets. For ``trainer=ddp trainer.devices=N``
+``agegender.processes.launch`` sets the same variables, so ranks work alike however they were started.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from agegender.errors import AgeGenderError
 
 RUN_DIR, LAUNCHER = "AGEGENDER_RUN_DIR", "AGEGENDER_LAUNCHER"  # set by launch
 STRATEGIES = ("auto", "ddp")
-# What gloo, nccl and the store say when the process at the other end is gone.
+# In messages of gloo, nccl and the store when the process at the other end is gone.
 LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited|connection refused|recvValue|NCCL", re.I)
 
 
@@ -26,7 +26,7 @@ def started() -> bool:
 
 
 def rank() -> int:
-    """Number of this process in its job, from 0."""
+    """Number of this process in its job, from 0; 0 for a single process."""
     return int(os.environ["RANK"]) if started() else 0
 
 
@@ -35,8 +35,8 @@ def world_size() -> int:
     return int(os.environ["WORLD_SIZE"]) if started() else 1
 
 
-def wanted(trainer: Mapping[str, Any]) -> int:
-    """Number of processes, one a device, that the Trainer's arguments ask for on this machine."""
+def process_count(trainer: Mapping[str, Any]) -> int:
+    """Number of processes on this machine according to the Trainer's arguments: one for each device."""
     devices = trainer.get("devices", "auto")
     if isinstance(devices, str) and "," in devices:
         devices = [device for device in devices.split(",") if device.strip()]
@@ -51,13 +51,16 @@ def wanted(trainer: Mapping[str, Any]) -> int:
     return max(torch.cuda.device_count(), 1)
 
 
-def placed(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """The Trainer's arguments for this process: under torchrun as many devices and machines as that was told.
+def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the Trainer in this process, with the devices and machines that torchrun was started with.
+
+    Args:
+        trainer: Arguments of the Trainer in the configuration.
 
     Raises:
-        AgeGenderError: The configuration contradicts torchrun, or asks for a way to start processes that this is not.
+        AgeGenderError: The arguments contradict torchrun, or several processes are needed and were not started.
     """
-    strategy, nodes, count = trainer.get("strategy", "auto"), trainer.get("num_nodes") or 1, wanted(trainer)
+    strategy, nodes, count = trainer.get("strategy", "auto"), trainer.get("num_nodes") or 1, process_count(trainer)
     if strategy not in STRATEGIES:
         raise AgeGenderError(f"trainer.strategy={strategy}: allowed: {', '.join(STRATEGIES)}")
     if not started():
@@ -65,8 +68,8 @@ def placed(trainer: Mapping[str, Any]) -> dict[str, Any]:
             raise AgeGenderError(f"trainer.num_nodes={nodes}: start on each machine with torchrun --nnodes {nodes} ...")
         if count > 1:
             raise AgeGenderError(
-                f"trainer.devices={trainer['devices']}: only a command starts several processes: python -m agegender.train, "
-                "or torchrun"
+                f"trainer.devices={trainer['devices']}: several processes are started by the command line only, with "
+                "python -m agegender.train or torchrun"
             )
         return {**trainer, "strategy": "auto"}
     here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -76,12 +79,14 @@ def placed(trainer: Mapping[str, Any]) -> dict[str, Any]:
     return {**trainer, **where, "strategy": "ddp" if world_size() > 1 else "auto"}
 
 
-def first(name: str, work: Callable[[], str]) -> str:
-    """Lets rank 0 alone do some work, before the ranks are connected; the others wait for its result.
+def on_rank_zero(name: str, work: Callable[[], str]) -> str:
+    """Runs a function on rank 0 only and returns its result on every rank, before the ranks are connected.
+
+    The other ranks wait for the result.
 
     Args:
-        name: Differs from one piece of work to the next.
-        work: Returns what all ranks get.
+        name: Identifies the result; each call in a job needs another name.
+        work: The function.
     """
     if world_size() == 1:
         return work()
@@ -94,17 +99,17 @@ def first(name: str, work: Callable[[], str]) -> str:
 
 @functools.cache
 def _store() -> Any:
-    """The store at torchrun's address, where ranks find each other."""
+    """The key-value store at torchrun's address."""
     from torch.distributed import rendezvous
 
     store, _, _ = next(iter(rendezvous("env://")))
-    store.set_timeout(timedelta(days=30))  # the first look at millions of files takes its time; a dead rank 0 is noticed
+    store.set_timeout(timedelta(days=30))  # reading millions of files takes long; a dead rank 0 ends the wait
     return store
 
 
 @contextlib.contextmanager
-def lost_ranks_in_words() -> Iterator[None]:
-    """Turns a traceback about a broken connection into one line: the cause is in the process that is gone.
+def one_line_if_connection_lost() -> Iterator[None]:
+    """Replaces the traceback of a lost connection by one line: its cause is in the other process.
 
     Raises:
         AgeGenderError: The connection to another rank broke.

@@ -1,18 +1,10 @@
-"""Jobs of two processes, started for real: they train what one process trains, test each face once and end together."""
+"""Jobs of two processes train what one process trains and test each face once; what a rank reads from its environment."""
 
 import csv
 import json
-import os
-import random
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +15,6 @@ import pytest
 import torch
 
 from agegender.configuration.command import compose
-from agegender.configuration.paths import CONF
 from agegender.configuration.schema import validate
 from agegender.data.assemble import assemble
 from agegender.data.batches import TrainBatches
@@ -34,62 +25,15 @@ from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.module import AgeGenderModule, read_checkpoint
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the processes of a job in /proc")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the processes of a job in /proc")
 
-MARK = "AGEGENDER_TEST_JOB"
 DDP = ["agegender.train", "trainer=ddp", "trainer.devices=2"]
 TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "-m", "agegender.train"]
 
 
-@dataclass
-class Job:
-    """A command running in a folder of its own; all its processes carry a mark in their environment."""
-
-    process: subprocess.Popen[str]
-    mark: str
-
-    def pids(self) -> dict[int, dict[str, str]]:
-        """Living processes of the job, with their environments."""
-        found = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                items = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            environment = dict(item.split("=", 1) for item in items if "=" in item)
-            if environment.get(MARK) == self.mark:
-                found[int(folder.name)] = environment
-        return found
-
-    def rank(self, number: int) -> int:
-        """The process of a rank: loading processes are its children and carry its number too."""
-        same = [pid for pid, environment in self.pids().items() if environment.get("RANK") == str(number)]
-        return min(same)
-
-    def output(self, timeout: float = 300) -> str:
-        return self.process.communicate(timeout=timeout)[0]
-
-
-def start(cwd: Path, *command: str) -> Job:
-    mark = uuid.uuid4().hex
-    environment = {**os.environ, "PYTHONPATH": str(CONF.parent), MARK: mark}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd, env=environment,
-    )  # fmt: skip
-    return Job(process, mark)
-
-
-def finished(job: Job) -> str:
-    output = job.output()
-    assert job.process.returncode == 0, output
-    assert not job.pids()
-    return output
-
-
 @pytest.fixture(scope="module")
 def settings(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Faces of which most lack a label, for a network without batch norm or dropout; early stopping after three epochs."""
+    """Most faces lack a label; a network without batch norm and dropout; early stopping after three epochs."""
     root = shutil.copytree(faces, tmp_path_factory.mktemp("partly") / "faces")
     rng = np.random.default_rng(5)
     with (root / "faces.csv").open("w") as file:
@@ -116,15 +60,15 @@ def alone(settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunD
 
 
 @pytest.fixture(scope="module")
-def together(settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, str]:
-    """Two processes with half the batch each, and what they printed."""
+def together(settings: list[str], tmp_path_factory: pytest.TempPathFactory, run_job: Any) -> tuple[RunDirectory, str]:
+    """The run of two processes with half the batch size each, and its output."""
     folder = tmp_path_factory.mktemp("together")
-    output = finished(start(folder, *DDP, *settings, "loader.batch_size=4"))
+    output = run_job(folder, *DDP, *settings, "loader.batch_size=4")
     return RunDirectory(only_run(folder)), output
 
 
 def only_run(folder: Path) -> Path:
-    """The run directory, where the command has left nothing else."""
+    """The run directory; the command must have written nothing else."""
     runs = list(folder.glob("outputs/*/*"))
     assert len(runs) == 1 and [path.name for path in folder.iterdir()] == ["outputs"]
     return runs[0]
@@ -139,6 +83,7 @@ def history(run: RunDirectory) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@linux
 def test_two_processes_with_half_the_batch_train_the_weights_of_one(
     alone: RunDirectory, together: tuple[RunDirectory, str], settings: list[str]
 ) -> None:
@@ -155,7 +100,7 @@ def test_two_processes_with_half_the_batch_train_the_weights_of_one(
         for key in row.keys() - {"seconds"}:
             assert float(row[key]) == pytest.approx(float(other[key]), rel=1e-3, abs=1e-4), key
 
-    # It would prove little about masks if every process had met every label in every step.
+    # This compares the masking of unknown labels only if, in some steps, one rank has no face with a gender label.
     data = assemble(compose([*settings, "loader.batch_size=4"]))
     data.setup()
     frame = data.table.frame
@@ -167,6 +112,7 @@ def test_two_processes_with_half_the_batch_train_the_weights_of_one(
     assert {(True, False), (False, False)} <= set(zip(*known, strict=True)) | {(b, a) for a, b in zip(*known, strict=True)}
 
 
+@linux
 def test_two_processes_test_what_one_tests_each_face_once(together: tuple[RunDirectory, str]) -> None:
     run = together[0]
     metrics = json.loads(run.metrics.read_text())
@@ -194,7 +140,8 @@ def assert_close(first: Any, second: Any) -> None:
         assert first == (pytest.approx(second, rel=1e-4, abs=1e-4) if isinstance(second, float) else second)
 
 
-def test_one_process_speaks_and_writes(alone: RunDirectory, together: tuple[RunDirectory, str]) -> None:
+@linux
+def test_only_rank_zero_prints_and_writes(alone: RunDirectory, together: tuple[RunDirectory, str]) -> None:
     run, output = together
     for line in ("run directory:", "race as labelled:", "epoch 1/6", "epoch 3/6", "all figures:"):
         assert output.count(line) == 1, output
@@ -204,15 +151,16 @@ def test_one_process_speaks_and_writes(alone: RunDirectory, together: tuple[RunD
     assert names[0] == names[1]
 
 
-def test_torchrun_agrees_on_a_directory_and_its_run_resumes(
-    settings: list[str], together: tuple[RunDirectory, str], tmp_path: Path
+@linux
+def test_ranks_of_torchrun_share_a_directory_and_the_run_resumes(
+    settings: list[str], together: tuple[RunDirectory, str], tmp_path: Path, run_job: Any
 ) -> None:
-    """Started by torchrun for one epoch, continued by the plain command, which starts two processes as before."""
-    output = finished(start(tmp_path, *TORCHRUN, *settings, "loader.batch_size=4", "trainer.max_epochs=1"))
+    """torchrun trains one epoch; the plain command resumes with two processes."""
+    output = run_job(tmp_path, *TORCHRUN, *settings, "loader.batch_size=4", "trainer.max_epochs=1")
     assert output.count("run directory:") == 1
     run = RunDirectory(only_run(tmp_path))
     assert (run.read_config()["trainer"]["devices"], run.read_config()["trainer"]["strategy"]) == (2, "ddp")
-    output = finished(start(tmp_path, "agegender.train", f"resume={run.path}", "trainer.max_epochs=6"))
+    output = run_job(tmp_path, "agegender.train", f"resume={run.path}", "trainer.max_epochs=6")
     assert output.count("continued from last.ckpt") == 1
     assert only_run(tmp_path) == run.path
     one, two = weights(run), weights(together[0])
@@ -220,79 +168,24 @@ def test_torchrun_agrees_on_a_directory_and_its_run_resumes(
     assert len(history(run)) == 3
 
 
-ENDLESS = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=4", "trainer.max_epochs=100000",
-           "callbacks.early_stopping.patience=100000", "logger=none", "hydra.run.dir=run"]  # fmt: skip
-
-
-@pytest.fixture
-def endless(faces: Path, tmp_path: Path) -> Iterator[Any]:
-    """Starts a job that would train for ever and waits for its first epoch; ends what is left of it."""
-    jobs: list[Job] = []
-
-    def begin(*command: str) -> Job:
-        job = start(tmp_path, *command, "data=utkface", f"data.root={faces}", *ENDLESS)
-        jobs.append(job)
-        deadline = time.monotonic() + 300
-        while not (tmp_path / "run" / "history.csv").exists():
-            assert job.process.poll() is None, job.output()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(random.random())
-        return job
-
-    yield begin
-    for job in jobs:
-        for pid in job.pids():
-            os.kill(pid, signal.SIGKILL)
-
-
-def assert_gone(job: Job) -> str:
-    """Within a minute the command has failed and none of its processes lives."""
-    deadline = time.monotonic() + 60
-    output = job.output(timeout=60)
-    while job.pids() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not job.pids(), output
-    assert job.process.returncode != 0
-    return output
-
-
-@pytest.mark.parametrize(("number", "workers"), [(0, 1), (1, 0)])
-def test_a_killed_process_ends_the_job(number: int, workers: int, endless: Any) -> None:
-    job = endless(*DDP, f"loader.num_workers={workers}")
-    pid = job.rank(number)
-    os.kill(pid, signal.SIGKILL)
-    output = assert_gone(job)
-    assert f"process {number} of 2 (pid {pid}) was killed by SIGKILL, so the whole job was ended" in output
-    # A worker of the killed process may be cut off in the middle of a handshake, and Python says so for it.
-    told = [line for line in output.splitlines() if "Traceback" in line and not line.startswith(f"[rank{number}]")]
-    assert not told, output
-    assert job.process.returncode == 128 + signal.SIGKILL
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_killed_process_ends_the_job_of_torchrun(number: int, endless: Any) -> None:
-    job = endless(*TORCHRUN)
-    pid = job.rank(number)
-    os.kill(pid, signal.SIGKILL)
-    output = assert_gone(job)
-    assert "Signal 9 (SIGKILL)" in output and str(pid) in output
-
-
-@pytest.mark.parametrize("command", [DDP, TORCHRUN], ids=["command", "torchrun"])
-def test_processes_do_not_outlive_what_started_them(command: list[str], endless: Any) -> None:
-    job = endless(*command)
-    job.process.kill()
-    output = assert_gone(job)
-    assert f"(pid {job.process.pid}) has died" in output
-
-
-def test_a_sweep_of_jobs_with_several_processes_is_refused(faces: Path, tmp_path: Path) -> None:
-    job = start(tmp_path, DDP[0], "-m", *DDP[1:], "seed=0,1", "data=utkface", f"data.root={faces}")
-    output = job.output()
-    assert job.process.returncode != 0
-    assert "trainer.devices=1" in output and "for seed in" in output
-    assert not list(tmp_path.glob("**/config.yaml"))
+@linux
+def test_two_processes_unfreeze_a_backbone_as_one_does(settings: list[str], tmp_path: Path, run_job: Any) -> None:
+    """Two epochs use cached features; then some weights train for the first time, and others never do."""
+    stages = ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.lr=0.02",
+              "finetune.two_stage.weight_decay=0.1", "trainer.max_epochs=3", "test=false"]  # fmt: skip
+    alone = RunDirectory(tmp_path / "alone")
+    train(compose([*settings, *stages, "loader.batch_size=8"]), alone)
+    stages += ["loader.batch_size=4", "loader.cache_dir=cache", "hydra.run.dir=together"]
+    run_job(tmp_path, *DDP, *settings, *stages)
+    assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2  # train and val, each computed by either process
+    one, two = weights(alone), weights(RunDirectory(tmp_path / "together"))
+    lightning.seed_everything(0, workers=True, verbose=False)
+    untrained = AgeGenderModule(**read_checkpoint(alone.last)["hyper_parameters"]).state_dict()
+    moved = {name for name in two if name.startswith("network.backbone") and not torch.equal(two[name], untrained[name])}
+    last = ("network.backbone.net.blocks.5.", "network.backbone.net.norm.")
+    assert len(moved) > 4 and all(name.startswith(last) for name in moved)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +196,7 @@ def test_a_sweep_of_jobs_with_several_processes_is_refused(faces: Path, tmp_path
     ],
 )  # fmt: skip
 def test_devices_are_counted_as_lightning_counts_them(trainer: dict[str, Any], count: int) -> None:
-    assert ranks.wanted(trainer) == count
+    assert ranks.process_count(trainer) == count
 
 
 @pytest.mark.parametrize(
@@ -314,35 +207,32 @@ def test_devices_are_counted_as_lightning_counts_them(trainer: dict[str, Any], c
         ({"devices": 2}, "torchrun"),
     ],
 )
-def test_ways_that_do_not_work_are_refused(trainer: dict[str, Any], message: str) -> None:
+def test_unsupported_ways_to_start_processes_are_rejected(trainer: dict[str, Any], message: str) -> None:
     with pytest.raises(AgeGenderError, match=message):
-        ranks.placed(trainer)
+        ranks.trainer_arguments(trainer)
 
 
-def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_of_processes_come_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
     assert (ranks.rank(), ranks.world_size()) == (5, 8)
-    assert ranks.placed({"devices": 1}) == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
-    assert ranks.placed({"devices": [0, 1, 2, 5]})["devices"] == [0, 1, 2, 5]
+    assert ranks.trainer_arguments({"devices": 1}) == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
+    assert ranks.trainer_arguments({"devices": [0, 1, 2, 5]})["devices"] == [0, 1, 2, 5]
     with pytest.raises(AgeGenderError, match=r"trainer\.devices=3: torchrun started 4"):
-        ranks.placed({"devices": 3})
+        ranks.trainer_arguments({"devices": 3})
 
 
-def test_two_processes_thaw_a_backbone_as_one_does(settings: list[str], tmp_path: Path) -> None:
-    """Features from disk in two epochs; then weights that had no gradient before, and some that never have any."""
-    stages = ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.lr=0.02",
-              "finetune.two_stage.weight_decay=0.1", "trainer.max_epochs=3", "test=false"]  # fmt: skip
-    alone = RunDirectory(tmp_path / "alone")
-    train(compose([*settings, *stages, "loader.batch_size=8"]), alone)
-    stages += ["loader.batch_size=4", "loader.cache_dir=cache", "hydra.run.dir=together"]
-    finished(start(tmp_path, *DDP, *settings, *stages))
-    assert len(list((tmp_path / "cache" / "features").glob("*.npy"))) == 2  # train and val, each computed by either process
-    one, two = weights(alone), weights(RunDirectory(tmp_path / "together"))
-    lightning.seed_everything(0, workers=True, verbose=False)
-    untrained = AgeGenderModule(**read_checkpoint(alone.last)["hyper_parameters"]).state_dict()
-    moved = {name for name in two if name.startswith("network.backbone") and not torch.equal(two[name], untrained[name])}
-    last = ("network.backbone.net.blocks.5.", "network.backbone.net.norm.")
-    assert len(moved) > 4 and all(name.startswith(last) for name in moved)
-    for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")
+def test_a_lost_connection_is_one_line_in_a_job_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(message: str) -> None:
+        with ranks.one_line_if_connection_lost():
+            raise RuntimeError(message)
+
+    lost = "[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234\nException raised from readMore"
+    with pytest.raises(RuntimeError, match="readMore"):  # of a single process: somebody else's connection
+        fail(lost)
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AgeGenderError, match=r"^process 1 lost the connection to another process .*closed by peer.*:1234\)$"):
+        fail(lost)
+    with pytest.raises(RuntimeError, match="shape"):
+        fail("mat1 and mat2 shape mismatch")
