@@ -9,6 +9,7 @@ from agegender.configuration.paper import by_part_problems, figure_problems
 from agegender.configuration.paths import CONF
 from agegender.configuration.signatures import Parameter, conforms, describe, parameters
 from agegender.errors import AgeGenderError
+from agegender.metrics.registry import monitors
 
 
 @dataclass
@@ -37,10 +38,6 @@ class DataSettings:
     pretrained: bool
     image_size: int
     near_copies: int | None = None
-
-
-# Figures of a validation that are better when smaller, for each task.
-MONITORS = {"age": ("age_distance", "age_mae", "age_rmse", "age_class_error"), "gender": ("gender_error",)}
 
 
 @dataclass
@@ -110,13 +107,11 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
     if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
         problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
     if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
-        figures = ["loss", *(f"{task}_loss" for task in tasks), *(name for t in tasks for name in MONITORS.get(t, ()))]
-        if "edges" not in (config.get("head") or {}):
-            figures = [figure for figure in figures if figure != "age_class_error"]  # needs a head with classes
-        prefix, _, figure = str(config.get("monitor")).rpartition("/")
+        keys = monitors(tasks, classes="edges" in (config.get("head") or {}))
+        prefix, _, key = str(config.get("monitor")).rpartition("/")
         datasets = ["val", *(f"val/{name}" for name in (config.get("data") or {}).get("sources", {}))]
-        if prefix not in datasets or figure not in figures:
-            allowed = ", ".join(f"val/{name}" for name in figures)
+        if prefix not in datasets or key not in keys:
+            allowed = ", ".join(f"val/{key}" for key in keys)
             problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
@@ -151,7 +146,7 @@ def _check_paper(paper: Any, problems: list[str]) -> None:
 
 
 def default_monitor(tasks: Sequence[str]) -> str:
-    """The figure that decides when nobody says otherwise: the age distance, or the gender error without an age task."""
+    """The default of ``monitor``: the age distance, or the gender error without an age task."""
     return "val/age_distance" if "age" in tasks else "val/gender_error"
 
 

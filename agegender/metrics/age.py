@@ -1,7 +1,6 @@
-"""How far estimated ages are from labelled ones, in years.
+"""Metrics of the predicted age in years.
 
-Errors are prediction minus label, of the unrounded prediction, over exactly labelled ages. Labels that are intervals
-have no error, only a distance.
+An error is the prediction, not rounded, minus the exact age. A label that is an age range has no error, only a distance.
 """
 
 import math
@@ -12,17 +11,47 @@ from numpy.typing import ArrayLike, NDArray
 
 from agegender.errors import AgeGenderError
 from agegender.metrics.bootstrap import mean_ci95
+from agegender.metrics.predictions import Predictions
+
+
+def labelled(faces: Predictions) -> NDArray[np.bool_]:
+    """Faces with an age or an age range, [N]."""
+    return ~np.isnan(faces.age_low)
+
+
+def exact(faces: Predictions) -> NDArray[np.bool_]:
+    """Faces with an exact age, [N]."""
+    return faces.age_low == faces.age_high
+
+
+def error(faces: Predictions) -> NDArray[np.float64]:
+    """Signed error of each face with an exact age, [N]; positive if the prediction is too old."""
+    return faces.age - faces.age_low
+
+
+def absolute_error(faces: Predictions) -> NDArray[np.float64]:
+    """Absolute error of each face with an exact age, [N]."""
+    return np.abs(error(faces))
+
+
+def within_5(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the absolute error is at most 5 years, [N]; the mean is the cumulative score CS@5."""
+    return absolute_error(faces) <= 5
+
+
+def distance(faces: Predictions) -> NDArray[np.float64]:
+    """Years from each prediction to its label, [N]; see `distance_to_interval`."""
+    return distance_to_interval(faces.age, faces.age_low, faces.age_high)
+
+
+def rmse(faces: Predictions) -> float:
+    """Root of the mean squared error of faces with an exact age."""
+    return math.sqrt(np.mean(error(faces) ** 2))
 
 
 def mae(errors: ArrayLike) -> float | None:
     """Mean absolute error; None without errors."""
     return _mean(np.abs(np.asarray(errors, dtype=np.float64)))
-
-
-def rmse(errors: ArrayLike) -> float | None:
-    """Root of the mean squared error; None without errors."""
-    mean = _mean(np.asarray(errors, dtype=np.float64) ** 2)
-    return None if mean is None else math.sqrt(mean)
 
 
 def cs(errors: ArrayLike, k: float) -> float | None:
@@ -87,7 +116,7 @@ def age_metrics(pred: ArrayLike, low: ArrayLike, high: ArrayLike, seed: int, gro
         "n_exact": len(errors),
         "mae": mae(errors),
         "mae_ci95": mean_ci95(np.abs(errors), seed, groups=tied) if len(errors) else None,
-        "rmse": rmse(errors),
+        "rmse": float(np.sqrt(np.mean(errors**2))) if len(errors) else None,
         "cs5": cs(errors, 5),
         "distance": _mean(distance_to_interval(pred, low, high)),
         "by_decade": by_decade(pred[exact], low[exact]),

@@ -1,5 +1,7 @@
-"""How often gender is estimated as labelled: 0 = male, 1 = female."""
+"""Metrics of the predicted gender: 0 = male, 1 = female, as labelled by appearance."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,64 @@ from numpy.typing import ArrayLike, NDArray
 
 from agegender.errors import AgeGenderError
 from agegender.metrics.bootstrap import mean_ci95
+from agegender.metrics.predictions import Predictions
 
 CLASSES = ("male", "female")
+
+
+def labelled(faces: Predictions) -> NDArray[np.bool_]:
+    """Faces with a gender label, [N]."""
+    return faces.gender >= 0
+
+
+def right(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted gender is the labelled one, [N]; a probability above 0.5 is read as female."""
+    return (faces.female > 0.5) == (faces.gender == 1)
+
+
+def wrong(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted gender is not the labelled one, [N]."""
+    return ~right(faces)
+
+
+def counts(faces: Predictions) -> NDArray[np.int64]:
+    """Confusion matrix of the faces, [2, 2]; see `confusion`."""
+    return confusion(faces.female > 0.5, faces.gender)
+
+
+def _precision(faces: Predictions, gender: int) -> float | None:
+    """Share of the faces predicted as this gender that are labelled so; None if no face is."""
+    found = counts(faces)
+    return _share(found[gender, gender], found[:, gender].sum())
+
+
+def _recall(faces: Predictions, gender: int) -> float | None:
+    """Share of the faces labelled as this gender that are predicted so; None if no face is."""
+    found = counts(faces)
+    return _share(found[gender, gender], found[gender].sum())
+
+
+def _f1(faces: Predictions, gender: int) -> float | None:
+    """Harmonic mean of precision and recall; None if no face is labelled or predicted as this gender."""
+    found = counts(faces)
+    return _share(2 * found[gender, gender], found[gender].sum() + found[:, gender].sum())
+
+
+def _share(some: int, of: int) -> float | None:
+    return int(some) / int(of) if of else None
+
+
+def _mean(measure: Callable[[Predictions, int], float | None], faces: Predictions) -> float | None:
+    """Mean over both genders (macro average); None if it is undefined for one of them."""
+    values = [measure(faces, gender) for gender in range(len(CLASSES))]
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(values) if len(defined) == len(values) else None
+
+
+precision, recall, f1 = (partial(_mean, measure) for measure in (_precision, _recall, _f1))
+precision_male, precision_female = (partial(_precision, gender=gender) for gender in range(2))
+recall_male, recall_female = (partial(_recall, gender=gender) for gender in range(2))
+f1_male, f1_female = (partial(_f1, gender=gender) for gender in range(2))
 
 
 def confusion(pred: ArrayLike, gender: ArrayLike) -> NDArray[np.int64]:

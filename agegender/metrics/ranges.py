@@ -1,4 +1,4 @@
-"""How often the age range is right: of FairFace's nine (Karkkainen and Joo, WACV 2021), or of the classes of a head."""
+"""Metrics of the age range that a predicted age is in: FairFace's nine (Karkkainen and Joo, WACV 2021), or a head's classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from agegender.errors import AgeGenderError
 from agegender.metrics.bootstrap import mean_ci95
+from agegender.metrics.predictions import Predictions
 
 RANGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 NINE = (0, 3, 10, 20, 30, 40, 50, 60, 70)
@@ -28,6 +29,75 @@ def ranges_of_labels(low: ArrayLike, high: ArrayLike, starts: Sequence[float] = 
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     first = range_of(low, starts)
     return np.where(~np.isnan(low) & (first == range_of(high, starts)), first, -1)
+
+
+def in_one_range(faces: Predictions) -> NDArray[np.bool_]:
+    """Faces with a label inside one of the nine ranges, [N]."""
+    return ranges_of_labels(faces.age_low, faces.age_high) >= 0
+
+
+def in_one_class(faces: Predictions) -> NDArray[np.bool_] | None:
+    """Faces with a label inside one of the head's classes, [N]; None if it has no classes."""
+    return ranges_of_labels(faces.age_low, faces.age_high, faces.classes) >= 0 if len(faces.classes) else None
+
+
+def confusion(faces: Predictions, starts: Sequence[float] = NINE) -> NDArray[np.int64]:
+    """Numbers of faces by labelled range (rows) and predicted range (columns), [R, R].
+
+    Args:
+        faces: Those with a label inside one range.
+        starts: First year of each of the R ranges.
+    """
+    size = len(starts)
+    pairs = size * range_of(faces.age_low, starts) + range_of(faces.age, starts)
+    return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
+def ranges_off(faces: Predictions, starts: Sequence[float]) -> NDArray[np.int64]:
+    """How many ranges lie between the labelled and the predicted one, [N]; 0 if they are the same, 1 if neighbours."""
+    return np.abs(range_of(faces.age, starts) - range_of(faces.age_low, starts))
+
+
+def balanced_accuracy(faces: Predictions, starts: Sequence[float]) -> float:
+    """Mean over the ranges that occur of the share of their faces whose predicted range is right."""
+    counts = confusion(faces, starts)
+    sizes = counts.sum(axis=1)
+    return float((np.diagonal(counts)[sizes > 0] / sizes[sizes > 0]).mean())
+
+
+def right_range(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted one of the nine ranges is the labelled one, [N]."""
+    return ranges_off(faces, NINE) == 0
+
+
+def range_one_off(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted one of the nine ranges is the labelled one or its neighbour, [N]."""
+    return ranges_off(faces, NINE) <= 1
+
+
+def balanced_range_accuracy(faces: Predictions) -> float:
+    """Balanced accuracy of the nine ranges."""
+    return balanced_accuracy(faces, NINE)
+
+
+def right_class(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted age class is the labelled one, [N]."""
+    return ranges_off(faces, faces.classes) == 0
+
+
+def wrong_class(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted age class is not the labelled one, [N]."""
+    return ranges_off(faces, faces.classes) > 0
+
+
+def class_one_off(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the predicted age class is the labelled one or its neighbour, [N]."""
+    return ranges_off(faces, faces.classes) <= 1
+
+
+def balanced_class_accuracy(faces: Predictions) -> float:
+    """Balanced accuracy of the head's classes."""
+    return balanced_accuracy(faces, faces.classes)
 
 
 def range_metrics(

@@ -1,4 +1,4 @@
-"""One row of figures an epoch: in the log, in history.csv, and as curves."""
+"""One row of metrics an epoch: in the log, in history.csv, and as curves."""
 
 import logging
 import time
@@ -8,21 +8,25 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from agegender.comparison.wording import CURVES
+from agegender.metrics.metric import Metric
+from agegender.metrics.registry import BY_KEY, shown
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
+Row = dict[str, float]
+CURVES = (BY_KEY["loss"], *shown("headline"))
+
 
 class History(Checkpoint):
-    """Keeps the figures of every epoch, across resumed sessions, and writes ``history.csv`` and ``curves.png``.
+    """Keeps the metrics of every epoch, of all sessions of a resumed run, and writes ``history.csv`` and ``curves.png``.
 
-    It is a Checkpoint for its place in line only: those callbacks alone run after the module has logged an epoch's
-    training figures. List it before the one that saves, so that a checkpoint holds its own epoch's row.
+    It is a Checkpoint because Lightning calls these callbacks last, after the module has logged the training metrics of the
+    epoch. List it before the callback that saves, so that a checkpoint holds the row of its own epoch.
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = []
         self._began = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -30,16 +34,16 @@ class History(Checkpoint):
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Adds the epoch's row, validation time included."""
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
-        figures.pop("train/step_loss", None)
+        """Adds the row of the epoch. Its seconds include the validation."""
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
+        metrics.pop("train/step_loss", None)
         seconds = time.perf_counter() - self._began
-        rate = trainer.optimizers[0].param_groups[-1]["lr"]  # of the head, which comes last and always trains
+        rate = trainer.optimizers[0].param_groups[-1]["lr"]  # of the head, which is the last group and always trains
         epoch = trainer.current_epoch
-        self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **figures})
+        self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **metrics})
         if trainer.is_global_zero:
             RunDirectory(trainer.default_root_dir).write_history(self.rows)
-            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, in_words(figures))
+            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, in_words(metrics))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws the curves."""
@@ -55,39 +59,42 @@ class History(Checkpoint):
         self.rows = state_dict["rows"]
 
 
-def in_words(figures: dict[str, float]) -> str:
-    """The figures that curves show, as ``train loss 2.10 MAE (years) 5.31 ...  |  val loss ...  |  val/utkface ...``."""
-    curves, parts = _curves([figures]), []
-    for part in _parts([figures]):
-        shown = [f"{label} {figures[f'{part}/{name}']:.3f}" for name, label in curves.items() if f"{part}/{name}" in figures]
-        parts += [" ".join([part, *shown])] if shown else []
-    return "  |  ".join(parts)
+def in_words(metrics: Row) -> str:
+    """The metrics that have curves, as ``train loss 2.10 MAE (years) 5.31 ...  |  val loss ...  |  val/utkface ...``."""
+    lines = []
+    for split in _splits([metrics]):
+        values = {metric: metrics.get(f"{split}/{metric.key}") for metric in _measured([metrics])}
+        words = [f"{metric.label} {value:.3f}" for metric, value in values.items() if value is not None]
+        lines += [" ".join([split, *words])] if words else []
+    return "  |  ".join(lines)
 
 
-def _parts(rows: list[dict[str, float]]) -> list[str]:
-    """``train``, ``val`` and, where there are several data sets, ``val/NAME`` for each."""
-    found = {name.rpartition("/")[0] for row in rows for name in row if "/" in name}
-    return sorted(found)
+def _splits(rows: list[Row]) -> list[str]:
+    """``train``, ``val`` and, if there are several data sets, ``val/NAME`` for each."""
+    return sorted({name.rpartition("/")[0] for row in rows for name in row if "/" in name})
 
 
-def _curves(rows: list[dict[str, float]]) -> dict[str, str]:
-    """What was measured, without the distance from the label where it is the MAE, all ages being exact."""
-    measured = {name: label for name, label in CURVES.items() if any(f"val/{name}" in row for row in rows)}
-    if all(row.get("val/age_distance") == row.get("val/age_mae") for row in rows):
-        measured.pop("age_distance", None)
-    return measured
+def _measured(rows: list[Row]) -> list[Metric]:
+    """The metrics with curves that were measured, without one that repeats another in every epoch."""
+    measured = [metric for metric in CURVES if any(f"val/{metric.key}" in row for row in rows)]
+    return [
+        metric
+        for metric in measured
+        if metric.repeats is None or any(row.get(f"val/{metric.key}") != row.get(f"val/{metric.repeats}") for row in rows)
+    ]
 
 
-def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Draws loss, age and gender figures over the epochs, training and validation, as far as they were measured."""
+def draw_curves(rows: list[Row], path: Path) -> None:
+    """Draws a panel for each measured metric over the epochs, with a curve for each split."""
     from matplotlib.figure import Figure
 
-    measured = _curves(rows)
+    measured = _measured(rows)
     figure = Figure(figsize=(5 * max(len(measured), 1), 4), layout="constrained")
-    for axes, (name, label) in zip(figure.subplots(1, max(len(measured), 1), squeeze=False)[0], measured.items(), strict=False):
-        for part in _parts(rows):
-            points = [(row["epoch"] + 1, row[f"{part}/{name}"]) for row in rows if f"{part}/{name}" in row]
-            axes.plot(*zip(*points, strict=True), "--" if part == "train" else "-", marker=".", label=part) if points else None
-        axes.set(xlabel="epoch", ylabel=label)
+    for axes, metric in zip(figure.subplots(1, max(len(measured), 1), squeeze=False)[0], measured, strict=False):
+        for split in _splits(rows):
+            points = [(row["epoch"] + 1, row[name]) for row in rows if (name := f"{split}/{metric.key}") in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), "--" if split == "train" else "-", marker=".", label=split)
+        axes.set(xlabel="epoch", ylabel=metric.label)
         axes.legend()
     figure.savefig(path, dpi=120)

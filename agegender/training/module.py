@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from agegender.configuration.build import build
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
+from agegender.metrics.epoch import EpochMetrics
 from agegender.metrics.losses import RunningLosses
-from agegender.metrics.running import RunningMetrics
 from agegender.models.checkpoint import build_network, portable, read_checkpoint, without_weights
 from agegender.models.network import Network
 
@@ -69,8 +69,8 @@ class AgeGenderModule(L.LightningModule):
         self.losses: Any = nn.ModuleDict({part: RunningLosses(self.tasks) for part in ("fit", "held_out")})
         datasets = list(about.get("data", {})) or [""]  # in the order that numbers them in a batch
         classes = self.network.age_classes
-        running = {"fit": RunningMetrics(classes=classes), "held_out": RunningMetrics(datasets, classes)}
-        self.metrics: Any = nn.ModuleDict(running)
+        epoch = {"fit": EpochMetrics(tasks, classes=classes), "held_out": EpochMetrics(tasks, datasets, classes)}
+        self.metrics: Any = nn.ModuleDict(epoch)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""
@@ -175,7 +175,7 @@ class AgeGenderModule(L.LightningModule):
         """Logs the test figures."""
         self._log_figures("test", "held_out")
 
-    def _plateau_monitor(self, figures: Mapping[str, Tensor]) -> str:
+    def _plateau_monitor(self, figures: Mapping[str, Any]) -> str:
         monitor = self.hparams["monitor"]
         if monitor not in figures:
             raise AgeGenderError(f"monitor={monitor}: not measured here. Measured: {', '.join(figures)}")
@@ -185,7 +185,7 @@ class AgeGenderModule(L.LightningModule):
         self.losses[part].reset()
         self.metrics[part].reset()
 
-    def _log_figures(self, prefix: str, part: str) -> dict[str, Tensor]:
+    def _log_figures(self, prefix: str, part: str) -> dict[str, Any]:
         losses = self.losses[part].compute()
         with torch.no_grad():
             figures = {"loss": self.balance(losses), **{f"{task}_loss": value for task, value in losses.items()}}

@@ -1,0 +1,120 @@
+"""The list of all metrics: the only place that says what a metric is called, what it needs and where it is shown.
+
+``metrics.json``, ``history.csv``, ``monitor=``, ``paper:`` blocks, tables, plots and loggers use these keys. To add a
+metric, write its function in a file of this package, add an entry to ``METRICS``, and test it.
+
+Every command reads this list to check its configuration, so it imports nothing heavy.
+"""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from agegender.metrics.metric import Level, Metric, Need
+
+AGE = Need("age", "age", "age.labelled")
+EXACT_AGE = Need("exact_age", "age", "age.exact")
+AGE_RANGE = Need("age_range", "age", "ranges.in_one_range")
+AGE_CLASS = Need("age_class", "age", "ranges.in_one_class")
+GENDER = Need("gender", "gender", "gender.labelled")
+NEEDS = (AGE, EXACT_AGE, AGE_RANGE, AGE_CLASS, GENDER)
+
+METRICS = (
+    Metric("loss", "loss", "weighted sum of the tasks' losses", "", "smaller", None, each_epoch=True),
+    Metric("age_loss", "age loss", "mean loss of the age head", "", "smaller", AGE, each_epoch=True),
+    Metric("gender_loss", "gender loss", "mean loss of the gender head", "", "smaller", GENDER, each_epoch=True),
+    Metric(
+        "age_mae", "MAE", "mean absolute error of exact ages", "years", "smaller", EXACT_AGE,
+        per_face="age.absolute_error", shown="headline", each_epoch=True,
+    ),
+    Metric(
+        "age_distance", "label distance", "mean distance from the nearest age of the label, 0 inside a labelled range", "years",
+        "smaller", AGE, per_face="age.distance", shown="headline", each_epoch=True, repeats="age_mae",
+    ),
+    Metric(
+        "age_rmse", "RMSE", "root mean squared error of exact ages", "years", "smaller", EXACT_AGE,
+        overall="age.rmse", shown="table", each_epoch=True,
+    ),
+    Metric(
+        "age_cs5", "CS@5", "share of exact ages with an error of at most 5 years", "share", "larger", EXACT_AGE,
+        per_face="age.within_5", shown="table", each_epoch=True,
+    ),
+    Metric(
+        "age_bias", "bias", "mean error of exact ages, positive if predictions are too old", "years", "zero", EXACT_AGE,
+        per_face="age.error", shown="summary",
+    ),
+    Metric(
+        "age_range_accuracy", "nine-range accuracy", "share in the right one of FairFace's nine age ranges", "share", "larger",
+        AGE_RANGE, per_face="ranges.right_range", shown="summary",
+    ),
+    Metric(
+        "age_range_balanced_accuracy", "nine-range balanced accuracy", "nine-range accuracy, averaged over the ranges", "share",
+        "larger", AGE_RANGE, overall="ranges.balanced_range_accuracy", shown="summary",
+    ),
+    Metric(
+        "age_range_one_off", "nine-range one-off accuracy", "share in the right one of the nine ranges or a neighbour", "share",
+        "larger", AGE_RANGE, per_face="ranges.range_one_off", shown="summary",
+    ),
+    Metric(
+        "age_class_accuracy", "age class accuracy", "share in the right one of the age classes", "share", "larger", AGE_CLASS,
+        per_face="ranges.right_class", shown="headline", each_epoch=True,
+    ),
+    Metric(
+        "age_class_error", "age class error", "share in a wrong one of the age classes", "share", "smaller", AGE_CLASS,
+        per_face="ranges.wrong_class", each_epoch=True,
+    ),
+    Metric(
+        "age_class_balanced_accuracy", "age class balanced accuracy", "age class accuracy, averaged over the classes", "share",
+        "larger", AGE_CLASS, overall="ranges.balanced_class_accuracy", shown="summary",
+    ),
+    Metric(
+        "age_class_one_off", "age class one-off accuracy", "share in the right age class or a neighbour", "share", "larger",
+        AGE_CLASS, per_face="ranges.class_one_off", shown="summary",
+    ),
+    Metric(
+        "gender_accuracy", "gender accuracy", "share with the labelled gender", "share", "larger", GENDER,
+        per_face="gender.right", shown="headline", each_epoch=True,
+    ),
+    Metric(
+        "gender_error", "gender error", "share with the other gender than labelled", "share", "smaller", GENDER,
+        per_face="gender.wrong", each_epoch=True,
+    ),
+    *(
+        Metric(
+            f"gender_{name}", f"gender {name}", f"{name} of gender, mean of both classes", "share", "larger", GENDER,
+            overall=f"gender.{name}",
+        )
+        for name in ("precision", "recall", "f1")
+    ),
+    *(
+        Metric(
+            f"gender_{name}_{gender}", f"{gender} {name}", f"{name} of {gender}", "share", "larger", GENDER,
+            overall=f"gender.{name}_{gender}",
+        )
+        for name in ("precision", "recall", "f1") for gender in ("female", "male")
+    ),
+    Metric("latency_ms", "latency", "milliseconds for one image on one CPU thread", "ms", "smaller", None),
+)  # fmt: skip
+BY_KEY = {metric.key: metric for metric in METRICS}
+
+
+def shown(level: Level) -> tuple[Metric, ...]:
+    """The metrics that are shown at this level or at a higher one."""
+    levels = get_args(Level)
+    return tuple(metric for metric in METRICS if levels.index(metric.shown) >= levels.index(level))
+
+
+def monitors(tasks: Sequence[str], classes: bool) -> list[str]:
+    """Keys of the metrics that can decide which epoch is best.
+
+    Args:
+        tasks: Of the model.
+        classes: Whether its age head has classes.
+    """
+    return [
+        metric.key
+        for metric in METRICS
+        if metric.each_epoch
+        and metric.better == "smaller"
+        and (metric.needs is None or metric.needs.task in tasks)
+        and (metric.needs is not AGE_CLASS or classes)
+    ]
