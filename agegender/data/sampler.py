@@ -46,7 +46,7 @@ class AgeBalancedSampler:
         weights = np.ones(len(age))
         if known.any():
             _, band, count = np.unique(age[known] // self.band, return_inverse=True, return_counts=True)
-            weights[known] = count[band] ** -self.power
+            weights[known] = count[band] ** -float(self.power)  # sampler.power=1 is an integer
             weights[~known] = weights[known].mean()
         return weights
 

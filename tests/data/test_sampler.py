@@ -21,7 +21,7 @@ def test_plain_has_no_weights():
     assert PlainSampler().weights(_table([1.0])) is None
 
 
-@pytest.mark.parametrize(("band", "power"), [(10, 1.0), (5, 0.5), (7, 0.0)])
+@pytest.mark.parametrize(("band", "power"), [(10, 1.0), (10, 1), (5, 0.5), (7, 0.0)])
 def test_weights_are_inverse_counts_of_the_age_band(band, power):
     ages = np.random.default_rng(0).integers(0, 60, 200).astype(float)
     weights = AgeBalancedSampler(band, power).weights(_table(ages.tolist()))
