@@ -2,12 +2,12 @@
 
 import logging
 import sys
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from agegender.configuration import job
 from agegender.configuration.command import entry
+from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
@@ -16,8 +16,6 @@ from agegender.processes.launch import end_with_launcher, launch, refuse_sweep
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger("agegender.train")
-
-PATHS = ("root", "train", "val", "test", "weights")  # keys of sources, splits and backbones that name files
 
 
 @entry("train")
@@ -38,22 +36,6 @@ def main(config: dict[str, Any]) -> float | None:
         return None
     run = RunDirectory(ranks.on_rank_zero("run directory", lambda: str(run.path)))
     return train(with_absolute_paths(config), run, resuming)
-
-
-def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with relative paths of input files made absolute, so that a run resumes from any directory."""
-    config = deepcopy(config)
-    tables = [(source["root"], table) for source in config["data"]["sources"].values()
-              for table in (source.get("tables") or {}).values()]  # fmt: skip
-    for root, table in tables:
-        for key in ("file", "beside"):
-            if table.get(key) and not (Path(root).expanduser() / table[key]).exists():  # in the root it moves with the data
-                table[key] = str(Path(table[key]).expanduser().absolute())
-    for section in (*config["data"]["sources"].values(), config["split"], config["backbone"]):
-        section |= {key: str(Path(section[key]).expanduser().absolute()) for key in PATHS if section.get(key)}
-    if folder := config["loader"].get("cache_dir"):
-        config["loader"]["cache_dir"] = str(Path(folder).expanduser().absolute())
-    return config
 
 
 def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> float | None:

@@ -1,21 +1,22 @@
 """Runs that differ only in their seed are one row of a table, called by a given name or by what sets it apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from agegender.configuration.path_arguments import path_arguments
+from agegender.configuration.schema import DataSettings
 from agegender.runs.finished_run import Run
 
-# What does not change a result, or is seen elsewhere: words, where files lie, how the machine is used.
+# What does not change a result, or is seen elsewhere: words, how the machine is used. Where files lie: see _flat.
 ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
-ASIDE_ANYWHERE = {
-    "seed", "root", "cache", "cache_dir", "num_workers", "download", "missing", "save_dir", "log_every_n_steps",
-}  # fmt: skip
+ASIDE_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
+# The other keys of a data section are passed on to its sources, where they stand again.
+DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
 WATCHERS = {"callbacks.history", "callbacks.layers"}  # they write down what happens
-FILES = {"weights", "csv", "train", "val", "test"}  # a file is known by its name, wherever it lies
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
 TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
 
@@ -119,13 +120,8 @@ def _fits(members: Sequence[Run], run: Run) -> bool:
 
 
 def _places(run: Run) -> dict[str, str]:
-    """Where the files lie that a row is not told by, by dotted key."""
-    return {key: value for key, value in _leaves(run.config) if isinstance(value, str) and _is_place(key)}
-
-
-def _is_place(key: str) -> bool:
-    last = key.rpartition(".")[2]
-    return key not in ("data.root", "test") and (last == "root" or last in FILES)  # data.root stands in data.sources again
+    """Where the run's input files and folders lie, by dotted key."""
+    return {one.key: one.path for one in path_arguments(run.config) if one.kind != "output" and one.path}
 
 
 def _tell_apart(rows: Sequence[Row]) -> None:
@@ -161,13 +157,17 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What makes a row another row."""
+    """What makes a row another row. A file counts by its name, wherever it lies; a folder does not count."""
     yield TRAINED_ON, "+".join(config["data"]["sources"])
-    for name, item in _leaves({key: item for key, item in config.items() if key not in ASIDE}):
+    kinds = {argument.key: argument.kind for argument in path_arguments(config)}
+    data = {key: value for key, value in config["data"].items() if key in DATA_KEYS}
+    for name, item in _leaves({key: item for key, item in {**config, "data": data}.items() if key not in ASIDE}):
         *sections, last = name.split(".")
         if item is None or ASIDE_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
             continue
-        yield name, item.rpartition("/")[2] if last in FILES and isinstance(item, str) else item
+        kind = kinds.get(name)
+        if kind in (None, "file"):
+            yield name, Path(item).name if kind else item
 
 
 def name_apart(rows: Sequence[Row]) -> None:

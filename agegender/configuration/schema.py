@@ -1,7 +1,7 @@
 """What a configuration may hold, checked against constructors before anything heavy is imported."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,16 +55,26 @@ class TowerSettings:
     gender: Sequence[dict]
 
 
-# Sections that are plain arguments of one class, which is therefore their schema.
-SECTIONS = {
-    "trainer": "lightning.pytorch.Trainer",
-    "loader": "agegender.data.datamodule.FaceDataModule",
-    "trunk": "agegender.configuration.schema.TrunkSettings",
-    "tower": "agegender.configuration.schema.TowerSettings",
-}
-# Arguments of the Trainer that the commands give themselves.
-TAKEN = ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "enable_model_summary",
-         "use_distributed_sampler", "barebones", "fast_dev_run", "max_steps", "min_steps", "max_time")  # fmt: skip
+Signature = Mapping[str, Parameter]
+
+# Sections without a _target_: the class of which they are arguments, and its arguments that the commands set themselves.
+SECTIONS: dict[str, tuple[str, Sequence[str]]] = {
+    "data": ("agegender.configuration.schema.DataSettings", ()),
+    "trainer": (
+        "lightning.pytorch.Trainer",
+        ("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "enable_model_summary",
+         "use_distributed_sampler", "barebones", "fast_dev_run", "max_steps", "min_steps", "max_time"),
+    ),
+    "loader": (
+        "agegender.data.datamodule.FaceDataModule",
+        ("sources", "split", "sampler", "augment", "image_size", "age_range", "duplicates", "near_copies", "tasks", "seed",
+         "progress"),
+    ),
+    "trunk": ("agegender.configuration.schema.TrunkSettings", ()),
+    "tower": ("agegender.configuration.schema.TowerSettings", ()),
+}  # fmt: skip
+OPEN = ("data",)  # sections that may have other keys, which their own sources use
+SET_LATER = ("save_dir",)  # of loggers: null in the configuration, the run directory in a run
 
 
 def validate(config: Mapping[str, Any]) -> None:
@@ -75,28 +85,50 @@ def validate(config: Mapping[str, Any]) -> None:
     """
     problems: list[str] = []
     settings = parameters("agegender.configuration.schema.Settings") or {}
-    _check("", {k: v for k, v in config.items() if k in settings}, settings, problems, complete=True)
+    _check("", {k: v for k, v in config.items() if k in settings}, settings, problems)
     problems += _check_settings(config)
     _check_paper(config.get("paper"), problems)
     validate_targets({k: v for k, v in config.items() if k not in settings}, problems)
 
 
 def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) -> None:
-    """Checks the sections of a resolved configuration: those with a ``_target_`` and those that are one class's arguments.
+    """Checks every section of a resolved configuration against the class of which it holds the arguments.
 
     Raises:
-        AgeGenderError: Lists the given problems and every fault found.
+        AgeGenderError: Lists the given problems and every problem found.
     """
     problems = list(problems)
-    data, known = config.get("data") or {}, parameters("agegender.configuration.schema.DataSettings") or {}
-    _check("data", {name: data[name] for name in known if name in data}, known, problems, complete=True)
-    for name, target in SECTIONS.items():
-        known = {key: value for key, value in (parameters(target) or {}).items() if name != "trainer" or key not in TAKEN}
-        _check(name, config.get(name) or {}, known, problems)
-    for name, value in config.items():
-        _check_targets(name, value, problems)
+    for key, values, signature in signed_sections(config):
+        known = {name: value for name, value in values.items() if name in signature or key not in OPEN}
+        _check(key, known, signature, problems)
     if problems:
         raise AgeGenderError("\n".join(problems))
+
+
+def signed_sections(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Signature]]:
+    """The sections of a configuration that hold the arguments of one class, outer sections first.
+
+    Yields:
+        The dotted key of the section, its mapping, and the constructor arguments of its class. A class with a constructor that
+        cannot be read from source is left out.
+    """
+    for name, (target, given) in SECTIONS.items():
+        if name in config and (signature := parameters(target)) is not None:
+            yield name, config[name] or {}, {key: value for key, value in signature.items() if key not in given}
+    for name, value in config.items():
+        yield from _signed_targets(name, value)
+
+
+def _signed_targets(path: str, value: Any) -> Iterator[tuple[str, dict[str, Any], Signature]]:
+    if isinstance(value, dict):
+        target = value.get("_target_")
+        if isinstance(target, str) and (signature := parameters(target)) is not None:
+            yield path, value, signature
+        for name, item in value.items():
+            yield from _signed_targets(f"{path}.{name}", item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _signed_targets(f"{path}.{index}", item)
 
 
 def _check_settings(config: Mapping[str, Any]) -> list[str]:
@@ -116,10 +148,10 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
     if not (isinstance(config.get("seed"), int) and 0 <= config["seed"] < 2**32):
-        problems.append(f"seed={config.get('seed')}: expected a whole number from 0 to {2**32 - 1}")
+        problems.append(f"seed={config.get('seed')}: expected an integer from 0 to {2**32 - 1}")
     trainer = config.get("trainer") or {}
     if isinstance(trainer.get("max_epochs"), int | None) and (trainer.get("max_epochs") or 0) < 1:
-        problems.append(f"trainer.max_epochs={trainer.get('max_epochs')}: expected a whole number of epochs, 1 or more")
+        problems.append(f"trainer.max_epochs={trainer.get('max_epochs')}: expected an integer of 1 or more")
     if trainer.get("limit_val_batches") == 0:
         problems.append("trainer.limit_val_batches=0: the best epoch is chosen on the validation part")
     known = {
@@ -138,7 +170,7 @@ def _check_paper(paper: Any, problems: list[str]) -> None:
     if not isinstance(paper, Mapping):
         return
     protocol = paper.get("protocol") or {}
-    _check("paper", paper, parameters("agegender.configuration.paper.Paper") or {}, problems, complete=True)
+    _check("paper", paper, parameters("agegender.configuration.paper.Paper") or {}, problems)
     if isinstance(protocol, Mapping):
         _check("paper.protocol", protocol, parameters("agegender.configuration.paper.Protocol") or {}, problems)
         problems += by_part_problems("paper.protocol.n", protocol.get("n"))
@@ -154,24 +186,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _check_targets(path: str, value: Any, problems: list[str]) -> None:
-    """Walks a section and checks each ``_target_`` whose constructor can be read from source."""
-    if isinstance(value, Mapping):
-        target = value.get("_target_")
-        if isinstance(target, str) and (signature := parameters(target)) is not None:
-            _check(path, {k: v for k, v in value.items() if k != "_target_"}, signature, problems, complete=True)
-        for name, item in value.items():
-            _check_targets(f"{path}.{name}", item, problems)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_targets(f"{path}.{index}", item, problems)
-
-
-def _check(
-    path: str, values: Mapping[str, Any], signature: Mapping[str, Parameter], problems: list[str], complete: bool = False
-) -> None:
+def _check(path: str, values: Mapping[str, Any], signature: Signature, problems: list[str]) -> None:
     for name, value in values.items():
         key = f"{path}.{name}".lstrip(".")
+        if name == "_target_" or (value is None and name in SET_LATER):
+            continue
         if name not in signature:
             problems.append(f"{key}: unknown key{did_you_mean(name, signature)}. Allowed: {', '.join(signature)}")
             continue
@@ -179,10 +198,9 @@ def _check(
         built_later = isinstance(value, dict) and "_target_" in value
         if not built_later and not conforms(value, parameter.annotation, parameter.module):
             problems.append(f"{key}={value}: expected {describe(parameter.annotation, parameter.module)}")
-    if complete:
-        problems += [
-            f"{path}.{name}".lstrip(".") + ": missing" for name, p in signature.items() if p.required and name not in values
-        ]
+    problems += [
+        f"{path}.{name}".lstrip(".") + ": missing" for name, p in signature.items() if p.required and name not in values
+    ]
 
 
 def did_you_mean(name: str, known: Any) -> str:

@@ -1,8 +1,8 @@
-"""What a class takes, read from its source without importing it.
+"""Constructor signatures, read from source without importing it.
 
-A configuration's keys are constructor arguments, so the constructor is the schema. Importing torch to look at it would
-cost seconds; parsing one file costs milliseconds. Only static syntax is understood (names, ``Literal``, unions,
-sequences); whatever else an annotation says is taken as "anything".
+The keys of a configuration are constructor arguments, so the constructor is the schema. Importing torch to inspect a class
+takes seconds; parsing one file takes milliseconds. Only static syntax is understood: names, ``Literal``, unions, sequences
+and mappings. Any other annotation accepts every value.
 """
 
 import ast
@@ -13,21 +13,34 @@ from pathlib import Path
 from typing import Any
 
 ANYTHING = ast.Constant(...)
+SEQUENCES = ("Sequence", "list", "List", "tuple", "Tuple", "Iterable")
+MAPPINGS = ("Mapping", "dict", "Dict")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One constructor argument: its annotation, where that is to be understood, and whether it must be given."""
+    """One constructor argument.
+
+    Args:
+        annotation: Its annotation.
+        module: The module in which the names of the annotation are defined or imported.
+        default: Its default value; None if it is required.
+    """
 
     annotation: ast.expr
     module: str
-    required: bool
+    default: ast.expr | None
+
+    @property
+    def required(self) -> bool:
+        """Whether the argument has no default."""
+        return self.default is None
 
 
 @functools.cache
 def _module_file(module: str) -> Path | None:
     top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)  # a top-level name is found without being imported
+    spec = importlib.util.find_spec(top)  # does not import a top-level module
     if spec is None or not spec.submodule_search_locations:
         return None
     path = Path(next(iter(spec.submodule_search_locations))).joinpath(*rest)
@@ -39,7 +52,7 @@ def _module_file(module: str) -> Path | None:
 
 @functools.cache
 def _definitions(module: str) -> dict[str, ast.AST]:
-    """Module-level classes, aliases and imports by name."""
+    """Classes, aliases and imports at module level, by name."""
     file = _module_file(module)
     if file is None:
         return {}
@@ -55,7 +68,7 @@ def _definitions(module: str) -> dict[str, ast.AST]:
 
 
 def _locate(module: str, name: str) -> tuple[ast.AST, str] | None:
-    """The definition behind a name and the module it stands in, following ``from x import y``."""
+    """The definition of a name and its module; follows ``from x import y``."""
     node = _definitions(module).get(name)
     if not isinstance(node, ast.ImportFrom):
         return None if node is None else (node, module)
@@ -70,10 +83,10 @@ def _locate(module: str, name: str) -> tuple[ast.AST, str] | None:
     return _locate(source, original) if source.split(".")[0] != "typing" else None
 
 
-def parameters(target: str) -> dict[str, Parameter] | None:
-    """Constructor arguments of the class at a dotted path, inherited constructors included.
+def _constructor(target: str) -> tuple[ast.ClassDef, str] | None:
+    """The class that defines the constructor of the class at a dotted path, and its module.
 
-    Returns None where the source cannot be read statically (compiled modules, star imports, ``**kwargs``).
+    None where the source cannot be read statically (compiled modules, star imports).
     """
     module, _, name = target.rpartition(".")
     found = _locate(module, name) if module else None
@@ -81,45 +94,60 @@ def parameters(target: str) -> dict[str, Parameter] | None:
         node, home = found
         if not isinstance(node, ast.ClassDef):
             return None
-        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-        if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-            return {
-                f.target.id: Parameter(f.annotation, home, f.value is None) for f in fields if isinstance(f.target, ast.Name)
-            }
-        for item in node.body:
-            if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                return None if item.args.kwarg else _arguments(item, home)
-        if not node.bases:
-            return {}
+        if _is_dataclass(node) or _init(node) or not node.bases:
+            return node, home
         base = node.bases[0]
         found = _locate(home, base.id) if isinstance(base, ast.Name) else None
     return None
 
 
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _init(node: ast.ClassDef) -> ast.FunctionDef | None:
+    return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+
+
+def parameters(target: str) -> dict[str, Parameter] | None:
+    """Constructor arguments of the class at a dotted path, inherited constructors included.
+
+    Returns:
+        None where the source cannot be read statically (compiled modules, star imports, ``**kwargs``).
+    """
+    found = _constructor(target)
+    if found is None:
+        return None
+    node, home = found
+    if _is_dataclass(node):
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        return {f.target.id: Parameter(f.annotation, home, f.value) for f in fields if isinstance(f.target, ast.Name)}
+    init = _init(node)
+    if init is None:
+        return {}
+    return None if init.args.kwarg else _arguments(init, home)
+
+
 def _arguments(function: ast.FunctionDef, module: str) -> dict[str, Parameter]:
     positional = (function.args.posonlyargs + function.args.args)[1:]
-    optional = len(function.args.defaults)
-    result = {}
-    for position, argument in enumerate(positional):
-        required = position < len(positional) - optional
-        result[argument.arg] = Parameter(argument.annotation or ANYTHING, module, required)
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        result[argument.arg] = Parameter(argument.annotation or ANYTHING, module, default is None)
-    return result
+    defaults = [None] * (len(positional) - len(function.args.defaults)) + function.args.defaults
+    pairs = [*zip(positional, defaults, strict=True), *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)]
+    return {argument.arg: Parameter(argument.annotation or ANYTHING, module, default) for argument, default in pairs}
 
 
 def choices(annotation: ast.expr, module: str) -> list[Any] | None:
-    """What the annotation allows, as a flat list of types and literal values; None means anything.
+    """The types and literal values that an annotation allows, as a flat list; None allows anything.
 
-    Sequences are reported as ``list`` (their items are checked by ``conforms``), None as ``None``.
+    A sequence is reported as ``list`` (``conforms`` checks its items), a mapping as ``dict``, a path as ``Path``, and None as
+    ``None``.
     """
     match annotation:
         case ast.Constant(value=None):
             return [None]
         case ast.Constant(value=str(text)):  # a quoted annotation
             return choices(ast.parse(text, mode="eval").body, module)
-        case ast.Name(id="int" | "float" | "bool" | "str" | "dict" | "list" as name):
-            return [{"int": int, "float": float, "bool": bool, "str": str, "dict": dict, "list": list}[name]]
+        case ast.Name(id="int" | "float" | "bool" | "str" | "dict" | "list" | "Path" as name):
+            return [{"int": int, "float": float, "bool": bool, "str": str, "dict": dict, "list": list, "Path": Path}[name]]
         case ast.Name(id=name):
             alias = _locate(module, name)
             return None if alias is None or not isinstance(alias[0], ast.expr) else choices(*alias)  # type: ignore[arg-type]
@@ -132,9 +160,9 @@ def choices(annotation: ast.expr, module: str) -> list[Any] | None:
         case ast.Subscript(value=ast.Name(id="Literal"), slice=values):
             members = values.elts if isinstance(values, ast.Tuple) else [values]
             return [member.value for member in members if isinstance(member, ast.Constant)]
-        case ast.Subscript(value=ast.Name(id="Sequence" | "list" | "List" | "tuple" | "Tuple" | "Iterable")):
+        case ast.Subscript(value=ast.Name(id=name)) if name in SEQUENCES:
             return [list]
-        case ast.Subscript(value=ast.Name(id="Mapping" | "dict" | "Dict")):
+        case ast.Subscript(value=ast.Name(id=name)) if name in MAPPINGS:
             return [dict]
     return None
 
@@ -149,15 +177,24 @@ def _union(members: list[ast.expr], module: str) -> list[Any] | None:
     return allowed
 
 
+def mentioned(annotation: ast.expr, module: str) -> set[str]:
+    """Every name in an annotation, with those that its aliases stand for: ``_PATH`` gives ``_PATH, Union, str, Path``."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):  # a quoted annotation
+        annotation = ast.parse(annotation.value, mode="eval").body
+    names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+    aliases = [alias for name in names if (alias := _locate(module, name)) and isinstance(alias[0], ast.expr)]
+    return names.union(*(mentioned(*alias) for alias in aliases))  # type: ignore[arg-type]
+
+
 def conforms(value: Any, annotation: ast.expr, module: str) -> bool:
-    """Whether a plain configuration value fits an annotation (an int fits float, a bool is not an int)."""
+    """Whether a plain configuration value fits an annotation: an int fits float, a bool does not fit int."""
     allowed = choices(annotation, module)
     if allowed is None:
         return True
     if isinstance(value, list) and list in allowed:
         return all(conforms(item, _item(annotation), module) for item in value)
     kind = type(value)
-    if kind is int and float in allowed:
+    if (kind is int and float in allowed) or (kind is str and Path in allowed):
         return True
     return kind in allowed or any(value == choice and type(choice) is kind for choice in allowed)
 
@@ -166,18 +203,26 @@ def _item(annotation: ast.expr) -> ast.expr:
     """The annotation of a sequence's items."""
     for node in ast.walk(annotation):
         match node:
-            case ast.Subscript(value=ast.Name(id="Sequence" | "list" | "List" | "Iterable"), slice=member):
-                return member
             case ast.Subscript(value=ast.Name(id="tuple" | "Tuple"), slice=ast.Tuple(elts=[member, *_])):
+                return member
+            case ast.Subscript(value=ast.Name(id=name), slice=member) if name in SEQUENCES:
                 return member
     return ANYTHING
 
 
+WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", dict: "a mapping", Path: "a path"}
+PLURALS = {"an integer": "integers", "a number": "numbers", "a path": "paths", "a mapping": "mappings", "anything": "anything"}
+
+
 def describe(annotation: ast.expr, module: str) -> str:
-    """The allowed values in words, for an error message."""
-    allowed = choices(annotation, module)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
-    if allowed and list in allowed:
-        words[list] = f"a list of ({describe(_item(annotation), module)})"
-    parts = ["null" if a is None else words.get(a, repr(a) if not isinstance(a, str) else a) for a in allowed or []]
-    return ", ".join(dict.fromkeys(parts)) or "anything"
+    """The allowed values in words, for an error message: ``an integer or null``, ``a list of numbers``."""
+    allowed = choices(annotation, module) or []
+    words: list[str] = []
+    for choice in allowed:
+        if choice is list:
+            item = describe(_item(annotation), module)
+            words.append(f"a list of {PLURALS.get(item, item.replace('a list', 'lists', 1))}")
+        elif not (choice is str and Path in allowed):
+            words.append("null" if choice is None else WORDS.get(choice, str(choice)))
+    *first, last = dict.fromkeys(words or ["anything"])
+    return f"{', '.join(first)} or {last}" if first else last

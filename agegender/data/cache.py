@@ -29,7 +29,7 @@ ROWS_A_TASK = 32
 log = logging.getLogger(__name__)
 
 
-def cache_root(cache_dir: str | None) -> Path:
+def cache_root(cache_dir: str | Path | None) -> Path:
     """The folder for everything that is remembered between runs.
 
     Args:

@@ -1,6 +1,7 @@
 """From files on disk to batches: one Lightning data module for every source, split and augmentation."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -59,7 +60,7 @@ class FaceDataModule(LightningDataModule):
         batch_size: int = 32,
         num_workers: int | None = None,
         cache: Literal["disk", "none"] = "disk",
-        cache_dir: str | None = None,
+        cache_dir: str | Path | None = None,
         seed: int = 0,
         progress: bool = True,
     ) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from agegender.data.splits import Split, carve, count, with_parts
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFile
 from agegender.sources.faces import SPLITS, FaceTable
 
 _LISTED = 5
@@ -32,9 +33,9 @@ class FileSplit(Split):
 
     def __init__(
         self,
-        train: str,
-        test: str,
-        val: str | None = None,
+        train: InputFile,
+        test: InputFile,
+        val: InputFile | None = None,
         column: str = "file",
         val_fraction: float = 0.1,
         seed: int = 0,

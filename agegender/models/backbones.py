@@ -14,6 +14,7 @@ from timm.models.vgg import VGG
 from torch import Tensor, nn
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFile
 from agegender.models.base import Backbone
 from agegender.models.weights import load_weights
 
@@ -48,7 +49,7 @@ class TimmBackbone(Backbone):
         name: str,
         image_size: int = 224,
         pretrained: bool = False,
-        weights: str | None = None,
+        weights: InputFile | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         pad_type: Literal["same"] | None = None,

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from agegender.input_paths import InputFolder
 from agegender.sources.folder import FolderFaces
 from agegender.sources.tables import Table
 
@@ -26,7 +27,7 @@ class Adience(FolderFaces):
 
     def __init__(
         self,
-        root: str,
+        root: InputFolder,
         images: Literal["aligned", "faces"] = "aligned",
         test_fold: Literal[0, 1, 2, 3, 4] | None = None,
         name: str = "adience",

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from agegender.input_paths import InputFolder
 from agegender.sources.faces import FaceTable
 from agegender.sources.folder import FolderFaces
 from agegender.sources.tables import Table
@@ -25,7 +26,7 @@ class AppaReal(FolderFaces):
 
     def __init__(
         self,
-        root: str,
+        root: InputFolder,
         age: Literal["real", "apparent"] = "real",
         name: str = "appa_real",
         missing: Literal["error", "skip"] = "error",

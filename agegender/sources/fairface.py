@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFolder
 from agegender.sources.download import FAIRFACE_FILES, download_fairface
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import list_files
@@ -59,7 +60,7 @@ class FairFace:
 
     def __init__(
         self,
-        root: str,
+        root: InputFolder,
         max_age: float = 116,
         missing: Literal["error", "skip"] = "error",
         download: bool = False,

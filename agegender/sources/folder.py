@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFolder
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.labels import LABELS, checked_values, parse_labels
 from agegender.sources.listing import IMAGE_SUFFIXES, inside, list_files
@@ -47,7 +48,7 @@ class FolderFaces:
 
     def __init__(
         self,
-        root: str,
+        root: InputFolder,
         name: str = "folder",
         license: str = "Licence unknown: ask whoever made the pictures and the labels.",
         pattern: str | None = None,

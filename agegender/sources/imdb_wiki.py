@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFolder
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import IMAGE_SUFFIXES, inside, list_files
 
@@ -40,7 +41,7 @@ class ImdbWiki:
 
     def __init__(
         self,
-        root: str,
+        root: InputFolder,
         part: Literal["imdb", "wiki"] = "imdb",
         min_face_score: float = 1.0,
         second_face: Literal["drop", "keep"] = "drop",

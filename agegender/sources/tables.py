@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFile
 from agegender.sources.labels import LABELS
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": "|"}
@@ -60,23 +61,23 @@ class Table:
 
     def __init__(
         self,
-        file: str,
+        file: InputFile,
         columns: Mapping[str, str | None] | None = None,
         header: Sequence[str] | None = None,
         delimiter: Literal["comma", "semicolon", "tab", "space", "bar"] = "comma",
         image: str | None = None,
         match: Literal["path", "name"] = "path",
         labels: Mapping[str, str] | None = None,
-        beside: Mapping[str, str] | None = None,
+        beside: Mapping[str, InputFile] | None = None,
     ) -> None:
-        self.file = file
+        self.file = str(file)
         self.columns = dict(columns or {})
         self.header = None if header is None else list(header)
         self.delimiter = DELIMITERS[delimiter]
         self.image = image
         self.match = match
         self.labels = {name: str(value) for name, value in (labels or {}).items()}
-        self.beside = dict(beside or {})
+        self.beside = {label: str(path) for label, path in (beside or {}).items()}
         unknown = sorted({*self.columns, *self.beside} - {"path", *LABELS})
         if unknown:
             raise AgeGenderError(f"columns.{unknown[0]} of {file}: allowed are path, {', '.join(LABELS)}")

@@ -54,7 +54,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         }
         config = {
             "seed": 0, "age_range": [0, 116], "image_size": 64,
-            "data": {"sources": {"utkface": {"root": "/faces"}}},
+            "data": {"sources": {"utkface": {"_target_": "agegender.sources.utkface.UTKFace", "root": "/faces"}}},
             "head": {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, "loader": {"batch_size": 32, "num_workers": 1},
             "trainer": {"max_epochs": 5, "devices": 1},
         }  # fmt: skip

@@ -8,6 +8,7 @@ from agegender.comparison.discovery import read
 from agegender.comparison.rows import Row, name_apart, rows_of
 
 Write = Callable[..., Path]
+UTKFACE = "agegender.sources.utkface.UTKFace"
 DLDL, BINS = {"_target_": "agegender.heads.dldl.DLDL", "sigma": 2.0}, {"_target_": "agegender.heads.age_bins.AgeBins"}
 
 
@@ -17,13 +18,18 @@ def rows(*paths: Path) -> list[Row]:
     return found
 
 
+def weights(file: str) -> dict[str, str]:
+    return {"_target_": "agegender.models.backbones.TimmBackbone", "weights": file}
+
+
 def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Write) -> None:
     split: dict[str, Any] = {"_target_": "agegender.data.splits.RandomSplit"}
     found = rows(
-        write_run("a", [1.0], seed=0, split={**split, "seed": 0}, backbone={"weights": "/here/face.safetensors"}),
-        write_run("b", [1.0], seed=1, split={**split, "seed": 1}, backbone={"weights": "/there/face.safetensors"},
-                  loader={"batch_size": 32, "num_workers": 7}, resume="/there",
-                  data={"sources": {"utkface": {"root": "/there"}}}),
+        write_run("a", [1.0], seed=0, split={**split, "seed": 0}, backbone=weights("/here/face.safetensors"),
+                  loader={"batch_size": 32, "num_workers": 2, "cache_dir": "/cache"}),
+        write_run("b", [1.0], seed=1, split={**split, "seed": 1}, backbone=weights("/there/face.safetensors"),
+                  loader={"batch_size": 32, "num_workers": 7, "cache_dir": "/other"}, resume="/there",
+                  data={"sources": {"utkface": {"_target_": UTKFACE, "root": "/there"}}}),
     )  # fmt: skip
     assert [[run.seeds for run in row.runs] for row in found] == [[(0, 0), (1, 1)]]
     assert found[0].name == "a"  # nothing sets it apart, so its folder names it
@@ -93,7 +99,7 @@ def test_the_same_seed_with_another_result_is_no_repeat(write_run: Write) -> Non
 
 def test_other_weights_of_the_same_file_name_are_another_row(write_run: Write) -> None:
     def run(place: str, folder: str, error: float, seed: int = 0) -> Path:
-        return write_run(place, [error], seed=seed, backbone={"weights": f"/{folder}/checkpoints/best.ckpt"}, name="ours")
+        return write_run(place, [error], seed=seed, backbone=weights(f"/{folder}/checkpoints/best.ckpt"), name="ours")
 
     found = rows(run("0", "faces", 1.0), run("1", "imagenet", 2.0), run("2", "imagenet", 2.1, 1), run("3", "faces", 1.1, 1))
     assert [[run.path.name for run in row.runs] for row in found] == [["0", "3"], ["1", "2"]]
@@ -105,7 +111,7 @@ def test_other_weights_of_the_same_file_name_are_another_row(write_run: Write) -
 
 def test_the_same_seed_on_other_data_is_another_row_named_by_the_data(write_run: Write) -> None:
     def run(place: str, root: str, seed: int) -> Path:
-        sources = {"utkface": {"_target_": "UTKFace", "root": f"/data/{root}"}}
+        sources = {"utkface": {"_target_": UTKFACE, "root": f"/data/{root}"}}
         return write_run(place, [1.0], seed=seed, faces=root, data={"sources": sources}, split={"seed": 0})
 
     found = rows(run("0", "tight", 0), run("1", "wide", 1), run("2", "wide", 0), run("3", "tight", 1))
@@ -114,10 +120,24 @@ def test_the_same_seed_on_other_data_is_another_row_named_by_the_data(write_run:
 
 
 def test_without_predictions_a_repeat_is_told_by_its_files(write_run: Write) -> None:
-    def run(place: str, weights: str) -> Path:
-        return write_run(
-            place, [1.0], predictions=False, backbone={"weights": weights}, data={"sources": {"utkface": {"root": "/faces"}}}
-        )
+    def run(place: str, file: str) -> Path:
+        return write_run(place, [1.0], predictions=False, backbone=weights(file))
 
     found, repeats = rows_of([read(run("a", "/x/w.pt")), read(run("b", "/x/w.pt")), read(run("c", "/y/w.pt"))])
     assert [[run.path.name for run in row.runs] for row in found] == [["a"], ["c"]] and len(repeats) == 1
+
+
+def test_files_count_by_name_and_arguments_of_a_source_are_named_once(write_run: Write) -> None:
+    def run(place: str, folder: str, file: str, age: str = "real") -> Path:
+        split = {"_target_": "agegender.data.file_split.FileSplit", "train": f"/{folder}/{file}", "test": f"/{folder}/t.csv"}
+        source = {"_target_": "agegender.sources.appa_real.AppaReal", "root": f"/{folder}", "age": age}
+        data = {"root": folder, "age": age, "sources": {"appa_real": source}}
+        return write_run(place, [1.0], seed=int(place), split=split, data=data)
+
+    found = rows(run("0", "a", "x.csv"), run("1", "b", "x.csv"), run("2", "a", "y.csv"), run("3", "a", "x.csv", "apparent"))
+    assert [[run.path.name for run in row.runs] for row in found] == [["0", "1"], ["2"], ["3"]]
+    assert [row.name for row in found] == [
+        "data.sources.appa_real.age=real, split.train=x.csv",
+        "data.sources.appa_real.age=real, split.train=y.csv",
+        "data.sources.appa_real.age=apparent, split.train=x.csv",
+    ]

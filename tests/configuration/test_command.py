@@ -48,7 +48,7 @@ def test_help_shows_groups_and_commands_to_paste(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("trainer.max_epochs=three", ["trainer.max_epochs=three", "whole number"]),
+        ("trainer.max_epochs=three", ["trainer.max_epochs=three", "an integer"]),
         ("trainer.max_epoch=3", ["max_epoch", "did you mean max_epochs?", "precision"]),
         ("+trainer.max_epoch=3", ["trainer.max_epoch", "did you mean max_epochs?"]),
         ("backbone=resnet5", ["resnet5", "resnet50", "custom_cnn"]),
@@ -73,17 +73,18 @@ def test_a_mistake_dies_with_the_allowed_values_and_without_a_traceback(
     ("override", "expected"),
     [
         ("trainer.precision=fp16", ["trainer.precision=fp16", "bf16-mixed"]),
-        ("head.readout=mode", ["head.readout=mode", "expectation, median"]),
+        ("head.readout=mode", ["head.readout=mode", "expectation or median"]),
         ("+head.sgima=3", ["head.sgima", "did you mean sigma?"]),
-        ("tasks=[age,race]", ["tasks", "age, gender"]),
+        ("tasks=[age,race]", ["tasks", "age or gender"]),
         ("tasks=[]", ["tasks", "[age,gender]"]),
         ("tasks=[age,age]", ["tasks", "[age,gender]"]),
         ("age_range=[60,21]", ["age_range", "[0, 116]"]),
         ("image_size=0", ["image_size=0", "16"]),
-        ("loader.cache=memory", ["loader.cache=memory", "disk, none"]),
-        ("loader.batch_size=1.5", ["loader.batch_size=1.5", "whole number"]),
+        ("loader.cache=memory", ["loader.cache=memory", "disk or none"]),
+        ("loader.batch_size=1.5", ["loader.batch_size=1.5", "an integer"]),
+        ("+loader.seed=3", ["loader.seed: unknown key", "batch_size"]),  # the command sets it
         ("data.duplicates=drop_all", ["data.duplicates=drop_all", "drop_conflicting"]),
-        ("data.missing=ignore", ["data.missing=ignore", "error, skip"]),
+        ("data.missing=ignore", ["data.missing=ignore", "error or skip"]),
         ("monitor=val/gender_accuracy", ["monitor=val/gender_accuracy", "val/gender_error"]),
         ("tasks=[gender] monitor=val/age_mae", ["monitor=val/age_mae", "val/gender_error"]),
         ("monitor=val/age_class_error", ["monitor=val/age_class_error", "val/age_mae"]),
@@ -95,9 +96,9 @@ def test_a_mistake_dies_with_the_allowed_values_and_without_a_traceback(
         ("trainer.max_epochs=0", ["trainer.max_epochs=0", "1 or more"]),
         ("trainer.limit_val_batches=0", ["trainer.limit_val_batches=0"]),
         ("+trainer.callbacks=null", ["trainer.callbacks: unknown key"]),
-        ("seed=zero", ["seed=zero", "whole number"]),
+        ("seed=zero", ["seed=zero", "an integer"]),
         ("trainer.max_epochs=null", ["trainer.max_epochs=None", "1 or more"]),
-        ("callbacks.early_stopping.patience=true", ["callbacks.early_stopping.patience=True", "whole number"]),
+        ("callbacks.early_stopping.patience=true", ["callbacks.early_stopping.patience=True", "an integer"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(override: str, expected: list[str]) -> None:
@@ -119,7 +120,7 @@ def test_an_experiment_may_name_a_paper_and_the_protocol_of_its_figures() -> Non
     ("paper", "expected"),
     [
         (PAPER % "{epocs: 10}", ["paper.protocol.epocs", "did you mean epochs?"]),
-        (PAPER % "{epochs: ten}", ["paper.protocol.epochs=ten", "whole number"]),
+        (PAPER % "{epochs: ten}", ["paper.protocol.epochs=ten", "an integer"]),
         (PAPER % "{n: {tset: 3556}}", ["paper.protocol.n.tset", "train, val, test"]),
         ("paper={title: T}", ["paper.figures: missing"]),
         ("paper={title: T, figures: {mae: 3.45}}", ["paper.figures.mae", "train, val, test"]),

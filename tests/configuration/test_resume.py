@@ -29,6 +29,26 @@ def test_overrides_that_leave_the_model_alone_are_applied(saved: dict[str, Any])
     assert config["data"]["sources"]["utkface"]["root"] == "/moved"
 
 
+def test_input_files_and_folders_may_have_moved_but_a_file_keeps_its_name() -> None:
+    split, weights = (
+        ["split=file", "split.train=/a/train.csv", "split.test=/a/test.csv"],
+        "backbone.weights=/a/face.safetensors",
+    )
+    saved = compose(["data=toyfaces", *split, "backbone=resnet50", weights])
+    config = continued(saved, ["split.train=/b/train.csv", "backbone.weights=/b/face.safetensors", "data.root=/b"], RUN)
+    assert (config["split"]["train"], config["split"]["test"]) == ("/b/train.csv", "/a/test.csv")
+    assert config["backbone"]["weights"] == "/b/face.safetensors"
+    assert config["data"]["sources"]["toyfaces"]["root"] == "/b"
+    for override in (
+        "split.train=/a/other.csv",
+        "backbone.weights=/a/other.safetensors",
+        "split.val=/a/val.csv",
+        "split.column=x",
+    ):
+        with pytest.raises(AgeGenderError, match=r"keeps its configuration.* input file or folder"):
+            continued(saved, [override], RUN)
+
+
 @pytest.mark.parametrize(
     "override",
     ["optimizer.lr=1e-4", "seed=5", "split.seed=7", "callbacks.early_stopping.patience=1", "head.sigma=9", "backbone=resnet50",

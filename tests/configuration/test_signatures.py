@@ -1,5 +1,6 @@
 """Constructors read from source agree with the constructors themselves."""
 
+import ast
 import inspect
 from importlib import import_module
 
@@ -7,7 +8,7 @@ import pytest
 
 from agegender.configuration.command import compose
 from agegender.configuration.paths import CONF
-from agegender.configuration.signatures import conforms, describe, parameters
+from agegender.configuration.signatures import conforms, describe, mentioned, parameters
 
 
 def targets(node: object) -> set[str]:
@@ -63,3 +64,42 @@ def test_values_against_a_librarys_annotations(key: str, good: list[object], bad
     for value in bad:
         assert not conforms(value, parameter.annotation, parameter.module), value
     assert describe(parameter.annotation, parameter.module) != "anything"
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "words"),
+    [
+        ("agegender.configuration.schema.Settings", "seed", "an integer"),
+        ("agegender.configuration.schema.DataSettings", "near_copies", "an integer or null"),
+        ("agegender.configuration.schema.DataSettings", "duplicates", "keep, drop_conflicting or drop"),
+        ("agegender.configuration.schema.Settings", "tasks", "a list of age or gender"),
+        ("agegender.configuration.schema.Settings", "age_range", "a list of numbers"),
+        ("agegender.models.backbones.TimmBackbone", "weights", "a path or null"),
+        ("agegender.models.backbones.TimmBackbone", "pad_type", "same or null"),
+        ("agegender.sources.utkface.UTKFace", "root", "a path"),
+        ("agegender.data.datamodule.FaceDataModule", "sources", "a mapping"),
+        ("agegender.data.datamodule.FaceDataModule", "split", "anything"),
+        ("lightning.pytorch.loggers.CSVLogger", "save_dir", "a path"),
+        ("lightning.pytorch.Trainer", "sync_batchnorm", "true or false"),
+    ],
+)
+def test_an_annotation_in_words(target: str, name: str, words: str) -> None:
+    parameter = (parameters(target) or {})[name]
+    assert describe(parameter.annotation, parameter.module) == words
+
+
+def test_a_path_is_a_text_in_a_configuration() -> None:
+    parameter = (parameters("agegender.sources.utkface.UTKFace") or {})["root"]
+    assert conforms("/faces", parameter.annotation, parameter.module)
+    for value in (None, 3, ["/faces"]):
+        assert not conforms(value, parameter.annotation, parameter.module)
+
+
+def test_names_are_followed_through_aliases_imports_and_quotes() -> None:
+    def names(annotation: str, module: str) -> set[str]:
+        return mentioned(ast.parse(annotation, mode="eval").body, module)
+
+    assert names("InputFile | None", "agegender.models.backbones") == {"InputFile", "str", "Path"}
+    assert names("'Mapping[str, InputFile]'", "agegender.sources.tables") == {"Mapping", "str", "InputFile", "Path"}
+    assert names("Optional[_PATH]", "lightning.pytorch.loggers.csv_logs") == {"Optional", "_PATH", "Union", "str", "Path"}
+    assert names('Literal["Path"]', "agegender.sources.utkface") == {"Literal"}

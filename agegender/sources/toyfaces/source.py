@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFolder
 from agegender.sources.faces import FaceTable
 from agegender.sources.toyfaces.drawing import VERSION, draw
 from agegender.sources.toyfaces.traits import sample
@@ -44,7 +45,9 @@ class ToyFaces:
         "Figures on toy faces mean nothing for real faces."
     )
 
-    def __init__(self, root: str | None = None, n: int = 4000, size: int = 96, seed: int = 0, name: str = "toyfaces") -> None:
+    def __init__(
+        self, root: InputFolder | None = None, n: int = 4000, size: int = 96, seed: int = 0, name: str = "toyfaces"
+    ) -> None:
         for key, value, low, high in (("n", n, 1, 10**6), ("size", size, 32, 512), ("seed", seed, 0, 10**8 - 1)):
             if not low <= value <= high:
                 raise AgeGenderError(f"data.sources.{name}.{key}={value} is not in {low} to {high}")
