@@ -1,8 +1,8 @@
-"""The one error that a person can cause and mend."""
+"""The exception for errors that a user can cause and fix."""
 
 
 class AgeGenderError(Exception):
-    """Bad input: the message names the file or key, what is wrong with it and what is allowed.
+    """Invalid input. The message names the file or configuration key, the problem and the allowed values.
 
-    Entry points print it as it stands, without a traceback.
+    Entry points print the message without a traceback.
     """

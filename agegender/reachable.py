@@ -1,4 +1,7 @@
-"""Whether a server answers, asked briefly: clients of services wait and retry for minutes where there is no network."""
+"""Checks within seconds whether a server can be reached.
+
+Without a network, the clients of online services (Hugging Face hub, W&B) retry for minutes.
+"""
 
 import queue
 import ssl
@@ -8,28 +11,30 @@ import urllib.request
 
 
 def unreachable(url: str, seconds: float = 5.0) -> str | None:
-    """Why a server does not answer, or None if it does, whatever the answer; proxies of the environment are used.
+    """Return the reason why a server cannot be reached, or None if it responds.
+
+    Any HTTP response counts, error responses too. The proxy settings of the environment are used.
 
     Args:
-        url: Of any page of the server.
-        seconds: How long to wait at most, the look-up of its name included.
+        url: URL of any page of the server.
+        seconds: Timeout in seconds, including the DNS lookup.
     """
-    answer: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    # A look-up of a name cannot be timed out from Python; a thread can be left behind.
-    threading.Thread(target=lambda: answer.put(_ask(url, seconds)), daemon=True).start()
+    result: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # Python cannot interrupt a DNS lookup, so the request runs in a daemon thread that may outlive this call.
+    threading.Thread(target=lambda: result.put(_request(url, seconds)), daemon=True).start()
     try:
-        return answer.get(timeout=seconds)
+        return result.get(timeout=seconds)
     except queue.Empty:
-        return f"{url} did not answer within {seconds:g} seconds"
+        return f"{url} did not respond within {seconds:g} seconds"
 
 
-def _ask(url: str, seconds: float) -> str | None:
+def _request(url: str, seconds: float) -> str | None:
     try:
         with urllib.request.urlopen(url, timeout=seconds):
             return None
     except urllib.error.HTTPError:
-        return None  # an error page is an answer
+        return None  # the server responds
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        # Somebody is there; whether to trust the certificate is for the client, which may know further authorities.
+        # A certificate error is a response too. The client checks the certificate, perhaps with more trusted authorities.
         return None if isinstance(reason, ssl.SSLError) else f"{url}: {reason}"

@@ -85,7 +85,7 @@ def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callabl
 
     text = (directory.path / "log.txt").read_text(encoding="utf-8")
     assert "of these 6 faces of utkface" in text and "of these 27 faces of fairface" in text
-    assert "Southeast Asian  male" in text and "turned 13 ages into dates (9-Mar)" in text
+    assert "Southeast Asian  male" in text and "13 ages in the label files to dates (9-Mar)" in text
     again = evaluate(directory, directory.read_config(), "test")
     assert again["test"]["by_dataset"] == own
 

@@ -1,4 +1,4 @@
-"""A server is asked once, briefly; whatever it says is an answer."""
+"""`unreachable` returns within seconds: None for any response, otherwise a reason."""
 
 import socket
 import threading
@@ -27,11 +27,11 @@ def refusing_server() -> Iterator[str]:
     server.server_close()
 
 
-def test_an_error_page_is_an_answer(refusing_server: str) -> None:
+def test_a_server_that_returns_an_error_page_is_reachable(refusing_server: str) -> None:
     assert unreachable(refusing_server) is None
 
 
-def test_a_closed_port_and_a_wrong_address_are_told_with_their_reason() -> None:
+def test_a_closed_port_and_an_invalid_url_are_unreachable_with_a_reason() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -39,15 +39,15 @@ def test_a_closed_port_and_a_wrong_address_are_told_with_their_reason() -> None:
     assert unreachable("no address at all")
 
 
-def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
+def test_a_server_that_never_responds_is_unreachable() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         assert unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.2)
 
 
-def test_a_look_up_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_blocks_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     hang = threading.Event()
-    monkeypatch.setattr(reachable, "_ask", lambda url, seconds: hang.wait())
+    monkeypatch.setattr(reachable, "_request", lambda url, seconds: hang.wait())
     assert "within 0.1 seconds" in str(unreachable("http://somewhere", seconds=0.1))
     hang.set()

@@ -1,1 +1,1 @@
-"""Readers of face data sets: files on disk become one table of faces."""
+"""Readers of face datasets: each reads files on disk into one table of faces."""

@@ -1,4 +1,4 @@
-"""Adience (Eidinger, Enbar and Hassner, 2014): 26,580 faces of 2,284 persons from albums on Flickr, in five folds."""
+"""Adience (Eidinger, Enbar & Hassner, 2014): 26,580 faces of 2,284 persons from Flickr albums, in five folds."""
 
 from typing import Literal
 
@@ -11,18 +11,18 @@ _PREFIXES = {"aligned": "landmark_aligned_face", "faces": "coarse_tilt_aligned_f
 
 
 class Adience(FolderFaces):
-    """Reads `fold_0_data.txt` to `fold_4_data.txt` and the images that they name.
+    """Reads `fold_0_data.txt` to `fold_4_data.txt` and their images.
 
-    Ages are mostly one of eight ranges, such as `(25, 32)`. Some rows hold another range or a single age such as 35: they
-    are taken as they are. `None` and the gender `u` are unknown. All faces from one album share a part, as they share a
-    fold. The table of faces has a further column `fold`.
+    Most ages are one of eight ranges, such as `(25, 32)`. Some rows have another range or a single age, such as 35; these
+    are used unchanged. The age `None` and the gender `u` are unknown. All faces of one album are in one fold and in one
+    group. The face table has an extra column `fold`.
 
     Args:
-        root: Folder that holds the fold files and the folder `aligned` or `faces`.
-        images: `aligned` by landmarks, or `faces` as they were cut out.
-        test_fold: The fold to test on, 0 to 4, the others being for training; None leaves parts to the split.
-        name: Name of the data set in tables and reports.
-        missing: What to do about rows whose image the folder lacks: `error`, or `skip` and report.
+        root: Folder of the fold files and of the folder `aligned` or `faces`.
+        images: `aligned` (aligned by landmarks) or `faces` (cropped without alignment).
+        test_fold: Fold of the test split, 0 to 4; the other folds are the train split. None: the configured split decides.
+        name: Name of the dataset in tables and reports.
+        missing: What to do if images of the label file are not in the folder: `error`, or `skip` their rows and report them.
     """
 
     def __init__(
@@ -33,20 +33,20 @@ class Adience(FolderFaces):
         name: str = "adience",
         missing: Literal["error", "skip"] = "error",
     ) -> None:
-        parts = (
+        splits = (
             {} if test_fold is None else {fold: {"split": "test" if fold == test_fold else "train"} for fold in range(FOLDS)}
         )
         super().__init__(
             root,
             name,
-            "Adience: for research; pictures Creative Commons from Flickr. Ages and genders as judged by appearance.",
+            "Adience: for research; images from Flickr under Creative Commons. Ages and genders as judged by appearance.",
             tables={
                 f"fold_{fold}": Table(
                     f"fold_{fold}_data.txt",
                     columns={"group": "user_id"},
                     delimiter="tab",
                     image=f"{images}/{{user_id}}/{_PREFIXES[images]}.{{face_id}}.{{original_image}}",
-                    labels={"fold": str(fold), **parts.get(fold, {})},
+                    labels={"fold": str(fold), **splits.get(fold, {})},
                 )
                 for fold in range(FOLDS)
             },

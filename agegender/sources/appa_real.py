@@ -1,4 +1,4 @@
-"""APPA-REAL (Agustsson and others, 2017): 7,591 faces with the real age and what about 38 people took it for."""
+"""APPA-REAL (Agustsson et al., 2017): 7,591 faces with their real age and the mean guess of about 38 people."""
 
 from typing import Literal
 
@@ -8,20 +8,20 @@ from agegender.sources.folder import FolderFaces
 from agegender.sources.tables import Table
 
 _AGES = {"real": "real_age", "apparent": "apparent_age_avg"}
-_PARTS = {"train": "train", "valid": "val", "test": "test"}
+_SPLITS = {"train": "train", "valid": "val", "test": "test"}
 
 
 class AppaReal(FolderFaces):
     """Reads `gt_avg_{train,valid,test}.csv` and the cropped faces `{train,valid,test}/NNNNNN.jpg_face.jpg`.
 
-    The three parts are the authors'. The uncropped `NNNNNN.jpg` beside each face is set aside.
+    The three splits are those of the authors. The uncropped images `NNNNNN.jpg` are skipped.
 
     Args:
         root: The folder `appa-real-release`.
-        age: `real`, or `apparent`: the mean of the guesses, rounded to a year. Guesses are completed years, and so is what
-            heads learn, which cut the fraction off: a mean of 29.9 is 30.
-        name: Name of the data set in tables and reports.
-        missing: What to do about rows whose image the folder lacks: `error`, or `skip` and report.
+        age: `real`, or `apparent`: the mean of the guesses, rounded to the nearest year. Heads round labels down, so a mean
+            of 29.9 would otherwise become 29.
+        name: Name of the dataset in tables and reports.
+        missing: What to do if images of the label file are not in the folder: `error`, or `skip` their rows and report them.
     """
 
     def __init__(
@@ -34,22 +34,22 @@ class AppaReal(FolderFaces):
         super().__init__(
             root,
             name,
-            f"APPA-REAL: for research only. Ages are {age}" + (" (mean of people's guesses)." if age == "apparent" else "."),
+            f"APPA-REAL: for research only. Ages are {age}" + (" (mean of human guesses)." if age == "apparent" else "."),
             tables={
-                part: Table(
-                    f"gt_avg_{part}.csv",
+                folder: Table(
+                    f"gt_avg_{folder}.csv",
                     columns={"age": _AGES[age]},
-                    image=part + "/{file_name}_face.jpg",
+                    image=folder + "/{file_name}_face.jpg",
                     labels={"split": split},
                 )
-                for part, split in _PARTS.items()
+                for folder, split in _SPLITS.items()
             },
             missing=missing,
         )
 
     def read(self) -> FaceTable:
-        """See the base class."""
+        """Read the faces as `FolderFaces` does, and round the ages to whole years."""
         table = super().read()
         ages = ["age_low", "age_high"]
-        table.frame[ages] = table.frame[ages].round()  # real ages are whole
+        table.frame[ages] = table.frame[ages].round()  # only apparent ages have a fraction
         return table

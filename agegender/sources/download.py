@@ -1,8 +1,8 @@
-"""Copies of data sets on the Hugging Face hub, fetched only when a person asks: ``data.download=true``.
+"""Downloads datasets from the Hugging Face hub, only with `data.download=true`.
 
-Repository, revision and files are fixed, so that everybody gets the same faces. Files that have come stay in a hidden folder
-beside the data set's until all is there, so an interrupted download goes on with the files that are missing; the folder of
-the data set appears when it is complete.
+Repository, revision and files are fixed, so every download gives the same faces. Downloaded files stay in a hidden folder
+beside the folder of the dataset until the dataset is complete. An interrupted download continues with the missing files. The
+folder of the dataset appears only when it is complete.
 """
 
 import csv
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from agegender.errors import AgeGenderError
 from agegender.reachable import unreachable
 
-# https://huggingface.co/datasets/HuggingFaceM4/FairFace, CC BY 4.0; its rows stand in the order of the official label files.
+# https://huggingface.co/datasets/HuggingFaceM4/FairFace, CC BY 4.0. Its rows have the order of the official label files.
 FAIRFACE, FAIRFACE_REVISION = "HuggingFaceM4/FairFace", "54d573cdb8b5af490ba8da9da2799628f6e5c496"
 FAIRFACE_FILES = {
     0.25: {
@@ -42,55 +42,55 @@ FAIRFACE_FILES = {
     },
 }
 FAIRFACE_FACES = {"train": 86_744, "val": 10_954}
-# What the class numbers of that copy mean, by its card.
+# Names of the class numbers, from the dataset card.
 FAIRFACE_CLASSES = {
     "age": ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"),
     "gender": ("Male", "Female"),
     "race": ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian"),
 }
 
-# https://huggingface.co/datasets/py97/UTKFace-Cropped: the archive of the authors, aligned and cropped, original file names.
+# https://huggingface.co/datasets/py97/UTKFace-Cropped: the authors' archive of aligned and cropped faces, original file names.
 UTKFACE, UTKFACE_REVISION = "py97/UTKFace-Cropped", "e80f21fb21fa3631380c3cb634b79be3ac2f4cba"
 UTKFACE_FILES = ("UTKFace.tar.gz",)
 UTKFACE_FACES = 23_708
 
 
 def download_fairface(root: Path, margin: float, notice: str) -> None:
-    """Puts FairFace into a folder, as its authors publish it: two label files and the images in `train/` and `val/`.
+    """Download FairFace in the layout of its authors: two label files and the images in `train/` and `val/`.
 
     Args:
-        root: folder to make; whatever is in it already is taken for the data set and left alone.
-        margin: how much of the surroundings the images show, as a share of the face: 0.25 (0.6 GB) or 1.25 (2.1 GB).
-        notice: licence, printed first.
+        root: Folder of the dataset. If it contains anything, nothing is downloaded.
+        margin: Margin around the face in the images, relative to the size of the face: 0.25 (0.6 GB) or 1.25 (2.1 GB).
+        notice: Licence, printed before the download.
 
     Raises:
-        AgeGenderError: the hub cannot be reached, or what came is not what was expected.
+        AgeGenderError: The hub cannot be reached, a file cannot be downloaded or written, or its content is unexpected.
     """
-    parts = FAIRFACE_FILES[margin]
+    splits = FAIRFACE_FILES[margin]
 
     def unpack(files: Sequence[Path], folder: Path) -> None:
         remaining = iter(files)
-        for part, names in parts.items():
-            _unpack_fairface(part, [next(remaining) for _ in names], folder)
+        for split, names in splits.items():
+            _unpack_fairface(split, [next(remaining) for _ in names], folder)
 
-    wanted = [name for names in parts.values() for name in names]
-    _obtain(root, FAIRFACE, FAIRFACE_REVISION, wanted, unpack, notice)
+    wanted = [name for names in splits.values() for name in names]
+    _download(root, FAIRFACE, FAIRFACE_REVISION, wanted, unpack, notice)
 
 
 def download_utkface(root: Path, notice: str) -> None:
-    """Puts the aligned and cropped faces of UTKFace (0.1 GB) into a folder, under their original names.
+    """Download the aligned and cropped faces of UTKFace (0.1 GB), with their original file names.
 
     Args:
-        root: folder to make; whatever is in it already is taken for the data set and left alone.
-        notice: licence, printed first.
+        root: Folder of the dataset. If it contains anything, nothing is downloaded.
+        notice: Licence, printed before the download.
 
     Raises:
-        AgeGenderError: the hub cannot be reached, or what came is not what was expected.
+        AgeGenderError: The hub cannot be reached, a file cannot be downloaded or written, or its content is unexpected.
     """
-    _obtain(root, UTKFACE, UTKFACE_REVISION, UTKFACE_FILES, _unpack_utkface, notice)
+    _download(root, UTKFACE, UTKFACE_REVISION, UTKFACE_FILES, _unpack_utkface, notice)
 
 
-def _obtain(
+def _download(
     root: Path,
     repository: str,
     revision: str,
@@ -98,37 +98,37 @@ def _obtain(
     unpack: Callable[[Sequence[Path], Path], None],
     notice: str,
 ) -> None:
-    """Fetches files and unpacks them to the root, which appears whole or not at all; a second process waits for the first."""
+    """Download files and unpack them to the root. The root appears only when complete. Other processes wait for the first."""
     root = root.absolute()
-    fetched, unpacked = (root.parent / f".{root.name}.{what}" for what in ("download", "partial"))
+    downloaded, unpacked = (root.parent / f".{root.name}.{stage}" for stage in ("download", "partial"))
     try:
-        if _holds_something(root):
+        if _has_content(root):
             return
         root.parent.mkdir(parents=True, exist_ok=True)
         with (root.parent / f".{root.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if _holds_something(root):
+            if _has_content(root):
                 return
             print(f"{notice}\ndownloading {repository} from the Hugging Face hub to {root}", file=sys.stderr, flush=True)
-            files = _fetch(repository, revision, names, fetched)
-            shutil.rmtree(unpacked, ignore_errors=True)  # what a killed run left
+            files = _fetch(repository, revision, names, downloaded)
+            shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed process
             unpacked.mkdir()
             try:
                 unpack(files, unpacked)
                 unpacked.rename(root)
             finally:
                 shutil.rmtree(unpacked, ignore_errors=True)
-            shutil.rmtree(fetched, ignore_errors=True)
+            shutil.rmtree(downloaded, ignore_errors=True)
     except OSError as error:
         raise AgeGenderError(f"data.download to {root} failed: {error}") from error
 
 
-def _holds_something(root: Path) -> bool:
+def _has_content(root: Path) -> bool:
     return root.exists() and (not root.is_dir() or any(root.iterdir()))
 
 
 def _fetch(repository: str, revision: str, names: Sequence[str], folder: Path) -> list[Path]:
-    """The files of a repository; those that have come before are not fetched again."""
+    """Download the files that are not in the folder yet, and return all of them."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -140,66 +140,66 @@ def _fetch(repository: str, revision: str, names: Sequence[str], folder: Path) -
             continue
         except LocalEntryNotFoundError:
             pass
-        # The hub's client alone would try for minutes.
+        # Without this check the client of the hub retries for minutes.
         if reason := unreachable(constants.ENDPOINT):
             raise AgeGenderError(f"data.download: the Hugging Face hub cannot be reached ({reason})")
         try:
             files.append(Path(fetch(filename=name)))
-        except Exception as error:  # the client and its transports raise many types
+        except Exception as error:  # the client raises many types
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise AgeGenderError(
-                f"data.download: {name} of {repository} cannot be fetched: {reason}. The same command goes on from here"
+                f"data.download: {name} of {repository} cannot be downloaded: {reason}. Run the same command again to continue"
             ) from error
     return files
 
 
-def _unpack_fairface(part: str, files: Sequence[Path], folder: Path) -> None:
-    """Writes one part's images and label file from Parquet files of encoded images and class numbers."""
+def _unpack_fairface(split: str, files: Sequence[Path], folder: Path) -> None:
+    """Write the images and the label file of one split from Parquet files of encoded images and class numbers."""
     import pyarrow
     import pyarrow.parquet
 
     try:
         opened = [pyarrow.parquet.ParquetFile(file) for file in files]
-        _require(sum(one.metadata.num_rows for one in opened), FAIRFACE_FACES[part], f"rows of FairFace's {part} part", files)
-        (folder / part).mkdir()
-        with (folder / f"fairface_label_{part}.csv").open("w", newline="", encoding="utf-8") as labels:
+        _require(sum(one.metadata.num_rows for one in opened), FAIRFACE_FACES[split], f"rows of FairFace {split}", files)
+        (folder / split).mkdir()
+        with (folder / f"fairface_label_{split}.csv").open("w", newline="", encoding="utf-8") as labels:
             lines = csv.writer(labels, lineterminator="\n")
             lines.writerow(["file", *FAIRFACE_CLASSES, "service_test"])
             batches = (batch for one in opened for batch in one.iter_batches(256))
             rows = (row for batch in batches for row in batch.to_pylist())
-            progress = tqdm(rows, f"writing {part}", FAIRFACE_FACES[part], unit="face", disable=None)
+            progress = tqdm(rows, f"writing {split}", FAIRFACE_FACES[split], unit="face", disable=None)
             for number, row in enumerate(progress, start=1):
-                name = f"{part}/{number}.jpg"
+                name = f"{split}/{number}.jpg"
                 (folder / name).write_bytes(row["image"]["bytes"])
-                # Class -1 means unknown on the hub: as an index it would be the oldest.
+                # -1 is the unknown class on the hub; as an index of the tuple it would mean the last class.
                 classes = [dict(enumerate(known))[row[column]] for column, known in FAIRFACE_CLASSES.items()]
                 lines.writerow([name, *classes, row["service_test"]])
     except (pyarrow.ArrowException, KeyError, TypeError) as error:
-        raise _unexpected(f"not the columns and classes of FairFace: {error!r}", files) from error
+        raise _unexpected(f"unexpected columns or classes for FairFace: {error!r}", files) from error
 
 
 def _unpack_utkface(files: Sequence[Path], folder: Path) -> None:
-    """Writes the archive's images side by side."""
+    """Write the images of the archive into one folder."""
     names = set()
     try:
         with tarfile.open(files[0], "r:gz") as archive:
             for member in tqdm(archive, "writing", UTKFACE_FACES, unit="face", disable=None):
                 name = PurePosixPath(member.name).name
-                content = archive.extractfile(member)  # None for what is no file
-                if content is None or name.startswith("._"):  # side files of macOS
+                content = archive.extractfile(member)  # None for folders and links
+                if content is None or name.startswith("._"):  # metadata files of macOS
                     continue
                 (folder / name).write_bytes(content.read())
                 names.add(name)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise _unexpected(f"not a whole archive: {error}", files) from error
+        raise _unexpected(f"the archive is incomplete or damaged: {error}", files) from error
     _require(len(names), UTKFACE_FACES, "files of UTKFace", files)
 
 
 def _require(found: int, expected: int, what: str, files: Sequence[Path]) -> None:
     if found != expected:
-        raise _unexpected(f"{found:,} {what} instead of {expected:,}", files)
+        raise _unexpected(f"{found:,} {what}, expected {expected:,}", files)
 
 
 def _unexpected(what: str, files: Sequence[Path]) -> AgeGenderError:
     names = ", ".join(str(file) for file in files)
-    return AgeGenderError(f"data.download: {what}, in {names}. Delete what is damaged to have it fetched again")
+    return AgeGenderError(f"data.download: {what} ({names}). Delete damaged files to download them again")

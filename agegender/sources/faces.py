@@ -1,4 +1,4 @@
-"""The one schema of labelled faces that every source produces and every later stage takes."""
+"""The table of labelled faces: the schema that every source returns and every later stage uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +27,11 @@ MALE, FEMALE = 0, 1
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or face that is not used, and why.
+    """A file or face that is not used, and the reason.
 
     Attributes:
-        path: `dataset/path`, with `path` relative to the data set's root.
-        reason: one short clause.
+        path: `dataset/path`, where `path` is relative to the root of the dataset.
+        reason: A short phrase. After a colon it may give a detail of this one file; summaries group by the text before it.
     """
 
     path: str
@@ -39,12 +39,12 @@ class Skipped:
 
 
 class Source(Protocol):
-    """A folder of faces that can be read into a table.
+    """A dataset on disk that can be read into a table of faces.
 
     Attributes:
-        name: of the data set, unique within a run.
-        root: its folder; paths in the table are relative to it.
-        license: one line on what the data may be used for and what its labels mean.
+        name: Name of the dataset, unique in a run.
+        root: Folder of the dataset. Paths in the table are relative to it.
+        license: One line: what the data may be used for and who assigned the labels.
     """
 
     name: str
@@ -52,31 +52,31 @@ class Source(Protocol):
     license: str
 
     def read(self) -> "FaceTable":
-        """Lists the files and parses their labels; decodes nothing."""
+        """List the files and parse their labels, without decoding images."""
         ...
 
 
 @dataclass
 class FaceTable:
-    """Labelled faces, one a row, with what was left out and what was done on the way.
+    """Labelled faces, one per row, with the skipped files and notes about the reading.
 
-    Columns of `frame` (further ones may follow):
-        path: POSIX path relative to the data set's root, so that a moved folder gives the same split.
-        dataset: name of the data set, a key of `roots`.
-        age_low, age_high: the labelled age interval in years, inclusive; equal for an exact age, NaN for unknown.
-        gender: 0 male, 1 female as it appeared to whoever labelled it; NA for unknown.
-        race: as it appeared to whoever labelled it, in the data set's own words; NA for unknown.
-        group: faces of one group must never be split apart.
-        split: "train", "val", "test", or NA before a split is assigned.
+    Columns of `frame` (more columns may follow):
+        path: POSIX path relative to the root of the dataset, so a moved folder gives the same split.
+        dataset: Name of the dataset, a key of `roots`.
+        age_low, age_high: Labelled age interval in years, both ends included. Equal for an exact age, NaN if unknown.
+        gender: 0 = male, 1 = female, by appearance as judged by the labeller; NA if unknown.
+        race: By appearance as judged by the labeller, with the class names of the dataset; NA if unknown.
+        group: All faces of a group belong to the same split, for example all images of one person.
+        split: `train`, `val` or `test`; NA before a split is assigned.
 
     Attributes:
-        frame: the faces; its index is always 0..n-1.
-        roots: folder of each data set.
-        skipped: everything that was set aside.
-        notes: one human line for each thing that was done.
+        frame: The faces. Its index is always 0 to n - 1.
+        roots: Folder of each dataset.
+        skipped: Files and faces that are not used.
+        notes: Messages for the user, one line each.
 
     Raises:
-        AgeGenderError: a column is missing or a value breaks the schema; the message names the first such row.
+        AgeGenderError: A column is missing or a value violates the schema. The message names the first such row.
     """
 
     frame: pd.DataFrame
@@ -87,48 +87,48 @@ class FaceTable:
     def __post_init__(self) -> None:
         absent = [name for name in COLUMNS if name not in self.frame.columns]
         if absent:
-            raise AgeGenderError(f"table of faces: no column {', '.join(absent)}; needed are {', '.join(COLUMNS)}")
+            raise AgeGenderError(f"face table: no column {', '.join(absent)}; required are {', '.join(COLUMNS)}")
         frame = self.frame.reset_index(drop=True)
         for name, dtype in DTYPES.items():
             try:
                 frame[name] = frame[name].astype(dtype)
             except (TypeError, ValueError) as error:
-                raise AgeGenderError(f"table of faces: column {name} must be {dtype}: {error}") from error
+                raise AgeGenderError(f"face table: column {name} must be {dtype}: {error}") from error
         self.frame = frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]]
         self._validate()
 
     def _validate(self) -> None:
         frame, low, high = self.frame, self.frame["age_low"], self.frame["age_high"]
         rules = [
-            (frame["path"].isna() | frame["path"].str.startswith("/"), "path must be relative to the data set's root"),
+            (frame["path"].isna() | frame["path"].str.startswith("/"), "path must be relative to the root of the dataset"),
             (~frame["dataset"].isin(list(self.roots)), f"dataset must be one of {', '.join(self.roots) or '(none)'}"),
             (low.isna() != high.isna(), "age_low and age_high must both be known or both be unknown"),
             (low.notna() & ~((low >= 0) & (low <= high) & np.isfinite(high)), "ages must satisfy 0 <= low <= high"),
             (~frame["gender"].isin([MALE, FEMALE, pd.NA]), "gender must be 0 (male), 1 (female) or NA"),
             (frame["group"].isna(), "group must be known"),
             (~frame["split"].isin([*SPLITS, pd.NA]), f"split must be {', '.join(SPLITS)} or NA"),
-            (frame.duplicated(["dataset", "path"]), "this file stands in the table twice"),
+            (frame.duplicated(["dataset", "path"]), "the file is in the table twice"),
         ]
         for broken, rule in rules:
             rows = np.flatnonzero(broken.to_numpy(dtype=bool))
             if len(rows):
                 values = {name: frame[name].iloc[rows[0]] for name in COLUMNS}
                 raise AgeGenderError(
-                    f"table of faces, row {rows[0]} ({values['dataset']}/{values['path']}): {rule}; it holds age_low="
+                    f"face table, row {rows[0]} ({values['dataset']}/{values['path']}): {rule}; got age_low="
                     f"{values['age_low']}, age_high={values['age_high']}, gender={values['gender']}, "
                     f"group={values['group']}, split={values['split']}"
                 )
 
     @classmethod
     def of(cls, dataset: str, root: Path, columns: Mapping[str, Any], skipped: Sequence[Skipped] = ()) -> Self:
-        """The table of one data set from whichever columns it has.
+        """Make the table of one dataset.
 
         Args:
-            dataset: its name.
-            root: its folder.
-            columns: one sequence a column, `path` at least. Absent labels are unknown; without `group` each face is
-                alone.
-            skipped: what the reader set aside.
+            dataset: Name of the dataset.
+            root: Folder of the dataset.
+            columns: One sequence per column. `path` is required. Labels of missing columns are unknown; without `group`
+                each face is a group of its own.
+            skipped: Files and faces that the reader does not use.
         """
         frame = pd.DataFrame({"path": pd.array(list(columns["path"]), dtype="string")})
         frame["dataset"] = dataset
@@ -145,21 +145,21 @@ class FaceTable:
         return len(self.frame)
 
     def names(self) -> list[str]:
-        """`dataset/path` of every face, in row order."""
+        """`dataset/path` of each face, in row order."""
         return (self.frame["dataset"] + "/" + self.frame["path"]).tolist()
 
     def files(self) -> list[Path]:
-        """Absolute path of every face, in row order."""
+        """Absolute path of each face, in row order."""
         roots = {name: root.absolute() for name, root in self.roots.items()}
         return [roots[name] / path for name, path in zip(self.frame["dataset"], self.frame["path"], strict=True)]
 
     def where(self, mask: Any, reason: str | Sequence[str] | None = None) -> "FaceTable":
-        """The faces whose mask is true.
+        """Keep the faces for which the mask is true.
 
         Args:
-            mask: one boolean a row.
-            reason: why the others are left out, one for all or one a row (those of kept rows are not read);
-                without a reason they are not counted as skipped (a part of a split, for instance).
+            mask: One boolean per row.
+            reason: Why the other faces are skipped: one reason for all, or one per row (reasons of kept rows are ignored).
+                Without a reason the other faces are not added to `skipped`, for example when selecting one split.
         """
         keep = np.asarray(mask, dtype=bool)
         skipped = list(self.skipped)
@@ -173,19 +173,19 @@ class FaceTable:
 
 
 def concat(tables: Sequence[FaceTable]) -> FaceTable:
-    """One table of several, rows in the order given.
+    """Join tables into one, in the given order.
 
     Raises:
-        AgeGenderError: no table at all, or two data sets share a name but not a folder.
+        AgeGenderError: There is no table, or two datasets have the same name but different folders.
     """
     if not tables:
-        raise AgeGenderError("data.sources is empty: name at least one source of faces")
+        raise AgeGenderError("data.sources is empty: at least one dataset is required")
     roots: dict[str, Path] = {}
     for table in tables:
         for name, root in table.roots.items():
             first = roots.setdefault(name, root)
             if first != root:
-                raise AgeGenderError(f"two sources are called {name!r} ({first} and {root}): give one another name")
+                raise AgeGenderError(f"two sources have the name {name!r} ({first} and {root}): their names must differ")
     return FaceTable(
         pd.concat([table.frame for table in tables], ignore_index=True),
         roots,

@@ -1,4 +1,4 @@
-"""FairFace (Karkkainen and Joo, WACV 2021): 97,698 faces labelled with one of nine age ranges, balanced over seven races."""
+"""FairFace (Karkkainen & Joo, WACV 2021): 97,698 faces with one of nine age ranges, balanced over seven races."""
 
 import csv
 import math
@@ -27,10 +27,10 @@ AGES = {
 }
 GENDERS = {"Male": MALE, "Female": FEMALE}
 RACES = ("White", "Black", "East Asian", "Southeast Asian", "Indian", "Middle Eastern", "Latino_Hispanic")
-LABELS = {"train": "fairface_label_train.csv", "test": "fairface_label_val.csv"}  # the published val is everybody's test
+LABELS = {"train": "fairface_label_train.csv", "test": "fairface_label_val.csv"}  # published results test on val
 COLUMNS = ("file", "age", "gender", "race")
 
-# A spreadsheet reads 3-9 as the ninth of March or the third of September, and 10-19 as a day of October.
+# Spreadsheet programs convert 3-9 to 9 March or 3 September, and 10-19 to 19 October.
 _MONTHS = {"mar": "3", "sep": "9", "oct": "10"}
 _DATE = re.compile(r"0?(\d{1,2})-(mar|sep|oct)|(mar|sep|oct)-0?(\d{1,2})", re.IGNORECASE | re.ASCII)
 _DAMAGED = {("3", "9"): "3-9", ("10", "19"): "10-19"}
@@ -38,24 +38,29 @@ _LISTED = 5
 
 
 class FairFace:
-    """Reads the official label files and the images that they name.
+    """Reads the official label files and their images.
 
-    The published train part is `train`, to be divided further, and the published val part is `test`: there is no other
-    public test part, and published figures are of it. Ages that a spreadsheet turned into dates are repaired and
-    counted.
+    The published train split is `train`; validation faces are taken from it. The published validation split is `test`,
+    because FairFace has no public test split and published results use the validation split. Ages that a spreadsheet
+    program converted to dates are repaired, with a warning.
 
     Args:
-        root: folder of `fairface_label_train.csv`, `fairface_label_val.csv` and of the images in `train/` and `val/`.
-        max_age: upper end in years of the range "more than 70".
-        missing: what to do when there are rows without an image: `error`, or `skip` and report.
-        download: fetch the data set from the Hugging Face hub if the folder is absent or empty.
-        margin: how much of the surroundings fetched images show: 0.25 (0.6 GB) or 1.25 (2.1 GB).
-        name: name of the data set in tables and reports.
+        root: Folder of `fairface_label_train.csv` and `fairface_label_val.csv`, with the images in `train/` and `val/`.
+        max_age: Upper end of the range "more than 70", in years.
+        missing: What to do if images of the label files are not in the folder: `error`, or `skip` their rows and report
+            them.
+        download: Download the dataset from the Hugging Face hub if the folder is absent or empty.
+        margin: Margin around the face in downloaded images, relative to the size of the face: 0.25 (0.6 GB) or 1.25
+            (2.1 GB).
+        name: Name of the dataset in tables and reports.
+
+    Raises:
+        AgeGenderError: `missing` or `margin` is not one of the allowed values.
     """
 
     license = (
-        "FairFace: CC BY 4.0. Age range, gender and race describe appearance as judged by hired annotators; they are not "
-        "what the persons say of themselves."
+        "FairFace: CC BY 4.0. Age range, gender and race describe appearance as judged by paid annotators; the persons did "
+        "not state them."
     )
 
     def __init__(
@@ -68,9 +73,9 @@ class FairFace:
         name: str = "fairface",
     ) -> None:
         if missing not in ("error", "skip"):
-            raise AgeGenderError(f"data.missing={missing} is neither error nor skip")
+            raise AgeGenderError(f"data.missing={missing} must be error or skip")
         if margin not in FAIRFACE_FILES:
-            raise AgeGenderError(f"data.sources.{name}.margin={margin} is neither {' nor '.join(map(str, FAIRFACE_FILES))}")
+            raise AgeGenderError(f"data.sources.{name}.margin={margin} must be {' or '.join(map(str, FAIRFACE_FILES))}")
         self.root = Path(root).expanduser()
         self.max_age = max_age
         self.missing = missing
@@ -79,20 +84,20 @@ class FairFace:
         self.name = name
 
     def read(self) -> FaceTable:
-        """Reads the labels and looks which images are there; decodes nothing.
+        """Read the labels and list the images, without decoding them.
 
         Raises:
-            AgeGenderError: a label file cannot be read, a row of it is not understood (it is named), rows have no image
-                (unless they may), or there is no image at all.
+            AgeGenderError: A label file cannot be read, a row is invalid, images are missing (with `missing=error`), or
+                there is no image at all.
         """
         if self.download:
             download_fairface(self.root, self.margin, self.license)
         files, skipped = list_files(self.root, self.name)
-        there, named = set(files), set(LABELS.values())
+        present, named = set(files), set(LABELS.values())
         columns: dict[str, list] = {key: [] for key in ("path", "age_low", "age_high", "gender", "race", "split")}
         absent: list[str] = []
         damaged: list[str] = []
-        for part, label_file in LABELS.items():
+        for split, label_file in LABELS.items():
             for where, row in _rows(self.root / label_file):
                 path = row["file"]
                 age = _age(row["age"], where)
@@ -100,21 +105,21 @@ class FairFace:
                     damaged.append(row["age"])
                 gender, race = _one_of(GENDERS, "gender", row, where), _one_of(RACES, "race", row, where)
                 if path in named:
-                    raise AgeGenderError(f"{where}: {path!r} has had a row before")
+                    raise AgeGenderError(f"{where}: {path!r} has two rows")
                 named.add(path)
-                if path not in there:
+                if path not in present:
                     absent.append(path)
                     continue
                 low, high = AGES[age] if age != OLDEST else (70, max(70, self.max_age))
-                for key, value in zip(columns, (path, low, high, GENDERS[gender], race, part), strict=True):
+                for key, value in zip(columns, (path, low, high, GENDERS[gender], race, split), strict=True):
                     columns[key].append(value)
         skipped += self._missing(absent, len(columns["path"]))
-        skipped += [Skipped(f"{self.name}/{path}", "no label file has a row for it") for path in files if path not in named]
+        skipped += [Skipped(f"{self.name}/{path}", "no row in the label files") for path in files if path not in named]
         table = FaceTable.of(self.name, self.root, columns, skipped)
         if damaged:
             table.notes.append(
-                f"{self.name}: WARNING: the label files went through a spreadsheet, which turned {len(damaged)} ages into "
-                f"dates ({', '.join(sorted(set(damaged)))}): repaired to {' and '.join(_DAMAGED.values())}"
+                f"{self.name}: WARNING: a spreadsheet program converted {len(damaged)} ages in the label files to dates "
+                f"({', '.join(sorted(set(damaged)))}); they are read as {' and '.join(_DAMAGED.values())}"
             )
         return table
 
@@ -125,19 +130,19 @@ class FairFace:
         if absent and not found:
             raise AgeGenderError(what)
         if absent and self.missing == "error":
-            raise AgeGenderError(f"{what}; data.missing=skip goes on without them")
-        return [Skipped(f"{self.name}/{path}", "its label row has no image (data.missing=skip)") for path in absent]
+            raise AgeGenderError(f"{what}; set data.missing=skip to skip them")
+        return [Skipped(f"{self.name}/{path}", "no image for its label row (data.missing=skip)") for path in absent]
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row of a label file, stripped of spaces, after the place where it stands."""
+    """Yield the place of each row of a label file, for messages, and its cells without surrounding spaces."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restval="")
-            lacking = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if lacking:
-                found = ", ".join(reader.fieldnames or ["nothing"])
-                raise AgeGenderError(f"{file} has no column {', '.join(lacking)}; its first line is {found}")
+            absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if absent:
+                header = ", ".join(reader.fieldnames or ["empty"])
+                raise AgeGenderError(f"{file} has no column {', '.join(absent)}; its header is {header}")
             for row in reader:
                 yield f"{file}, line {reader.line_num}", {column: row[column].strip() for column in COLUMNS}
     except (OSError, ValueError, csv.Error) as error:
@@ -146,7 +151,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _age(text: str, where: str) -> str:
-    """One of `AGES`, a date in its place repaired."""
+    """Key of `AGES` for a text; a text that a spreadsheet program converted to a date is repaired."""
     if text in AGES:
         return text
     if match := _DATE.fullmatch(text):
@@ -154,10 +159,10 @@ def _age(text: str, where: str) -> str:
         numbers = sorted((day, _MONTHS[month.lower()]), key=int)
         if repaired := _DAMAGED.get((numbers[0], numbers[1])):
             return repaired
-    raise AgeGenderError(f"{where}: age {text!r} is none of {', '.join(AGES)}")
+    raise AgeGenderError(f"{where}: age {text!r} is not one of {', '.join(AGES)}")
 
 
 def _one_of(allowed: dict[str, int] | tuple[str, ...], column: str, row: dict[str, str], where: str) -> str:
     if row[column] not in allowed:
-        raise AgeGenderError(f"{where}: {column} {row[column]!r} is none of {', '.join(allowed)}")
+        raise AgeGenderError(f"{where}: {column} {row[column]!r} is not one of {', '.join(allowed)}")
     return row[column]

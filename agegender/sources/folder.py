@@ -1,4 +1,4 @@
-"""Anyone's faces: a folder of images, labelled by their names, by text files, or by both."""
+"""Any folder of face images, with labels in the file names, in text files, or both."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,15 +13,15 @@ from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.labels import LABELS, checked_values, parse_labels
-from agegender.sources.listing import IMAGE_SUFFIXES, inside, list_files
-from agegender.sources.tables import Rows, Table
+from agegender.sources.listing import IMAGE_SUFFIXES, list_files, path_in_root
+from agegender.sources.tables import RawLabels, Table
 
 _LISTED = 5
 
 
 @dataclass
-class _Said:
-    """Labels from one place: `files` holds the number of the file that each row of `labels` is about."""
+class _Labels:
+    """Labels from the file names or from one table; `files` has the index of the image of each row of `labels`."""
 
     files: np.ndarray
     labels: pd.DataFrame
@@ -29,28 +29,32 @@ class _Said:
 
 
 class FolderFaces:
-    """Reads a folder and its subfolders.
+    """Reads the images of a folder and its subfolders.
 
-    A face may get some labels from its name and others from one or more tables; two that differ are an error. An image
-    of which neither age nor gender is known is set aside.
+    The labels of a face may come from its file name and from one or more tables. Two different values for one label are an
+    error. Images without a known age or gender are skipped.
 
     Args:
         root: Folder of the images.
-        name: Name of the data set in tables and reports.
-        license: One line on what the data may be used for and what its labels mean.
-        pattern: Regular expression with named groups out of age, age_low, age_high, gender, race, group and split that
-            fits a whole file name; if it holds a `/`, the whole path from the root on.
-        tables: Files of labels, by any name.
-        values: What a text means, label by label: `gender: {m: male, f: female, x: unknown}`, `age: {child: 0-12}`,
-            `split: {valid: val}`. Case does not matter.
-        missing: What to do about rows of tables whose image the folder lacks: `error`, or `skip` and report.
+        name: Name of the dataset in tables and reports.
+        license: One line: what the data may be used for and who assigned the labels.
+        pattern: Regular expression that matches a whole file name, or the path relative to the root if it contains a `/`.
+            Its named groups are labels: age, age_low, age_high, gender, race, group, split.
+        tables: Label files, by any name.
+        values: Meanings of the texts, by label: `gender: {m: male, f: female, x: unknown}`, `age: {child: 0-12}`,
+            `split: {valid: val}`. Upper and lower case are equal.
+        missing: What to do if images of a table are not in the folder: `error`, or `skip` their rows and report them.
+
+    Raises:
+        AgeGenderError: There is neither a pattern nor a table, the pattern is invalid, or `values` has an unknown label or
+            meaning.
     """
 
     def __init__(
         self,
         root: InputFolder,
         name: str = "folder",
-        license: str = "Licence unknown: ask whoever made the pictures and the labels.",
+        license: str = "Licence unknown: ask the owners of the images and labels.",
         pattern: str | None = None,
         tables: Mapping[str, Table] | None = None,
         values: Mapping[str, Mapping[str, str]] | None = None,
@@ -64,43 +68,43 @@ class FolderFaces:
         self.values = checked_values(values or {})
         self.missing = missing
         if pattern is None and not self.tables:
-            raise AgeGenderError(f"{name}: neither a pattern nor a table says what the faces' labels are")
+            raise AgeGenderError(f"{name}: a pattern or a table is required for the labels")
 
     def read(self) -> FaceTable:
-        """Lists the files and gathers their labels; decodes nothing.
+        """List the files and read their labels, without decoding images.
 
         Raises:
-            AgeGenderError: The root cannot be listed; a table cannot be read, names images outside the root, names images
-                that are not there (unless they may be missing) or says what cannot be understood; labels contradict one
-                another; no face is labelled.
+            AgeGenderError: The root cannot be listed, a table cannot be read, images of a table are outside the root or
+                missing (with `missing=error`), a label cannot be parsed, two labels of a face differ, or no face has a
+                label.
         """
         files, skipped = list_files(self.root, self.name)
         notes: list[str] = []
-        said = [] if self.pattern is None else [self._from_names(files)]
+        found = [] if self.pattern is None else [self._from_names(files)]
         for table in self.tables:
             rows = table.read(self.root)
             notes += [f"{rows.file}: columns not read: {', '.join(rows.unread)}"] if rows.unread else []
-            said.append(self._from_rows(rows, table.match, files, skipped, notes))
-        labels = _joined(said, files)
+            found.append(self._from_table(rows, table.match, files, skipped, notes))
+        labels = _joined(found, files)
         if not {"age_low", "gender"} & set(labels.columns):
-            raise AgeGenderError("; ".join([f"{self.name}: there is no label for age and none for gender", *notes]))
-        named = np.zeros(len(files), dtype=bool)
-        for source in said[-len(self.tables) :] if self.tables else []:
-            named[source.files] = True
-        fits = np.isin(np.arange(len(files)), said[0].files) if self.pattern else np.ones(len(files), dtype=bool)
+            raise AgeGenderError("; ".join([f"{self.name}: there are no labels for age or gender", *notes]))
+        in_table = np.zeros(len(files), dtype=bool)
+        for source in found[-len(self.tables) :] if self.tables else []:
+            in_table[source.files] = True
+        matched = np.isin(np.arange(len(files)), found[0].files) if self.pattern else np.ones(len(files), dtype=bool)
         labelled = labels[[label for label in ("age_low", "gender") if label in labels]].notna().any(axis=1).to_numpy()
         for row in np.flatnonzero(~labelled):
-            if (reason := self._reason(files[row], fits[row], named[row])) is not None:
+            if (reason := self._reason(files[row], matched[row], in_table[row])) is not None:
                 skipped.append(Skipped(f"{self.name}/{files[row]}", reason))
-        if self.tables and (alone := int((labelled & ~named).sum())):
-            notes.append(f"{alone} images of {self.name} are in no row of {self._files()}: labelled by their names alone")
+        if self.tables and (alone := int((labelled & ~in_table).sum())):
+            notes.append(f"{alone} images of {self.name} have no row in {self._files()}: their labels are from the file names")
         return self._table([files[row] for row in np.flatnonzero(labelled)], labels[labelled], skipped, notes)
 
     def _table(self, paths: list[str], labels: pd.DataFrame, skipped: list[Skipped], notes: list[str]) -> FaceTable:
         if not paths:
-            raise AgeGenderError(f"data.root={self.root} holds no labelled face ({len(skipped)} files or rows set aside)")
+            raise AgeGenderError(f"data.root={self.root} has no labelled face ({len(skipped)} files or rows skipped)")
         columns = {"path": paths, **{label: labels[label] for label in labels if label in (*LABELS, "age_high")}}
-        if "group" in columns:  # an image of no group is a group; prefixed, since "1" of another data set is another person
+        if "group" in columns:  # prefixed with the dataset: group "1" of another dataset is another person
             alone = [f"{self.name}/{path}" for path in paths]
             groups = zip(columns["group"], alone, strict=True)
             columns["group"] = [one if pd.isna(group) else f"{self.name}:{group}" for group, one in groups]
@@ -110,58 +114,60 @@ class FolderFaces:
         table.notes += notes
         return table
 
-    def _from_names(self, files: list[str]) -> _Said:
+    def _from_names(self, files: list[str]) -> _Labels:
         assert self.pattern is not None
         whole = "/" in self.pattern.pattern
         matches = [self.pattern.fullmatch(file if whole else PurePosixPath(file).name) for file in files]
         rows = [row for row, match in enumerate(matches) if match]
         texts = pd.DataFrame([match.groupdict("") for match in matches if match], columns=list(self.pattern.groupindex))
-        where = lambda row, label: f"{files[rows[row]]}, {label} in its name"  # noqa: E731
-        return _Said(np.array(rows, dtype=np.int64), parse_labels(texts, self.values, where), where)
+        where = lambda row, label: f"{files[rows[row]]}, {label} in the file name"  # noqa: E731
+        return _Labels(np.array(rows, dtype=np.int64), parse_labels(texts, self.values, where), where)
 
-    def _from_rows(self, rows: Rows, match: str, files: list[str], skipped: list[Skipped], notes: list[str]) -> _Said:
+    def _from_table(self, rows: RawLabels, match: str, files: list[str], skipped: list[Skipped], notes: list[str]) -> _Labels:
         found = self._find(rows, match, files)
         absent = np.flatnonzero(found < 0)
         if len(absent):
             first = ", ".join(f"{rows.images[row]} (row {rows.lines[row]})" for row in absent[:_LISTED])
             more = ", ..." if len(absent) > _LISTED else ""
-            what = f"{len(absent)} of {len(found)} rows of {rows.file} name an image that {self.root} lacks: {first}{more}"
+            what = f"{len(absent)} of {len(found)} rows of {rows.file} have no image in data.root={self.root}: {first}{more}"
             if self.missing == "error":
-                raise AgeGenderError(f"{what}; data.missing=skip goes on without them")
+                raise AgeGenderError(f"{what}; set data.missing=skip to skip them")
             notes.append(f"{what} (data.missing=skip)")
-            reasons = [(rows.images[row], f"no such image: {rows.file} row {rows.lines[row]}") for row in absent]
+            reasons = [(rows.images[row], f"image not found: {rows.file} row {rows.lines[row]}") for row in absent]
             skipped += [Skipped(f"{self.name}/{image}", reason) for image, reason in reasons]
         extras = [name for name in rows.texts if name not in LABELS]
         labels = parse_labels(rows.texts.drop(columns=extras), self.values, rows.where).join(rows.texts[extras])
-        there = np.flatnonzero(found >= 0)
-        return _Said(found[there], labels.iloc[there], lambda row, label: rows.where(int(there[row]), label))
+        present = np.flatnonzero(found >= 0)
+        return _Labels(found[present], labels.iloc[present], lambda row, label: rows.where(int(present[row]), label))
 
-    def _find(self, rows: Rows, match: str, files: list[str]) -> np.ndarray:
-        """Number of the file that each row names, -1 where there is none."""
+    def _find(self, rows: RawLabels, match: str, files: list[str]) -> np.ndarray:
+        """Index of the file of each row, -1 if there is none."""
         names = [PurePosixPath(file).name for file in files] if match == "name" else files
-        number = {name: row for row, name in enumerate(names)}
-        paths = [inside(image, self.root) for image in rows.images]
+        index = {name: row for row, name in enumerate(names)}
+        paths = [path_in_root(image, self.root) for image in rows.images]
         outside = [row for row, path in enumerate(paths) if path is None]
         if outside:
-            first = ", ".join(f"row {rows.lines[row]} {rows.images[row] or '(no name)'}" for row in outside[:_LISTED])
-            raise AgeGenderError(f"{len(outside)} rows of {rows.file} name no file inside data.root={self.root}: {first}")
-        if len(number) < len(names):
+            first = ", ".join(f"row {rows.lines[row]} {rows.images[row] or '(empty)'}" for row in outside[:_LISTED])
+            raise AgeGenderError(f"{len(outside)} rows of {rows.file} have a path outside data.root={self.root}: {first}")
+        if len(index) < len(names):
             twice = {name for name, count in zip(*np.unique(names, return_counts=True), strict=True) if count > 1}
             for row, path in enumerate(paths):
                 if path in twice:
                     both = " and ".join(file for file, name in zip(files, names, strict=True) if name == path)
-                    raise AgeGenderError(f"{rows.where(row)}: {path} could be {both}: name a folder that holds one of them")
-        return np.array([number.get(path or "", -1) for path in paths], dtype=np.int64)
+                    raise AgeGenderError(
+                        f"{rows.where(row)}: {path} matches several files ({both}); use a folder with only one"
+                    )
+        return np.array([index.get(path or "", -1) for path in paths], dtype=np.int64)
 
-    def _reason(self, file: str, fits: bool, named: bool) -> str | None:
-        """Why an image without labels is set aside; None for a file that holds labels itself."""
+    def _reason(self, file: str, matched: bool, in_table: bool) -> str | None:
+        """Why a file without labels is skipped; None for the label files themselves."""
         if file in (table.file for table in self.tables) or file in (f for table in self.tables for f in table.beside.values()):
             return None
-        if not named and PurePosixPath(file).suffix.lower() not in IMAGE_SUFFIXES:
+        if not in_table and PurePosixPath(file).suffix.lower() not in IMAGE_SUFFIXES:
             return "not an image file"
-        reasons = [] if fits else ["its name does not fit the pattern"]
-        reasons += [f"no row of {self._files()} names it"] if self.tables and not named else []
-        return " and ".join(reasons) or "neither age nor gender is known"
+        reasons = [] if matched else ["the file name does not match the pattern"]
+        reasons += [f"no row in {self._files()}"] if self.tables and not in_table else []
+        return " and ".join(reasons) or "age and gender are unknown"
 
     def _files(self) -> str:
         return ", ".join(table.file for table in self.tables)
@@ -171,21 +177,21 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise AgeGenderError(f"pattern={pattern} is no regular expression: {error}") from error
+        raise AgeGenderError(f"pattern={pattern} is not a valid regular expression: {error}") from error
     unknown = sorted(set(compiled.groupindex) - set(LABELS))
     if unknown or not compiled.groupindex:
-        which = f"a group called {unknown[0]}" if unknown else "no named group"
-        raise AgeGenderError(f"pattern={pattern} has {which}; groups like (?P<age>[0-9]+) can be {', '.join(LABELS)}")
+        which = f"an unknown group {unknown[0]}" if unknown else "no named group"
+        raise AgeGenderError(f"pattern={pattern} has {which}; allowed are groups like (?P<age>[0-9]+) for {', '.join(LABELS)}")
     if {"age", "age_low", "age_high"} & set(compiled.groupindex) not in (set(), {"age"}, {"age_low", "age_high"}):
         raise AgeGenderError(f"pattern={pattern} must have either age, or age_low and age_high")
     return compiled
 
 
-def _joined(said: list[_Said], files: list[str]) -> pd.DataFrame:
-    """One row a file, with what any place says of it."""
+def _joined(found: list[_Labels], files: list[str]) -> pd.DataFrame:
+    """One row per file, with the labels from the file name and all tables."""
     joined = {}
-    for label in dict.fromkeys(label for source in said for label in source.labels):
-        sources = [source for source in said if label in source.labels]
+    for label in dict.fromkeys(label for source in found for label in source.labels):
+        sources = [source for source in found if label in source.labels]
         every = pd.DataFrame(
             {
                 "file": np.concatenate([source.files for source in sources]),

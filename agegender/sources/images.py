@@ -1,7 +1,7 @@
-"""Image files to RGB pixels, or one short reason why not.
+"""Decodes image files to RGB pixels, or raises an error with a short reason.
 
-Formats are told by content, never by file extension; an image's size is read from its header before anything is
-decoded; a file that ends too early is refused, although OpenCV would fill it up with grey.
+The format is detected from the content, not from the file extension. The image size is read from the header and checked
+before decoding. Truncated files are an error (OpenCV would fill the missing pixels with grey).
 """
 
 import io
@@ -22,26 +22,26 @@ MAX_BYTES = 256 * 2**20
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 DECODER = f"1 cv2={cv2.__version__} pillow={PIL.__version__}"
-"""Whatever can change the pixels of a decoded file; part of the key of every cache of pixels."""
+"""Versions that can change the pixels of a decoded file. They are in the key of every pixel cache."""
 
-# JPEG markers (ITU T.81, table B.1): start of frame of every coding process, and those that carry no length.
+# JPEG markers (ITU T.81, table B.1): start of frame of all coding processes, and markers without a length field.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 
 class ImageError(AgeGenderError):
-    """A file that does not hold a usable image; the message is a short reason."""
+    """A file is not a usable image. The message is a short reason."""
 
 
 def read(path: Path) -> np.ndarray:
-    """The pixels of an image file.
+    """Read and decode an image file.
 
     Returns:
-        RGB, [height, width, 3], uint8, contiguous, upright.
+        RGB, [height, width, 3], uint8, contiguous, with the EXIF rotation applied.
 
     Raises:
-        ImageError: the message names the file and the reason.
+        ImageError: The file is not a usable image. The message names the file and the reason.
     """
     try:
         return decode(read_bytes(path))
@@ -50,10 +50,10 @@ def read(path: Path) -> np.ndarray:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file of reasonable size; a pipe or a device is refused instead of waited for.
+    """Read a regular file of limited size. Pipes and devices raise an error and do not block.
 
     Raises:
-        ImageError: the file cannot be read, is no regular file, is empty or is too large.
+        ImageError: The file cannot be read, is not a regular file, is empty or is larger than `MAX_BYTES`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -62,9 +62,9 @@ def read_bytes(path: Path) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("not a regular file")
             if status.st_size > MAX_BYTES:
-                raise ImageError(f"{status.st_size} bytes are too many for an image (limit {MAX_BYTES})")
+                raise ImageError(f"file too large: {status.st_size} bytes (limit {MAX_BYTES})")
             data = file.read()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+    except (OSError, ValueError) as error:  # ValueError: null byte in the path
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(f"cannot be read: {reason or error}") from error
     if not data:
@@ -73,16 +73,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The pixels of an encoded image.
+    """Decode the bytes of an image file.
 
-    Greyscale, CMYK, palette and 16-bit images become 8-bit RGB, transparent ones are laid on white, EXIF rotation is
-    applied, and of several frames the first is taken.
+    Greyscale, CMYK, palette and 16-bit images are converted to 8-bit RGB. Transparent images get a white background. The
+    first frame of an animation is used.
 
     Returns:
-        RGB, [height, width, 3], uint8, contiguous, upright.
+        RGB, [height, width, 3], uint8, contiguous, with the EXIF rotation applied.
 
     Raises:
-        ImageError: not an image, too small, too large, truncated or broken.
+        ImageError: The bytes are not an image, or the image is too small, too large, truncated or damaged.
     """
     if data[:2] == b"\xff\xd8":
         width, height, channels = _jpeg_header(data)
@@ -90,29 +90,29 @@ def decode(data: bytes) -> np.ndarray:
         if channels in (1, 3):
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
             if image is None:
-                raise ImageError("broken JPEG")
+                raise ImageError("damaged JPEG")
             return image
     return _decode_with_pillow(data)
 
 
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{width}x{height} pixels are too few for a face (at least {MIN_SIDE} a side)")
+        raise ImageError(f"image too small: {width}x{height} pixels (minimum {MIN_SIDE}x{MIN_SIDE})")
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{width}x{height} pixels are too many (limit {MAX_PIXELS})")
+        raise ImageError(f"image too large: {width}x{height} pixels (limit {MAX_PIXELS})")
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int, int]:
-    """Width, height and channels of a complete JPEG.
+    """Width, height and number of channels of a JPEG; raises an error if its end is missing.
 
-    Walks over whole segments, so that a thumbnail inside EXIF data cannot pass for the image: neither its size nor
-    its end. After the first scan's header an end marker can only be the image's own, since entropy-coded data stuff
-    every 0xFF.
+    The function moves from segment to segment, so it ignores the size and the end marker of a thumbnail inside the EXIF
+    segment. After the header of the first scan an end marker belongs to the image itself, because entropy-coded data
+    escapes the byte 0xFF.
     """
     position, frame = 2, None
     while position + 4 <= len(data):
         if data[position] != 0xFF:
-            raise ImageError("broken JPEG: no marker where one must be")
+            raise ImageError("damaged JPEG: marker expected")
         marker = data[position + 1]
         if marker == 0xFF:  # fill byte
             position += 1
@@ -121,7 +121,7 @@ def _jpeg_header(data: bytes) -> tuple[int, int, int]:
             position += 2
             continue
         if marker == _END_OF_IMAGE:
-            raise ImageError("broken JPEG: it ends before any pixels")
+            raise ImageError("damaged JPEG: no pixel data")
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         if marker in _START_OF_FRAME and frame is None and position + 10 <= len(data):
             height = int.from_bytes(data[position + 5 : position + 7], "big")
@@ -130,7 +130,7 @@ def _jpeg_header(data: bytes) -> tuple[int, int, int]:
         position += 2 + length
         if marker == _START_OF_SCAN:
             if frame is None:
-                raise ImageError("broken JPEG: no size before the pixels")
+                raise ImageError("damaged JPEG: no image size before the pixel data")
             if data.rfind(b"\xff\xd9", position) < 0:
                 break
             return frame
@@ -146,18 +146,18 @@ def _decode_with_pillow(data: bytes) -> np.ndarray:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"too many pixels (limit {MAX_PIXELS})") from error
+        raise ImageError(f"image too large (limit {MAX_PIXELS} pixels)") from error
     except PIL.UnidentifiedImageError as error:
-        raise ImageError(f"not an image of a known format ({', '.join(FORMATS)})") from error
-    except Exception as error:  # decoders of hostile bytes raise anything: SyntaxError, struct.error, OSError ...
-        raise ImageError(f"broken image: {error or type(error).__name__}") from error
+        raise ImageError(f"not an image of a supported format ({', '.join(FORMATS)})") from error
+    except Exception as error:  # damaged data can raise any type: SyntaxError, struct.error, OSError ...
+        raise ImageError(f"damaged image: {error or type(error).__name__}") from error
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):  # convert() would clip at 255
+    if image.mode.startswith("I;16"):  # convert() would clip values above 255
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
-        raise ImageError("32-bit pixels have no defined brightness")
+        raise ImageError("32-bit pixels are not supported: their value range is undefined")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

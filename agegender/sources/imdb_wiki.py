@@ -1,4 +1,4 @@
-"""IMDB-WIKI (Rothe, Timofte and Van Gool, 2015): 523,051 pictures of known persons, with labels found by a crawler."""
+"""IMDB-WIKI (Rothe, Timofte & Van Gool, 2015): 523,051 images of celebrities, with labels from a web crawler."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -9,34 +9,34 @@ import pandas as pd
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
-from agegender.sources.listing import IMAGE_SUFFIXES, inside, list_files
+from agegender.sources.listing import IMAGE_SUFFIXES, list_files, path_in_root
 
 FIELDS = ("dob", "photo_taken", "full_path", "gender", "face_score", "second_face_score")
-_EPOCH = 719_529  # Matlab's number of 1970-01-01
+_EPOCH = 719_529  # 1970-01-01 as a MATLAB date number
 _LISTED = 5
 
 
 class ImdbWiki:
-    """Reads `imdb.mat` or `wiki.mat` and the faces that it names. Needs scipy.
+    """Reads `imdb.mat` or `wiki.mat` and its images. Requires scipy.
 
-    The crawler dated a picture by its year and took the face that the detector liked best for the person's, so many labels
-    are wrong and some impossible. Set aside, each with its reason: no face found, a doubtful face, a second face, a person
-    not yet born or older than `max_age` in the picture. Age is that of the middle of the picture's year, as in the paper.
-    Unknown genders stay. All pictures of a person share a part.
+    The crawler knows only the year of an image and assigns its label to the face with the highest detector score, so many
+    labels are wrong. Skipped, each with a reason: images without a detected face, with a low detector score, with a second
+    face, taken before the birth of the person, or with an age above `max_age`. The age is the age in the middle of the year
+    of the image, as in the paper. Faces of unknown gender are kept. All images of a person are one group.
 
     Args:
         root: The folder `imdb_crop` or `wiki_crop`.
-        part: Which of the two.
-        min_face_score: Of the detector, for the face.
-        second_face: `drop` pictures with a second face, which may be the person's, or `keep` them.
-        max_age: Years.
-        name: Name of the data set in tables and reports.
-        missing: What to do about entries whose image the folder lacks: `error`, or `skip` and report.
+        part: `imdb` or `wiki`.
+        min_face_score: Lowest score of the face detector.
+        second_face: `drop` or `keep` images with a second face: the label may belong to that face.
+        max_age: Highest age in years.
+        name: Name of the dataset in tables and reports.
+        missing: What to do if images of the metadata are not in the folder: `error`, or `skip` their entries and report them.
     """
 
     license = (
-        "IMDB-WIKI: for academic research only, rights with their owners. Ages from dates of birth and pictures, genders from "
-        "profiles; both wrong for many pictures that show somebody else."
+        "IMDB-WIKI: for academic research only; the images belong to their owners. Ages from dates of birth and of images, "
+        "genders from profiles; both are wrong for the many images that show another person."
     )
 
     def __init__(
@@ -58,11 +58,11 @@ class ImdbWiki:
         self.missing = missing
 
     def read(self) -> FaceTable:
-        """Lists the files and reads the metadata; decodes nothing.
+        """List the files and read the metadata, without decoding images.
 
         Raises:
-            AgeGenderError: scipy is missing, the metadata cannot be read or lack a field, entries name images that are not
-                there (unless they may be missing) or lie outside the root, or no face is left.
+            AgeGenderError: scipy is not installed, the metadata cannot be read or lack a field, images are missing (with
+                `missing=error`) or outside the root, or no face is left.
         """
         files, skipped = list_files(self.root, self.name)
         faces = self._metadata()
@@ -70,12 +70,12 @@ class ImdbWiki:
         if outside.any():
             first = int(np.flatnonzero(outside)[0])
             what = f"{outside.sum()} entries of {self.part}.mat (the first is number {first})"
-            raise AgeGenderError(f"{what} name no file inside data.root={self.root}")
+            raise AgeGenderError(f"{what} have a path outside data.root={self.root}")
         named = set(faces["path"])
         others = [file for file in files if file not in named and file != f"{self.part}.mat"]
         images = [PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES for file in others]
         skipped += [
-            Skipped(f"{self.name}/{file}", f"no entry of {self.part}.mat names it" if image else "not an image file")
+            Skipped(f"{self.name}/{file}", f"no entry in {self.part}.mat" if image else "not an image file")
             for file, image in zip(others, images, strict=True)
         ]
         notes = self._check_present(faces, set(files))
@@ -85,7 +85,7 @@ class ImdbWiki:
         ]
         faces = faces[[not reason for reason in reasons]]
         if faces.empty:
-            raise AgeGenderError(f"data.root={self.root} holds no usable face ({len(skipped)} files or entries set aside)")
+            raise AgeGenderError(f"data.root={self.root} has no usable face ({len(skipped)} files or entries skipped)")
         persons = faces["path"].str.extract(r"([^/_]+)_[^/]*$")[0]  # nm0000001 in 01/nm0000001_rm124825600_1899-5-10_1968.jpg
         group = (f"{self.name}:" + persons).where(persons.notna(), f"{self.name}/" + faces["path"])
         columns = {"path": faces["path"], "age_low": faces["age"], "age_high": faces["age"], "gender": faces["gender"]}
@@ -94,15 +94,16 @@ class ImdbWiki:
         return table
 
     def _metadata(self) -> pd.DataFrame:
-        """Path (NA outside the root), age in years, gender and the two scores of every entry."""
+        """Path (None if outside the root), age in years, gender and both detector scores of each entry."""
         fields = self._fields()
-        dated = np.abs(fields["dob"]) < 1e7  # false for NaN
+        dated = np.abs(fields["dob"]) < 1e7  # False for NaN
         birth = (np.floor(np.where(dated, fields["dob"], _EPOCH)) - _EPOCH).astype("int64").astype("datetime64[D]")
         year, month = np.divmod(birth.astype("datetime64[M]").astype("int64"), 12)
-        age = fields["photo_taken"] - (1970 + year) - (month >= 6)  # born in July or later: not yet a year older
+        # For a birthday in July or later, the age in the middle of the year is one less.
+        age = fields["photo_taken"] - (1970 + year) - (month >= 6)
         return pd.DataFrame(
             {
-                "path": [inside(str(path), self.root) for path in fields["full_path"]],
+                "path": [path_in_root(str(path), self.root) for path in fields["full_path"]],
                 "age": np.where(dated, age, np.nan),
                 "gender": pd.array(pd.Series(fields["gender"]).map({0.0: FEMALE, 1.0: MALE}), dtype="Int8"),
                 "face_score": fields["face_score"],
@@ -115,15 +116,15 @@ class ImdbWiki:
             from scipy.io import loadmat
         except ImportError as error:
             raise AgeGenderError(
-                f"{self.part}.mat is a Matlab file, which needs scipy: pip install scipy, or agegender[imdb_wiki]"
+                f"{self.part}.mat is a MATLAB file and needs scipy: pip install scipy, or agegender[imdb_wiki]"
             ) from error
         file = self.root / f"{self.part}.mat"
         if not file.is_file():
             raise AgeGenderError(f"data.root={self.root} has no {self.part}.mat")
-        try:  # the reader of Matlab 5 files parses numbers, text, cells and structs, and runs nothing
+        try:  # loadmat parses numbers, text, cells and structs of MATLAB 5 files and executes no code
             record = loadmat(str(file), squeeze_me=False, variable_names=[self.part])[self.part][0, 0]
-        except Exception as error:  # bytes of strangers: ValueError, TypeError, KeyError, zlib.error, MatReadError ...
-            raise AgeGenderError(f"{file} cannot be read as metadata of IMDB-WIKI: {error or type(error).__name__}") from error
+        except Exception as error:  # an untrusted file raises ValueError, TypeError, KeyError, zlib.error, MatReadError ...
+            raise AgeGenderError(f"{file} cannot be read as IMDB-WIKI metadata: {error or type(error).__name__}") from error
         absent = [field for field in FIELDS if field not in (record.dtype.names or ())]
         if absent:
             raise AgeGenderError(f"{file} has no field {', '.join(absent)}")
@@ -131,10 +132,10 @@ class ImdbWiki:
             fields: dict[str, Any] = {name: record[name].ravel().astype(float) for name in FIELDS if name != "full_path"}
             fields["full_path"] = [str(cell.item()) if cell.size else "" for cell in record["full_path"].ravel()]
         except (TypeError, ValueError, AttributeError) as error:
-            raise AgeGenderError(f"{file} does not hold metadata of IMDB-WIKI: {error}") from error
+            raise AgeGenderError(f"{file} is not IMDB-WIKI metadata: {error}") from error
         lengths = {name: len(values) for name, values in fields.items()}
         if len(set(lengths.values())) > 1:
-            raise AgeGenderError(f"{file}: fields of different lengths: {lengths}")
+            raise AgeGenderError(f"{file}: the fields have different lengths: {lengths}")
         return fields
 
     def _check_present(self, faces: pd.DataFrame, files: set[str]) -> list[str]:
@@ -142,23 +143,23 @@ class ImdbWiki:
         if not absent:
             return []
         first = ", ".join(absent[:_LISTED]) + (", ..." if len(absent) > _LISTED else "")
-        what = f"{len(absent)} of {len(faces)} entries of {self.part}.mat name an image that {self.root} lacks: {first}"
+        what = f"{len(absent)} of {len(faces)} entries of {self.part}.mat have no image in data.root={self.root}: {first}"
         if self.missing == "error":
-            raise AgeGenderError(f"{what}; data.missing=skip goes on without them")
+            raise AgeGenderError(f"{what}; set data.missing=skip to skip them")
         return [f"{what} (data.missing=skip)"]
 
     def _reasons(self, faces: pd.DataFrame, files: set[str]) -> list[str]:
-        """Why each entry is set aside, or an empty text; the first reason that applies."""
+        """First reason why each entry is skipped; an empty text for entries that are used."""
         age, score = faces["age"], faces["face_score"]
         rules: list[tuple[Any, Any]] = [
-            (~faces["path"].isin(files), f"no such image: {self.part}.mat names it"),
-            (faces["path"].duplicated(), f"{self.part}.mat names this image twice"),
-            (np.isinf(score), "no face was found in it"),
-            (~(score >= self.min_face_score), f"doubtful face (score below {self.min_face_score:g})"),
-            (faces["second_face_score"].notna() & (self.second_face == "drop"), "a second face is in it"),
-            (age.isna(), "no date of birth or of the picture"),
-            (age < 0, "taken before birth"),
-            (age > self.max_age, f"older than {self.max_age:g} by its dates"),
+            (~faces["path"].isin(files), f"image not found: entry in {self.part}.mat"),
+            (faces["path"].duplicated(), f"second entry of this image in {self.part}.mat"),
+            (np.isinf(score), "no face detected"),
+            (~(score >= self.min_face_score), f"face score below {self.min_face_score:g}"),
+            (faces["second_face_score"].notna() & (self.second_face == "drop"), "second face in the image"),
+            (age.isna(), "no date of birth or of the image"),
+            (age < 0, "image taken before birth"),
+            (age > self.max_age, f"age above {self.max_age:g} years"),
         ]
         reasons = pd.Series("", index=faces.index)
         for broken, reason in reversed(rules):

@@ -1,4 +1,4 @@
-"""Labels as people write them, understood in one place: what counts as an age, a gender or a part."""
+"""Parses label texts: ages, age ranges, genders, splits, races and groups."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 MAX_AGE = 120
 
 _GENDERS = {"male": MALE, "female": FEMALE}
-_CLOSED: dict[str, Mapping[str, Any]] = {"gender": _GENDERS, "split": {part: part for part in SPLITS}}
+_CLOSED: dict[str, Mapping[str, Any]] = {"gender": _GENDERS, "split": {split: split for split in SPLITS}}
 _YEARS = re.compile(r"\d{1,4}(\.\d+)?", re.ASCII)
 _RANGE = re.compile(r"\(?\s*(?P<low>[\d.]+)\s*[-,]\s*(?P<high>[\d.]+)\s*\)?", re.ASCII)
 _LISTED = 5
@@ -24,44 +24,47 @@ Values = Mapping[str, Mapping[Any, str]]
 
 
 def checked_values(values: Values) -> dict[str, dict[str, str]]:
-    """What texts mean, label by label, as text in lower case; absent for gender and split: their own names.
+    """Check the configured meanings of label texts and convert the texts to lower case.
+
+    Labels of gender and split that `values` does not list accept their own class names.
 
     Args:
-        values: For each label, texts and what they mean: `male`, `female` for gender; `train`, `val`, `test` for split;
-            years (`35`) or a range (`25-32`) for ages; any word for race and group; `unknown` for all.
+        values: For each label, a mapping from text to meaning. Allowed meanings are `male` and `female` for gender;
+            `train`, `val` and `test` for split; years (`35`) or a range (`25-32`) for ages; any text for race and group;
+            `unknown` for all labels.
 
     Raises:
-        AgeGenderError: A label that does not exist, or a meaning that its label cannot have.
+        AgeGenderError: A label does not exist, or a meaning is not allowed for its label.
     """
     unknown = sorted(set(values) - set(LABELS))
     if unknown:
-        raise AgeGenderError(f"values.{unknown[0]}: no such label; there are {', '.join(LABELS)}")
+        raise AgeGenderError(f"values.{unknown[0]}: unknown label; allowed are {', '.join(LABELS)}")
     result = {label: {str(text).strip().casefold(): str(to) for text, to in (values[label] or {}).items()} for label in values}
     for label, meanings in result.items():
         for text, meaning in meanings.items():
             try:
                 _meaning(label, meaning)
             except ValueError as error:
-                raise AgeGenderError(f"values.{label}.{text}={meaning}: {error}, and not {UNKNOWN}") from error
+                raise AgeGenderError(f"values.{label}.{text}={meaning}: {error}; {UNKNOWN} is also allowed") from error
     return {label: dict(zip(names, names, strict=True)) for label, names in _CLOSED.items()} | result
 
 
 def parse_labels(texts: pd.DataFrame, values: dict[str, dict[str, str]], where: Callable[[int, str], str]) -> pd.DataFrame:
-    """Labels of the schema from texts.
+    """Convert label texts to the labels of `FaceTable`.
 
-    An empty text is unknown. A text of gender or split must be one of those that `values` explain, so must one of race
-    where `values` explain any; ages are years or a range, after `values` had their turn.
+    An empty text is unknown. Texts that `values` lists are replaced first. Other texts are allowed for ages (years or a
+    range) and groups, and for race if `values` lists no race; for gender and split they are an error.
 
     Args:
-        texts: One column a label (`age`, or `age_low` and `age_high`), one row a face.
-        values: From `checked_values`.
-        where: Names a place for an error message, given row and label.
+        texts: One column per label (`age`, or `age_low` and `age_high`) and one row per face.
+        values: Result of `checked_values`.
+        where: Function of row and label that returns the place of a text, for error messages.
 
     Returns:
-        Columns `age_low`, `age_high`, `gender`, `race`, `group`, `split` as far as there are texts for them.
+        Those of the columns `age_low`, `age_high`, `gender`, `race`, `group` and `split` for which there are texts.
 
     Raises:
-        AgeGenderError: Names the first of each kind of text that cannot be understood, and what is allowed.
+        AgeGenderError: A text cannot be parsed. The message has the first place of each such text and the allowed texts.
     """
     faults: list[str] = []
     parsed = {}
@@ -76,7 +79,7 @@ def parse_labels(texts: pd.DataFrame, values: dict[str, dict[str, str]], where: 
                 faults.append(f"{where(int(rows[0]), label)}: {error}" + _more(len(rows)))
         parsed[label] = meanings[codes]
     if faults:
-        listed = "\n  ".join(["labels that cannot be understood:", *faults[:_LISTED]])
+        listed = "\n  ".join(["labels that cannot be parsed:", *faults[:_LISTED]])
         raise AgeGenderError(listed + (f"\n  ... and {len(faults) - _LISTED} other texts" if len(faults) > _LISTED else ""))
     if "age" in parsed:
         both = [(None, None) if age is None else age for age in parsed.pop("age")]
@@ -94,7 +97,7 @@ def _translated(label: str, text: str, meanings: Mapping[str, str]) -> str:
     if key in meanings:
         return meanings[key]
     if label in _CLOSED or (label == "race" and meanings):
-        raise ValueError(f"{text!r} is none of {', '.join(meanings)}: say what it means in values.{label}")
+        raise ValueError(f"{text!r} is not one of {', '.join(meanings)}: add it to values.{label}")
     return text.strip()
 
 
@@ -103,21 +106,21 @@ def _meaning(label: str, text: str) -> Any:
         return None
     if label in _CLOSED:
         if text not in _CLOSED[label]:
-            raise ValueError(f"{text!r} is none of {', '.join(_CLOSED[label])}")
+            raise ValueError(f"{text!r} is not one of {', '.join(_CLOSED[label])}")
         return _CLOSED[label][text]
     if label == "age":
         ends = _RANGE.fullmatch(text)
         low, high = (ends["low"], ends["high"]) if ends else (text, text)
         age = _years(low, text), _years(high, text)
         if age[0] > age[1]:
-            raise ValueError(f"the range {text!r} ends before it begins")
+            raise ValueError(f"the range {text!r} ends before it starts")
         return age
     return _years(text, text) if label in ("age_low", "age_high") else text
 
 
 def _years(text: str, whole: str) -> float:
     if not _YEARS.fullmatch(text):
-        raise ValueError(f"{whole!r} is neither years (35) nor a range of them (25-32)")
+        raise ValueError(f"{whole!r} is neither an age in years (35) nor a range of ages (25-32)")
     if float(text) > MAX_AGE:
         raise ValueError(f"{whole!r} is above {MAX_AGE} years")
     return float(text)
@@ -126,7 +129,7 @@ def _years(text: str, whole: str) -> float:
 def _check_ranges(labels: pd.DataFrame, where: Callable[[int, str], str]) -> None:
     low, high = labels["age_low"], labels["age_high"]
     for broken, reason in (
-        (low.isna() != high.isna(), "of age_low and age_high one is known and one is not"),
+        (low.isna() != high.isna(), "only one of age_low and age_high is known"),
         (low.astype(float) > high.astype(float), "age_low is above age_high"),
     ):
         if broken.any():

@@ -1,4 +1,4 @@
-"""Every file under a folder, with nothing lost without a word."""
+"""Lists all files of a folder and its subfolders, with a reason for each entry that cannot be read."""
 
 import errno
 import os
@@ -15,20 +15,20 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".
 
 
 def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[str], list[Skipped]]:
-    """Lists a data set's folder recursively, in sorted order.
+    """List the files of a dataset folder and its subfolders, in sorted order.
 
-    Links to files are followed; links to folders are not, because they can close a circle or count faces twice.
+    Symbolic links to files are followed. Links to folders are not, because they can form a cycle or count faces twice.
 
     Args:
-        root: the folder.
-        dataset: name of the data set, for the list of skipped paths.
-        key: configuration key that says where the folder is, for the error message.
+        root: Folder of the dataset.
+        dataset: Name of the dataset, for the paths of skipped entries.
+        key: Configuration key of the folder, for error messages.
 
     Returns:
-        POSIX paths of regular files relative to the root; and everything else with its reason.
+        POSIX paths of the regular files, relative to the root; and all other entries, each with its reason.
 
     Raises:
-        AgeGenderError: the root does not exist, is no folder or cannot be listed; the message names `key`.
+        AgeGenderError: The root does not exist, is not a folder or cannot be listed. The message names `key`.
     """
     try:
         if not stat.S_ISDIR(os.stat(root).st_mode):
@@ -46,10 +46,13 @@ def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[s
     return sorted(files), sorted(skipped, key=lambda one: one.path)
 
 
-def inside(image: str, root: Path) -> str | None:
-    """The POSIX path, relative to the root, of an image that somebody's list names; None where it leads elsewhere.
+def path_in_root(image: str, root: Path) -> str | None:
+    """Normalise the path of an image in a label file to a POSIX path relative to the root.
 
-    Backslashes are taken for slashes; an absolute path may name a file in the root.
+    Backslashes count as slashes. Absolute paths are allowed if they lie inside the root.
+
+    Returns:
+        The relative path, or None if the path is empty or leads outside the root.
     """
     path = posixpath.normpath(image.replace("\\", "/")) if image else "."
     if path.startswith("/"):
@@ -74,15 +77,15 @@ def _walk(root: str, folder: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _reason(entry: os.DirEntry[str]) -> str | None:
-    """Why an entry that is not a folder is no file to read, or None."""
+    """Why an entry that is not a folder cannot be read as a file; None if it can."""
     if entry.is_symlink():
         try:
             mode = os.stat(entry.path).st_mode
         except OSError as error:
-            kind = {errno.ELOOP: "link that loops", errno.ENOENT: "broken link"}
-            return kind.get(error.errno or 0, f"link that cannot be followed: {error.strerror}")
+            kind = {errno.ELOOP: "symbolic link loop", errno.ENOENT: "broken symbolic link"}
+            return kind.get(error.errno or 0, f"symbolic link cannot be followed: {error.strerror}")
         if stat.S_ISDIR(mode):
-            return "link to a folder, not followed"
+            return "symbolic link to a folder (not followed)"
         regular = stat.S_ISREG(mode)
     else:
         regular = entry.is_file(follow_symlinks=False)

@@ -1,21 +1,21 @@
-"""Decoded images to the square size that networks are trained on."""
+"""Resizes decoded images to the square input size of a network."""
 
 import cv2
 import numpy as np
 
 INTERPOLATION = "area to shrink, linear to enlarge"
-"""Names how ``squared`` computes pixels; part of the key of every cache of resized images."""
+"""Name of the interpolation of `squared`. It is in the key of every cache of resized images."""
 
 
 def squared(image: np.ndarray, size: int) -> np.ndarray:
-    """Stretches an image to a square. Nothing is cropped or padded, so the aspect ratio may change.
+    """Resize an image to a square, without cropping or padding. The aspect ratio may change.
 
     Args:
-        image: [height, width, 3], uint8.
+        image: RGB, [height, width, 3], uint8.
         size: Side of the square in pixels.
 
     Returns:
-        [size, size, 3], uint8; the image itself if it has that size already.
+        [size, size, 3], uint8. An image of this size is returned unchanged.
     """
     if image.shape[:2] == (size, size):
         return image

@@ -1,4 +1,4 @@
-"""A text file of labels, one image a line: a CSV, a list of names, or lists that go in step."""
+"""Reads a text file with one image per line: a CSV file, a list of file names, or parallel lists."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": 
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a table says, not yet understood.
+class RawLabels:
+    """The rows of a label file, with the labels as unparsed text.
 
     Attributes:
-        file: As the table names it.
-        images: The image that each row names.
-        lines: Line number of each row, counted from 1.
-        texts: One column a label, beside labels of other names that `Table` was told to give to every row.
-        headings: The file's own name for a label.
-        unread: Columns of the file that nobody asked for.
+        file: File name as given to `Table`.
+        images: Path or name of the image of each row.
+        lines: Line number of each row, starting with 1.
+        texts: One column per label, one row per image. Includes the constant `labels` of `Table`.
+        headings: Column name in the file for each label.
+        unread: Columns of the file that are not used.
     """
 
     file: str
@@ -37,26 +37,31 @@ class Rows:
     unread: list[str]
 
     def where(self, row: int, label: str = "") -> str:
-        """Names a row, and the column that holds a label, for messages."""
+        """Place of a label for error messages: file, line and column."""
         heading = self.headings.get("age" if label.startswith("age") and label not in self.headings else label, label)
         return f"{self.file} row {self.lines[row]}" + (f", column {heading}" if heading else "")
 
 
 class Table:
-    """A text file that names images and labels them.
+    """A text file with images and their labels.
 
     Args:
-        file: Looked for in the data set's folder, then as it stands. UTF-8, with or without byte order mark.
-        columns: The file's own name for `path` (the image) and for each label; a label that is not listed goes by its own
-            name, and null leaves one out. A column that is called differently here must exist.
-        header: Names of the columns, for a file whose first line is a row already.
-        delimiter: Between two cells.
-        image: How a row's cells make the image's path, such as `train/{file_name}_face.jpg`; null for the column `path`.
-        match: `path`: the image has exactly this path in the data set's folder; `name`: it is the one file of this name
-            in whatever subfolder.
-        labels: What holds for every row, such as `gender: male`; other names than labels become columns of the table of
-            faces.
-        beside: Further files by label, one value a line: line 7 belongs to line 7 of this file.
+        file: Path relative to the folder of the dataset, or else relative to the current directory. The file must be
+            UTF-8, with or without byte order mark.
+        columns: Column names in the file for `path` (the image) and the labels. Labels not listed have a column of their
+            own name, if there is one; null ignores a label. A column name that differs from its label must exist.
+        header: Column names, for a file without a header line.
+        delimiter: Separator between two cells.
+        image: Path of the image as a template with column names, such as `train/{file_name}_face.jpg`. Null: the column
+            `path`.
+        match: `path`: the image has this path in the folder of the dataset. `name`: the image is the only file with this
+            name, in any subfolder.
+        labels: Labels of all rows, such as `gender: male`. Names that are not labels become extra columns of the face
+            table.
+        beside: Files with one label per line, by label. Line 7 belongs to line 7 of `file`.
+
+    Raises:
+        AgeGenderError: `columns` or `beside` has a name that is neither `path` nor a label.
     """
 
     def __init__(
@@ -80,28 +85,31 @@ class Table:
         self.beside = {label: str(path) for label, path in (beside or {}).items()}
         unknown = sorted({*self.columns, *self.beside} - {"path", *LABELS})
         if unknown:
-            raise AgeGenderError(f"columns.{unknown[0]} of {file}: allowed are path, {', '.join(LABELS)}")
+            raise AgeGenderError(f"columns.{unknown[0]} of {file}: unknown label; allowed are path, {', '.join(LABELS)}")
 
-    def read(self, root: Path) -> Rows:
-        """Reads the file; understands nothing yet.
+    def read(self, root: Path) -> RawLabels:
+        """Read the file without parsing the labels.
 
         Args:
-            root: The data set's folder.
+            root: Folder of the dataset.
 
         Raises:
-            AgeGenderError: The file cannot be read, a row has too few or too many cells, a column is missing.
+            AgeGenderError: The file cannot be read, a row has too few or too many cells, or a column is missing.
         """
         cells = _cells(_find(root, self.file), self.file, self.delimiter)
         header = self.header or next(cells, (0, []))[1]
         if len(set(header)) < len(header) or not header:
-            raise AgeGenderError(f"{self.file}: " + ("two columns share a name: " if header else "empty") + ", ".join(header))
+            reason = f"two columns have the same name: {', '.join(header)}" if header else "the file is empty"
+            raise AgeGenderError(f"{self.file}: {reason}")
         wanted = self._wanted(header)
         lines, rows = [], []
         for line, row in cells:
             while len(row) > len(header) and not row[-1]:
                 row.pop()
             if len(row) != len(header):
-                raise AgeGenderError(f"{self.file} row {line} has {len(row)} cells where {', '.join(header)} are expected")
+                raise AgeGenderError(
+                    f"{self.file} row {line} has {len(row)} cells; expected {len(header)}: {', '.join(header)}"
+                )
             lines.append(line)
             rows.append(row)
         table = pd.DataFrame(rows, columns=header, dtype=object)
@@ -114,20 +122,22 @@ class Table:
         for label, file in self.beside.items():
             values = dict(_cells(_find(root, file), file, "\n"))
             if list(values) != lines:
-                raise AgeGenderError(f"{file} ({len(values)} lines) and {self.file} ({len(lines)}) do not go in step")
+                raise AgeGenderError(
+                    f"{file} ({len(values)} lines) and {self.file} ({len(lines)}) must have values on the same lines"
+                )
             texts[label] = [value for (value,) in values.values()]
         for label, value in self.labels.items():
             texts[label] = value
         used = {*wanted.values(), *(name for _, name, _, _ in Formatter().parse(self.image or "") if name)}
         used |= {self._heading("path") or "path"}
         unread = [name for name in header if name not in used and name not in self.columns]
-        return Rows(self.file, images, lines, texts, wanted, unread)
+        return RawLabels(self.file, images, lines, texts, wanted, unread)
 
     def _heading(self, label: str) -> str | None:
         return self.columns.get(label, label)
 
     def _wanted(self, header: Sequence[str]) -> dict[str, str]:
-        """The file's column for `path` and each label that it has."""
+        """Column name in the file for `path` and for each label that the file has."""
         wanted = {label: name for label in ("path", *LABELS) if (name := self._heading(label)) in header and name}
         named = {name: f"columns.{label}" for label, name in self.columns.items() if name not in (None, label)}
         if self.image is None:
@@ -137,22 +147,25 @@ class Table:
         for name, key in named.items():
             if name not in header:
                 other = [word for word, mark in DELIMITERS.items() if len(header) == 1 and mark in header[0]]
-                hint = f"; or is its delimiter {other[0]}?" if other else ""
+                hint = f"; is the delimiter {other[0]}?" if other else ""
                 raise AgeGenderError(f"{self.file} has no column {name!r} ({key}); it has {', '.join(header)}{hint}")
         if "age" in wanted and ("age_low" in wanted or "age_high" in wanted):
-            raise AgeGenderError(f"{self.file} has both age and age_low, age_high: leave one out with columns.age=null or so")
+            raise AgeGenderError(
+                f"{self.file} has age and also age_low or age_high: set columns.age=null, or both columns.age_low=null and "
+                "columns.age_high=null"
+            )
         if ("age_low" in wanted) != ("age_high" in wanted):
             raise AgeGenderError(f"{self.file} has only one of age_low and age_high")
         return wanted
 
 
 def _find(root: Path, file: str) -> Path:
-    inside, outside = root / Path(file).expanduser(), Path(file).expanduser()
-    return inside if inside.exists() or not outside.exists() else outside
+    in_root, elsewhere = root / Path(file).expanduser(), Path(file).expanduser()
+    return in_root if in_root.exists() or not elsewhere.exists() else elsewhere
 
 
 def _cells(path: Path, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Number of the last line and stripped cells of each row that is not empty."""
+    """For each row that is not empty: the number of its last line, and its cells without surrounding spaces."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             if delimiter == "\n":
@@ -165,8 +178,10 @@ def _cells(path: Path, name: str, delimiter: str) -> Iterator[tuple[int, list[st
                 if any(cells):
                     yield number, cells
     except UnicodeDecodeError as error:
-        raise AgeGenderError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
+        raise AgeGenderError(
+            f"{name} is not UTF-8 text ({error.reason} at byte {error.start}): save the file as UTF-8"
+        ) from error
     except csv.Error as error:
-        raise AgeGenderError(f"{name} is not well-formed: {error}") from error
+        raise AgeGenderError(f"{name} is not a well-formed CSV file: {error}") from error
     except OSError as error:
         raise AgeGenderError(f"{path} cannot be read: {error.strerror}") from error

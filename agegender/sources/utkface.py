@@ -1,4 +1,4 @@
-"""UTKFace (Zhang, Song and Qi, 2017): 23,708 faces labelled by their file names."""
+"""UTKFace (Zhang, Song & Qi, 2017): 23,708 faces with their labels in the file names."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -12,26 +12,26 @@ from agegender.sources.listing import IMAGE_SUFFIXES, list_files
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 MAX_AGE = 120
 
-# A space or a missing dot before "jpg" and an odd number of digits in the timestamp occur in the release and are
-# harmless: the three labels before them stand where they must.
+# The release has names with a space or without a dot before "jpg", and timestamps of 16 or 18 instead of 17 digits. They are
+# accepted, because the three labels before the timestamp are complete.
 _NAME = re.compile(r"([0-9]+)_([0-9]+)_([0-9]+)_[0-9]{16,18} *\.?jpg(\.chip\.jpg)?", re.IGNORECASE | re.ASCII)
 _FIELD_MISSING = re.compile(r"[0-9]+_+[0-9]*_+[0-9]{16,18} *\.?jpg(\.chip\.jpg)?", re.IGNORECASE | re.ASCII)
 
 
 class UTKFace:
-    """Reads `[age]_[gender]_[race]_[timestamp].jpg.chip.jpg`, and `.jpg` in the wild, from a folder and its subfolders.
+    """Reads images named `[age]_[gender]_[race]_[timestamp].jpg.chip.jpg` (aligned) or `.jpg` (in the wild).
 
-    A file whose labels cannot be read safely is set aside with its reason; nothing is guessed.
+    Subfolders are read too. Files with incomplete or invalid labels in their name are skipped with a reason.
 
     Args:
-        root: folder of the images.
-        download: fetch the aligned and cropped faces from the Hugging Face hub if the folder is absent or empty.
-        name: name of the data set in tables and reports.
+        root: Folder of the images.
+        download: Download the aligned and cropped faces from the Hugging Face hub if the folder is absent or empty.
+        name: Name of the dataset in tables and reports.
     """
 
     license = (
         "UTKFace: for non-commercial research only. Age, gender and race describe appearance as estimated by a model "
-        "(DEX) and checked by people; they are not what the persons say of themselves."
+        "(DEX) and checked by annotators; the persons did not state them."
     )
 
     def __init__(self, root: InputFolder, download: bool = False, name: str = "utkface") -> None:
@@ -40,10 +40,10 @@ class UTKFace:
         self.name = name
 
     def read(self) -> FaceTable:
-        """Lists the files and parses their names; decodes nothing.
+        """List the files and parse their names, without decoding images.
 
         Raises:
-            AgeGenderError: the root is no folder that can be listed, or no file in it is named like a face.
+            AgeGenderError: The root cannot be listed or no file has a name of this form.
         """
         if self.download:
             download_utkface(self.root, self.license)
@@ -56,8 +56,8 @@ class UTKFace:
                 rows.append((path, *labels))
         if not rows:
             raise AgeGenderError(
-                f"data.root={self.root} holds no face named [age]_[gender]_[race]_[timestamp].jpg "
-                f"({len(files)} files of other names)"
+                f"data.root={self.root} has no file named [age]_[gender]_[race]_[timestamp].jpg "
+                f"({len(files)} files with other names)"
             )
         paths, ages, genders, races = zip(*rows, strict=True)
         columns = {"path": paths, "age_low": ages, "age_high": ages, "gender": genders, "race": races}
@@ -65,12 +65,12 @@ class UTKFace:
 
 
 def _labels(path: str) -> tuple[int, int, str] | str:
-    """Age in years, gender and race of a file name, or the reason why they cannot be told."""
+    """Age in years, gender and race from a file name, or the reason why the file is skipped."""
     name = PurePosixPath(path).name
     match = _NAME.fullmatch(name)
     if match is None:
         if _FIELD_MISSING.fullmatch(name):
-            return "a label is missing from the file name, gender or race: which one cannot be told"
+            return "gender or race is missing in the file name"
         suffix = PurePosixPath(name).suffix.lower()
         if suffix in IMAGE_SUFFIXES:
             return "not named [age]_[gender]_[race]_[timestamp].jpg"

@@ -1,4 +1,4 @@
-"""Adience on a miniature of its fold files, faults included."""
+"""Adience, with small copies of its fold files that include their known errors."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def release(tmp_path: Path) -> Path:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.touch()
         (tmp_path / f"fold_{fold}_data.txt").write_text("\n".join(lines) + "\n")
-        (tmp_path / f"fold_frontal_{fold}_data.txt").write_text("another protocol\n")
+        (tmp_path / f"fold_frontal_{fold}_data.txt").write_text("another evaluation\n")
     return tmp_path
 
 
@@ -43,7 +43,7 @@ def labels(frame: pd.DataFrame) -> dict[str, tuple]:
     return {path.split(".")[1]: row for path, row in zip(frame["path"], rows, strict=True)}
 
 
-def test_ranges_single_ages_and_unknowns(release: Path) -> None:
+def test_age_ranges_single_ages_and_unknown_labels_are_read(release: Path) -> None:
     table = Adience(str(release)).read()
     frame = table.frame[~table.frame["path"].str.contains("9734")]
     assert labels(frame) == {
@@ -59,17 +59,17 @@ def test_ranges_single_ages_and_unknowns(release: Path) -> None:
     only_gender = table.frame[table.frame["path"].str.contains("9734")].iloc[0]
     assert only_gender["gender"] == 0 and pd.isna(only_gender["age_low"])
     reasons = {one.path.rsplit("/")[-1]: one.reason for one in table.skipped}
-    assert reasons["landmark_aligned_face.7.3_o.jpg"] == "neither age nor gender is known"
-    assert "no row of" in reasons["coarse_tilt_aligned_face.7.3_o.jpg"]
+    assert reasons["landmark_aligned_face.7.3_o.jpg"] == "age and gender are unknown"
+    assert "no row in" in reasons["coarse_tilt_aligned_face.7.3_o.jpg"]
     assert reasons["fold_frontal_0_data.txt"] == "not an image file"
 
 
-def test_the_other_images(release: Path) -> None:
+def test_images_chooses_the_unaligned_faces(release: Path) -> None:
     frame = Adience(str(release), images="faces").read().frame
     assert frame["path"].str.fullmatch(r"faces/[0-9@N]+/coarse_tilt_aligned_face\.\d\.\w+\.jpg").all() and len(frame) == 8
 
 
-def test_a_fold_can_be_the_test_part(release: Path) -> None:
+def test_test_fold_sets_the_test_split(release: Path) -> None:
     table = Adience(str(release), test_fold=3).read()
     assert (table.frame["split"] == "test").equals(table.frame["fold"] == "3")
     split = RandomSplit((0.7, 0.3, 0), seed=0).assign(table).frame
@@ -77,10 +77,10 @@ def test_a_fold_can_be_the_test_part(release: Path) -> None:
     assert set(split["split"][split["fold"] != "3"]) == {"train", "val"}
 
 
-def test_faults_name_fold_and_row(release: Path) -> None:
+def test_errors_name_file_and_row(release: Path) -> None:
     file = release / "fold_2_data.txt"
     file.write_text(file.read_text().replace("(8, 12)", "(8, 12").replace("\t\t0", "\tx\t0"))
-    with pytest.raises(AgeGenderError, match=r"fold_2_data\.txt row 2, column gender: 'x' is none of m, f, u"):
+    with pytest.raises(AgeGenderError, match=r"fold_2_data\.txt row 2, column gender: 'x' is not one of m, f, u"):
         Adience(str(release)).read()
     file.unlink()
     with pytest.raises(AgeGenderError, match=r"fold_2_data\.txt cannot be read: No such file"):

@@ -1,4 +1,4 @@
-"""APPA-REAL on a miniature of its release."""
+"""APPA-REAL, with a small copy of its release."""
 
 from pathlib import Path
 
@@ -16,18 +16,18 @@ ROWS = {
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    for part, rows in ROWS.items():
+    for split, rows in ROWS.items():
         header = "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age"
-        (tmp_path / f"gt_avg_{part}.csv").write_text("\n".join([header, *rows]) + "\n")
-        (tmp_path / f"gt_{part}.csv").write_text("one row a rating\n")
-        (tmp_path / part).mkdir()
+        (tmp_path / f"gt_avg_{split}.csv").write_text("\n".join([header, *rows]) + "\n")
+        (tmp_path / f"gt_{split}.csv").write_text("one row per rating\n")
+        (tmp_path / split).mkdir()
         for row in rows:
             for suffix in ("", "_face.jpg", ".mat"):
-                (tmp_path / part / f"{row.split(',')[0]}{suffix}").touch()
+                (tmp_path / split / f"{row.split(',')[0]}{suffix}").touch()
     return tmp_path
 
 
-def test_real_and_apparent_ages(release: Path) -> None:
+def test_age_chooses_real_or_apparent_ages(release: Path) -> None:
     real, apparent = AppaReal(str(release)).read().frame, AppaReal(str(release), age="apparent").read().frame
     assert real["path"].tolist() == [
         "test/005613.jpg_face.jpg",
@@ -41,19 +41,19 @@ def test_real_and_apparent_ages(release: Path) -> None:
     assert real["gender"].isna().all()
 
 
-def test_uncropped_pictures_are_set_aside(release: Path) -> None:
+def test_uncropped_images_are_skipped(release: Path) -> None:
     reasons = {one.path: one.reason for one in AppaReal(str(release)).read().skipped}
-    assert "no row of" in reasons["appa_real/train/000000.jpg"]
+    assert "no row in" in reasons["appa_real/train/000000.jpg"]
     assert reasons["appa_real/train/000000.jpg.mat"] == reasons["appa_real/gt_test.csv"] == "not an image file"
     assert len(reasons) == 4 + 4 + 3
 
 
-def test_a_missing_face(release: Path) -> None:
+def test_missing_images_are_an_error_or_skipped(release: Path) -> None:
     (release / "train/000000.jpg_face.jpg").unlink()
     with pytest.raises(AgeGenderError, match=r"1 of 2 rows of gt_avg_train\.csv .*: train/000000\.jpg_face\.jpg \(row 2\)"):
         AppaReal(str(release)).read()
     assert len(AppaReal(str(release), missing="skip").read()) == 3
 
 
-def test_the_licence_says_which_age() -> None:
+def test_the_licence_names_the_kind_of_age() -> None:
     assert "are real" in AppaReal("x").license and "guesses" in AppaReal("x", age="apparent").license

@@ -1,4 +1,4 @@
-"""Downloads against a small server that speaks as the hub does, with the hub's own client."""
+"""Downloads with the real client of the Hugging Face hub from a small local server that imitates the hub."""
 
 import csv
 import io
@@ -29,12 +29,12 @@ FACES = {"train": 5, "val": 2}
 
 
 class Hub:
-    """Files by repository path, and what clients asked for."""
+    """Files by path in the repository, and the requests of the clients."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, str | None]] = []
-        self.cut: set[str] = set()  # files whose first answer breaks off in the middle
+        self.cut: set[str] = set()  # files whose first response stops in the middle
 
     def gets(self) -> list[str]:
         return [name for method, name, _ in self.requests if method == "GET"]
@@ -95,7 +95,7 @@ def jpeg(value: int) -> bytes:
 
 
 def parquet(rows: list[tuple[bytes, int, int, int, bool]]) -> bytes:
-    """As `datasets` writes them: images as encoded bytes with a path, labels as class numbers."""
+    """A Parquet file as written by the `datasets` library: encoded images with a path, labels as class numbers."""
     image = pa.array(
         [{"bytes": row[0], "path": None} for row in rows], pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     )
@@ -107,18 +107,16 @@ def parquet(rows: list[tuple[bytes, int, int, int, bool]]) -> bytes:
 
 
 def fairface_files(margin: float = 0.25) -> dict[str, bytes]:
-    parts = download.FAIRFACE_FILES[margin]
+    splits = download.FAIRFACE_FILES[margin]
     train = [(jpeg(10 * i), (6, 4, 1, 3, 8)[i], i % 2, i, i % 2 == 0) for i in range(5)]
     val = [(jpeg(200 + i), i, 1, 5 + i, True) for i in range(2)]
-    cuts = np.array_split(np.arange(5), len(parts["train"]))
-    files = {name: parquet([train[i] for i in cut]) for name, cut in zip(parts["train"], cuts, strict=True)}
-    return files | {parts["val"][0]: parquet(val)}
+    cuts = np.array_split(np.arange(5), len(splits["train"]))
+    files = {name: parquet([train[i] for i in cut]) for name, cut in zip(splits["train"], cuts, strict=True)}
+    return files | {splits["val"][0]: parquet(val)}
 
 
 @pytest.mark.parametrize("margin", [0.25, 1.25])
-def test_fairface_is_what_the_ordinary_reader_reads(
-    margin: float, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_downloaded_fairface_is_read(margin: float, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.files = fairface_files(margin)
     root = tmp_path / "data" / "fairface"
     table = FairFace(str(root), download=True, margin=margin).read().frame
@@ -134,22 +132,22 @@ def test_fairface_is_what_the_ordinary_reader_reads(
         "file,age,gender,race,service_test",
         "train/1.jpg,50-59,Male,East Asian,True",
     ]
-    assert "CC BY 4.0" in capsys.readouterr().err  # the licence, before anything else
+    assert "CC BY 4.0" in capsys.readouterr().err  # the licence
     assert sorted(p.name for p in root.iterdir()) == sorted([*LABELS.values(), "train", "val"])
-    assert [p.name for p in root.parent.iterdir() if p != root] == [".fairface.lock"]  # no second copy is left
+    assert [p.name for p in root.parent.iterdir() if p != root] == [".fairface.lock"]  # the downloaded files are deleted
     asked = len(hub.requests)
     FairFace(str(root), download=True, margin=margin).read()
-    assert len(hub.requests) == asked  # nothing is fetched where something is
+    assert len(hub.requests) == asked  # the folder has content, so nothing is downloaded
 
 
-def test_class_names_are_those_of_the_reader() -> None:
+def test_class_names_match_the_reader() -> None:
     assert download.FAIRFACE_CLASSES["age"] == tuple(AGES)
     assert download.FAIRFACE_CLASSES["gender"] == tuple(GENDERS)
     assert sorted(download.FAIRFACE_CLASSES["race"]) == sorted(RACES)
-    assert [f"fairface_label_{part}.csv" for part in download.FAIRFACE_FACES] == list(LABELS.values())
+    assert [f"fairface_label_{split}.csv" for split in download.FAIRFACE_FACES] == list(LABELS.values())
 
 
-def test_nothing_is_fetched_unless_asked(hub: Hub, tmp_path: Path) -> None:
+def test_nothing_is_downloaded_by_default(hub: Hub, tmp_path: Path) -> None:
     hub.files = fairface_files()
     for source in (FairFace(str(tmp_path / "fairface")), UTKFace(str(tmp_path / "utkface"))):
         with pytest.raises(AgeGenderError, match=r"data\.root"):
@@ -161,14 +159,16 @@ def test_nothing_is_fetched_unless_asked(hub: Hub, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [["data=utkface", "data.root=x"], ["data=fairface", "data.root=x", "data.margin=1.25"],
                                   ["data=mixed", "data.utkface.root=x", "data.fairface.root=y"]])  # fmt: skip
-def test_one_word_asks_for_it(data: list[str]) -> None:
+def test_data_download_enables_the_download(data: list[str]) -> None:
     config = compose([*data, "data.download=true"], "faces")
     validate_targets(config)
     assert all(source["download"] for source in config["data"]["sources"].values())
 
 
-def test_a_broken_connection_is_continued_where_it_broke(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)  # bytes written at a time; 10 MB as it comes
+def test_an_interrupted_file_continues_from_the_received_bytes(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)  # bytes; the default is 10 MB
     hub.files = fairface_files()
     broken = download.FAIRFACE_FILES[0.25]["train"][0]
     hub.cut = {broken}
@@ -177,12 +177,12 @@ def test_a_broken_connection_is_continued_where_it_broke(hub: Hub, tmp_path: Pat
     assert ranges == [None, f"bytes={len(hub.files[broken]) // 2 // 100 * 100}-"]
 
 
-def test_an_interrupted_download_goes_on_with_what_is_missing(hub: Hub, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues_with_the_missing_files(hub: Hub, tmp_path: Path) -> None:
     complete = fairface_files()
     last = download.FAIRFACE_FILES[0.25]["val"][0]
     hub.files = {name: data for name, data in complete.items() if name != last}
     source = FairFace(str(tmp_path / "fairface"), download=True)
-    with pytest.raises(AgeGenderError, match=r"validation-00000.*cannot be fetched.*same command goes on"):
+    with pytest.raises(AgeGenderError, match=r"validation-00000.*cannot be downloaded.*Run the same command again"):
         source.read()
     assert not source.root.exists()
     hub.requests.clear()
@@ -191,12 +191,12 @@ def test_an_interrupted_download_goes_on_with_what_is_missing(hub: Hub, tmp_path
     assert hub.gets() == [last]
 
 
-def test_killed_while_writing_it_starts_writing_again_without_the_network(
+def test_unpacking_restarts_without_network_after_a_killed_process(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.files = fairface_files()
     source = FairFace(str(tmp_path / "fairface"), download=True)
-    source.root.mkdir()  # an empty folder, as somebody may have made for it
+    source.root.mkdir()  # an empty folder may exist
     write = Path.write_bytes
 
     def kill(self: Path, data: bytes) -> int:
@@ -208,7 +208,7 @@ def test_killed_while_writing_it_starts_writing_again_without_the_network(
         patch.setattr(Path, "write_bytes", kill)
         source.read()
     assert not any(source.root.iterdir())
-    (tmp_path / ".fairface.partial" / "train").mkdir(parents=True)  # as SIGKILL would have left it
+    (tmp_path / ".fairface.partial" / "train").mkdir(parents=True)  # as left by SIGKILL
     (tmp_path / ".fairface.partial" / "train" / "9.jpg").write_bytes(b"old")
     monkeypatch.setattr(constants, "ENDPOINT", closed_port())
     assert len(source.read()) == 7
@@ -233,22 +233,24 @@ def no_image(files: dict[str, bytes], name: str) -> None:
     files[name] = file.getvalue()
 
 
-def damage(files: dict[str, bytes], name: str) -> None:
+def not_parquet(files: dict[str, bytes], name: str) -> None:
     files[name] = b"PAR1" + bytes(100)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
-        (lose_a_row, "4 rows of FairFace's train part instead of 5"),
-        (unknown_age, "columns and classes"),
-        (no_image, "columns and classes"),
-        (damage, ""),
+        (lose_a_row, "4 rows of FairFace train, expected 5"),
+        (unknown_age, "unexpected columns or classes"),
+        (no_image, "unexpected columns or classes"),
+        (not_parquet, ""),
     ],
 )
-def test_anything_else_than_fairface_is_refused(spoil: Callable[..., Any], message: str, hub: Hub, tmp_path: Path) -> None:
+def test_unexpected_content_for_fairface_is_an_error(
+    damage: Callable[..., Any], message: str, hub: Hub, tmp_path: Path
+) -> None:
     hub.files = fairface_files()
-    spoil(hub.files, download.FAIRFACE_FILES[0.25]["train"][0])
+    damage(hub.files, download.FAIRFACE_FILES[0.25]["train"][0])
     source = FairFace(str(tmp_path / "fairface"), download=True)
     with pytest.raises(AgeGenderError, match=rf"data\.download.*{message}"):
         source.read()
@@ -256,8 +258,8 @@ def test_anything_else_than_fairface_is_refused(spoil: Callable[..., Any], messa
     assert not (tmp_path / ".fairface.partial").exists()
 
 
-def test_a_margin_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AgeGenderError, match=r"margin=0\.5 is neither 0\.25 nor 1\.25"):
+def test_an_unknown_margin_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AgeGenderError, match=r"margin=0\.5 must be 0\.25 or 1\.25"):
         FairFace(str(tmp_path), margin=0.5)
 
 
@@ -279,13 +281,15 @@ UTK = ["UTKFace/26_1_2_20170117153355923.jpg.chip.jpg", "UTKFace/61_1_2017010914
        "/etc/1_0_4_20161219211452533.jpg.chip.jpg"]  # fmt: skip
 
 
-def test_utkface_keeps_its_file_names_and_stays_in_its_folder(hub: Hub, tmp_path: Path) -> None:
+def test_utkface_keeps_its_file_names_and_writes_only_into_its_folder(hub: Hub, tmp_path: Path) -> None:
     hub.files = {"UTKFace.tar.gz": archive(UTK)}
     root = tmp_path / "deep" / "deeper" / "utkface"
     source = UTKFace(str(root), download=True)
     table = source.read()
     assert table.frame["age_low"].tolist() == [1, 26, 99]
-    assert [one.path for one in table.skipped] == ["utkface/61_1_20170109142408075.jpg.chip.jpg"]  # as released
+    assert [one.path for one in table.skipped] == [
+        "utkface/61_1_20170109142408075.jpg.chip.jpg"
+    ]  # this name has no race in the release
     assert sorted(p.name for p in root.iterdir()) == sorted(Path(name).name for i, name in enumerate(UTK) if i != 2)
     assert [p for p in tmp_path.rglob("*.jpg") if p.parent != root] == []
 
@@ -293,12 +297,12 @@ def test_utkface_keeps_its_file_names_and_stays_in_its_folder(hub: Hub, tmp_path
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (archive(UTK[:2]), "2 files of UTKFace instead of 4"),
-        (archive(UTK)[:-60], "whole archive"),
-        (b"no archive", "whole archive"),
+        (archive(UTK[:2]), "2 files of UTKFace, expected 4"),
+        (archive(UTK)[:-60], "archive is incomplete or damaged"),
+        (b"no archive", "archive is incomplete or damaged"),
     ],
 )
-def test_anything_else_than_utkface_is_refused(data: bytes, message: str, hub: Hub, tmp_path: Path) -> None:
+def test_unexpected_content_for_utkface_is_an_error(data: bytes, message: str, hub: Hub, tmp_path: Path) -> None:
     hub.files = {"UTKFace.tar.gz": data}
     with pytest.raises(AgeGenderError, match=message):
         UTKFace(str(tmp_path / "utkface"), download=True).read()
@@ -311,16 +315,14 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
-def test_without_a_network_the_error_comes_at_once_and_the_hub_client_is_not_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_network_the_error_is_raised_before_the_client_retries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", closed_port())
     with pytest.raises(AgeGenderError, match=r"hub cannot be reached.*refused"):
         UTKFace(str(tmp_path / "utkface"), download=True).read()
 
 
-def test_the_published_order_is_that_of_the_official_labels(shared: Path) -> None:
-    """First rows as the hub shows them, against the official file: row n is `train/n.jpg`."""
+def test_the_order_of_the_hub_rows_matches_the_official_labels(shared: Path) -> None:
+    """The first rows shown on the hub match the official file: row n is `train/n.jpg`."""
     shown = [(6, 0, 0), (4, 1, 1), (1, 1, 2), (3, 1, 1), (3, 1, 1), (3, 0, 3), (5, 0, 4), (4, 1, 1), (2, 0, 3), (4, 0, 4)]
     file = shared / "data" / "fairface" / "fairface_label_train.csv"
     labels = pd.read_csv(file).head(len(shown))

@@ -1,4 +1,4 @@
-"""The schema refuses what breaks it and names the row."""
+"""The face table: its schema, its error messages and its operations."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def table(dataset: str = "a", number: int = 3, **columns: object) -> FaceTable:
     return FaceTable.of(dataset, Path("/data") / dataset, {"path": [f"{i}.jpg" for i in range(number)], **columns})
 
 
-def test_absent_labels_are_unknown_and_each_face_is_alone() -> None:
+def test_labels_of_missing_columns_are_unknown_and_each_face_is_a_group() -> None:
     faces = table()
     assert tuple(faces.frame.columns) == COLUMNS
     assert {name: str(faces.frame[name].dtype) for name in COLUMNS} == DTYPES
@@ -49,12 +49,12 @@ def test_files_are_absolute_and_in_row_order(tmp_path: Path, monkeypatch: pytest
         ({"path": ["0.jpg", "0.jpg", "2.jpg"]}, "twice"),
     ],
 )
-def test_a_bad_value_names_its_row(columns: dict[str, object], rule: str) -> None:
+def test_an_invalid_value_raises_an_error_with_the_row(columns: dict[str, object], rule: str) -> None:
     with pytest.raises(AgeGenderError, match=rf"row 1 \(a/.*{rule}"):
         table(**columns)
 
 
-def test_a_wrong_type_and_a_missing_column_are_named() -> None:
+def test_a_wrong_type_a_missing_column_and_an_unknown_dataset_are_errors() -> None:
     faces = table()
     with pytest.raises(AgeGenderError, match="column gender must be Int8"):
         FaceTable(faces.frame.assign(gender=["m", "f", "f"]), faces.roots)
@@ -64,7 +64,7 @@ def test_a_wrong_type_and_a_missing_column_are_named() -> None:
         FaceTable(faces.frame, {"b": Path("/b")})
 
 
-def test_where_lists_the_others_with_their_reasons() -> None:
+def test_where_adds_the_other_faces_to_skipped_with_their_reasons() -> None:
     faces = table(age_low=[1, 2, 3], age_high=[1, 2, 3])
     assert faces.where([True, False, True]).skipped == []
     some = faces.where([False, True, False], ["dark", "", "bright"]).where([False], "alone")
@@ -73,20 +73,20 @@ def test_where_lists_the_others_with_their_reasons() -> None:
     assert faces.where(faces.frame["age_low"] > 1).frame.index.tolist() == [0, 1]
 
 
-def test_further_columns_follow_the_schema() -> None:
+def test_extra_columns_follow_the_columns_of_the_schema() -> None:
     faces = table()
     frame = pd.concat([pd.DataFrame({"sha256": ["x"] * 3}), faces.frame], axis=1)
     assert FaceTable(frame, faces.roots).frame.columns.tolist() == [*COLUMNS, "sha256"]
 
 
-def test_concat() -> None:
+def test_concat_joins_rows_notes_and_skipped_faces() -> None:
     first, second = table(), table("b", 1)
     first.notes.append("one")
     second.skipped.append(Skipped("b/x", "why"))
     both = concat([first, second])
     assert both.names() == ["a/0.jpg", "a/1.jpg", "a/2.jpg", "b/0.jpg"]
     assert both.notes == ["one"] and both.skipped == [Skipped("b/x", "why")] and set(both.roots) == {"a", "b"}
-    with pytest.raises(AgeGenderError, match="two sources are called 'a'"):
+    with pytest.raises(AgeGenderError, match="two sources have the name 'a'"):
         concat([first, FaceTable.of("a", Path("/elsewhere"), {"path": ["9.jpg"]})])
     with pytest.raises(AgeGenderError, match=r"data\.sources"):
         concat([])

@@ -1,4 +1,4 @@
-"""A folder of anyone's images: labels from names and tables, every file and row accounted for."""
+"""Folders of images with labels in file names and tables; every file and row is used or has a reason."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def rows(table: FaceTable, *columns: str) -> dict[str, tuple]:
     return dict(zip(table.frame["path"], cells.itertuples(index=False, name=None), strict=True))
 
 
-def test_a_csv_with_everything(tmp_path: Path) -> None:
+def test_a_csv_with_all_labels(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg", "sub/b.png", "sub/c", "alone.jpg", "notes.txt")
     text = (
         "path,age,gender,race,group,split,camera\na.jpg,3,m,Elf,Anna,train,x\nsub\\b.png,20-29,F,,Anna,val,x\n./sub/c,,f,,,,x\n"
@@ -45,28 +45,28 @@ def test_a_csv_with_everything(tmp_path: Path) -> None:
         "sub/c": (None, None, 1, None, "folder/sub/c", None),
     }
     assert table.skipped == [
-        Skipped("folder/alone.jpg", "no row of faces.csv names it"),
+        Skipped("folder/alone.jpg", "no row in faces.csv"),
         Skipped("folder/notes.txt", "not an image file"),
     ]
     assert table.notes == ["faces.csv: columns not read: camera"]
 
 
 @pytest.mark.parametrize("path", ["../b.jpg", "sub/../../b.jpg", "/etc/passwd", "\\\\server\\b.jpg", "C:\\b.jpg", "", ".", "/"])
-def test_paths_that_leave_the_root_are_refused(tmp_path: Path, path: str) -> None:
+def test_paths_outside_the_root_are_an_error(tmp_path: Path, path: str) -> None:
     folder(tmp_path, "b.jpg")
     root = folder(tmp_path / "root", "a.jpg")
     for missing in ("error", "skip"):
-        with pytest.raises(AgeGenderError, match=r"1 rows of faces\.csv name no file inside data\.root=.*: row 3 "):
+        with pytest.raises(AgeGenderError, match=r"1 rows of faces\.csv have a path outside data\.root=.*: row 3 "):
             read_csv(root, f'path,age\na.jpg,3\n"{path}",4\n', missing=missing)
 
 
-def test_paths_that_stay_in_the_root_are_taken(tmp_path: Path) -> None:
+def test_unusual_paths_inside_the_root_are_read(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg", "b.jpg", "..c.jpg")
     table = read_csv(tmp_path, f"path,age\nsub/../a.jpg,3\n{tmp_path}/b.jpg,4\n..c.jpg,5\n")
     assert rows(table, "age_low") == {"..c.jpg": (5,), "a.jpg": (3,), "b.jpg": (4,)}
 
 
-def test_a_link_to_a_folder_leads_nowhere(tmp_path: Path) -> None:
+def test_images_behind_a_link_to_a_folder_are_missing(tmp_path: Path) -> None:
     folder(tmp_path / "outside", "a.jpg")
     root = folder(tmp_path / "root", "b.jpg")
     (root / "link").symlink_to(tmp_path / "outside")
@@ -74,21 +74,21 @@ def test_a_link_to_a_folder_leads_nowhere(tmp_path: Path) -> None:
         read_csv(root, "path,age\nb.jpg,1\nlink/a.jpg,1\n")
 
 
-def test_rows_without_an_image(tmp_path: Path) -> None:
+def test_rows_without_an_image_are_an_error_or_skipped(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg")
     text = "path,age\n" + "".join(f"{i}.jpg,{i}\n" for i in range(7)) + "a.jpg,9\n"
-    message = r"7 of 8 rows .*: 0\.jpg \(row 2\), .*, 4\.jpg \(row 6\), \.\.\.; data\.missing=skip"
+    message = r"7 of 8 rows .*: 0\.jpg \(row 2\), .*, 4\.jpg \(row 6\), \.\.\.; set data\.missing=skip"
     with pytest.raises(AgeGenderError, match=message):
         read_csv(tmp_path, text)
     table = read_csv(tmp_path, text, missing="skip")
     assert rows(table, "age_low") == {"a.jpg": (9,)}
-    assert table.skipped[0] == Skipped("folder/0.jpg", "no such image: faces.csv row 2") and len(table.skipped) == 7
+    assert table.skipped[0] == Skipped("folder/0.jpg", "image not found: faces.csv row 2") and len(table.skipped) == 7
     assert len(table.notes) == 1 and table.notes[0].startswith("7 of 8 rows of faces.csv")
-    with pytest.raises(AgeGenderError, match=r"holds no labelled face \(9 files or rows set aside\)"):
+    with pytest.raises(AgeGenderError, match=r"has no labelled face \(9 files or rows skipped\)"):
         read_csv(tmp_path, text.replace("a.jpg", "b.jpg"), missing="skip")
 
 
-def test_rows_that_repeat_and_rows_that_contradict(tmp_path: Path) -> None:
+def test_equal_labels_may_repeat_and_different_labels_are_an_error(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg", "b.jpg")
     table = read_csv(tmp_path, "path,age,gender\na.jpg,3,m\nb.jpg,4,f\na.jpg,3,\n")
     assert rows(table, "age_low", "gender") == {"a.jpg": (3, 0), "b.jpg": (4, 1)}
@@ -97,23 +97,23 @@ def test_rows_that_repeat_and_rows_that_contradict(tmp_path: Path) -> None:
         read_csv(tmp_path, "path,age,gender\na.jpg,3,m\nb.jpg,4,f\na.jpg,5,m\n")
 
 
-def test_unknown_values_name_row_column_and_what_is_allowed(tmp_path: Path) -> None:
+def test_unknown_texts_raise_an_error_with_row_column_and_allowed_texts(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg", "b.jpg")
-    with pytest.raises(AgeGenderError, match=r"faces\.csv row 3, column gender: 'x' is none of m, f: .*values\.gender"):
+    with pytest.raises(AgeGenderError, match=r"faces\.csv row 3, column gender: 'x' is not one of m, f: .*values\.gender"):
         read_csv(tmp_path, "path,gender\na.jpg,m\nb.jpg,x\n")
     table = read_csv(tmp_path, "path,gender,age\na.jpg,m,1\nb.jpg,x,1\n", values={"gender": {"m": "male", "x": "unknown"}})
     assert rows(table, "gender") == {"a.jpg": (0,), "b.jpg": (None,)}
 
 
-def test_no_label_at_all_shows_what_there_is(tmp_path: Path) -> None:
+def test_without_age_and_gender_the_error_lists_the_unread_columns(tmp_path: Path) -> None:
     folder(tmp_path, "a.jpg")
-    with pytest.raises(AgeGenderError, match=r"no label for age and none for gender; faces\.csv: columns not read: sex, years"):
+    with pytest.raises(AgeGenderError, match=r"no labels for age or gender; faces\.csv: columns not read: sex, years"):
         read_csv(tmp_path, "path,sex,years\na.jpg,m,3\n")
-    with pytest.raises(AgeGenderError, match="neither a pattern nor a table"):
+    with pytest.raises(AgeGenderError, match="a pattern or a table is required"):
         FolderFaces(str(tmp_path))
 
 
-def test_names(tmp_path: Path) -> None:
+def test_labels_in_file_names(tmp_path: Path) -> None:
     folder(tmp_path, "p1_30_m.jpg", "deep/p1_5_f.jpg", "p2_6.jpg", "p3_x_m.jpg", "holiday.jpg", "readme.txt")
     source = FolderFaces(
         str(tmp_path), name="mine", pattern=r"(?P<group>p\d)_(?P<age>\d+)(_(?P<gender>[mf]))?\.jpg", values=GENDER
@@ -125,13 +125,13 @@ def test_names(tmp_path: Path) -> None:
         "p2_6.jpg": (6, None, "mine:p2"),
     }
     assert {one.path: one.reason for one in table.skipped} == {
-        "mine/holiday.jpg": "its name does not fit the pattern",
-        "mine/p3_x_m.jpg": "its name does not fit the pattern",
+        "mine/holiday.jpg": "the file name does not match the pattern",
+        "mine/p3_x_m.jpg": "the file name does not match the pattern",
         "mine/readme.txt": "not an image file",
     }
 
 
-def test_a_pattern_with_a_slash_fits_the_whole_path(tmp_path: Path) -> None:
+def test_a_pattern_with_a_slash_matches_the_whole_path(tmp_path: Path) -> None:
     folder(tmp_path, "test/a/30.jpg", "train/b/4.jpg", "5.jpg")
     table = FolderFaces(str(tmp_path), pattern=r"(?P<split>train|test)/(?P<group>\w)/(?P<age>\d+)\.jpg").read()
     assert rows(table, "age_low", "split", "group") == {
@@ -140,38 +140,40 @@ def test_a_pattern_with_a_slash_fits_the_whole_path(tmp_path: Path) -> None:
     }
 
 
-def test_names_and_tables_together(tmp_path: Path) -> None:
+def test_labels_in_file_names_and_tables_are_joined(tmp_path: Path) -> None:
     folder(tmp_path, "sub/1_30.jpg", "2_40.jpg", "x.jpg", men="1_30.jpg\n", extra="path,age\n2_40.jpg,41\n")
     men = Table("men.csv", header=["path"], match="name", labels={"gender": "male", "list": "first"})
     table = FolderFaces(str(tmp_path), pattern=r"\d_(?P<age>\d+)\.jpg", tables={"men": men}).read()
     assert rows(table, "age_low", "gender", "list") == {"2_40.jpg": (40, None, None), "sub/1_30.jpg": (30, 0, "first")}
     assert {one.path: one.reason for one in table.skipped} == {
-        "folder/x.jpg": "its name does not fit the pattern and no row of men.csv names it",
+        "folder/x.jpg": "the file name does not match the pattern and no row in men.csv",
         "folder/extra.csv": "not an image file",
     }
-    assert table.notes == ["1 images of folder are in no row of men.csv: labelled by their names alone"]
-    message = r"2_40\.jpg has two different labels: 2_40\.jpg, age_low in its name: 40\.0; extra\.csv row 2, column age: 41\.0"
+    assert table.notes == ["1 images of folder have no row in men.csv: their labels are from the file names"]
+    message = (
+        r"2_40\.jpg has two different labels: 2_40\.jpg, age_low in the file name: 40\.0; extra\.csv row 2, column age: 41\.0"
+    )
     with pytest.raises(AgeGenderError, match=message):
         FolderFaces(str(tmp_path), pattern=r"\d_(?P<age>\d+)\.jpg", tables={"extra": Table("extra.csv")}).read()
 
 
-def test_a_name_that_could_be_two_files(tmp_path: Path) -> None:
+def test_a_name_of_two_files_is_an_error(tmp_path: Path) -> None:
     folder(tmp_path, "a/1.jpg", "b/1.jpg", "b/2.jpg", list="2.jpg\n1.jpg\n")
     table = Table("list.csv", header=["path"], match="name", labels={"gender": "male"})
-    with pytest.raises(AgeGenderError, match=r"list\.csv row 2: 1\.jpg could be a/1\.jpg and b/1\.jpg"):
+    with pytest.raises(AgeGenderError, match=r"list\.csv row 2: 1\.jpg matches several files \(a/1\.jpg and b/1\.jpg\)"):
         FolderFaces(str(tmp_path), tables={"list": table}).read()
 
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("(?P<age>[0-9]+", "is no regular expression: missing"),
-        ("[0-9]+", r"no named group; groups like \(\?P<age>"),
-        ("(?P<sex>m)", "a group called sex"),
+        ("(?P<age>[0-9]+", "is not a valid regular expression: missing"),
+        ("[0-9]+", r"no named group; allowed are groups like \(\?P<age>"),
+        ("(?P<sex>m)", "an unknown group sex"),
         ("(?P<age>1)(?P<age_low>2)", "either age, or age_low and age_high"),
     ],
 )
-def test_patterns_are_checked_at_once(pattern: str, message: str) -> None:
+def test_patterns_are_checked_by_the_constructor(pattern: str, message: str) -> None:
     with pytest.raises(AgeGenderError, match=message):
         FolderFaces("nowhere", pattern=pattern)
 

@@ -1,4 +1,4 @@
-"""IMDB-WIKI's Matlab metadata on a miniature with its known faults."""
+"""IMDB-WIKI, with small MATLAB metadata that have the known errors of the release."""
 
 import datetime
 import sys
@@ -11,17 +11,17 @@ import pytest
 from agegender.errors import AgeGenderError
 from agegender.sources.imdb_wiki import ImdbWiki
 
-io = pytest.importorskip("scipy.io", reason="scipy reads Matlab files")
+io = pytest.importorskip("scipy.io", reason="needs scipy to write MATLAB files")
 
 INF, NAN = float("inf"), float("nan")
 
 
 def datenum(year: int, month: int, day: int) -> float:
-    """Matlab's days since the first of January of the year 0, by its manual: datenum(1970, 1, 1) is 719529."""
+    """MATLAB date number (days since 1 January of year 0); its manual has datenum(1970, 1, 1) = 719529."""
     return (datetime.date(year, month, day) - datetime.date(1970, 1, 1)).days + 719529
 
 
-# path, birth, year of the picture, gender, score, score of a second face
+# path, date of birth, year of the image, gender, face score, second face score
 GOOD = ("01/nm0000001_rm124825600_1899-5-10_1968.jpg", datenum(1899, 5, 10), 1968, 1.0, 1.46, NAN)
 ENTRIES = [
     GOOD,
@@ -39,7 +39,7 @@ ENTRIES = [
 
 
 def write(root: Path, entries: list[tuple], part: str = "imdb", drop: str = "", **replaced: Any) -> Path:
-    """Images, and metadata as Matlab keeps them: a 1x1 struct of 1xN rows, paths in cells."""
+    """Write empty images, and the metadata as MATLAB stores them: a 1x1 struct of 1xN rows with the paths in cells."""
     paths, dob, taken, gender, score, second = zip(*entries, strict=True)
     cells = np.empty((1, len(paths)), dtype=object)
     for number, path in enumerate(paths):
@@ -60,39 +60,39 @@ def write(root: Path, entries: list[tuple], part: str = "imdb", drop: str = "", 
     return root
 
 
-def test_ages_genders_and_persons(tmp_path: Path) -> None:
+def test_ages_genders_and_groups_are_read(tmp_path: Path) -> None:
     frame = ImdbWiki(str(write(tmp_path, ENTRIES))).read().frame
     assert frame["path"].str[:2].tolist() == ["01", "01", "02", "03", "04"]
     assert frame["age_low"].tolist() == frame["age_high"].tolist() == [69, 71, 49, 9, 10]
-    assert frame["gender"].fillna(-1).tolist() == [0, 0, 1, -1, 1]  # the metadata have 1 for male
+    assert frame["gender"].fillna(-1).tolist() == [0, 0, 1, -1, 1]  # in the metadata 1 is male
     assert frame["group"].tolist()[:3] == ["imdb_wiki:nm0000001", "imdb_wiki:nm0000001", "imdb_wiki:nm0000002"]
 
 
-def test_faults_are_set_aside_with_their_reasons(tmp_path: Path) -> None:
+def test_unusable_entries_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     write(tmp_path, ENTRIES)
     (tmp_path / "99").mkdir()
     (tmp_path / "99/alone.jpg").touch()
     (tmp_path / "readme.txt").touch()
     reasons = {one.path.removeprefix("imdb_wiki/")[:2]: one.reason for one in ImdbWiki(str(tmp_path)).read().skipped}
     assert reasons == {
-        "05": "taken before birth",
-        "06": "older than 100 by its dates",
-        "07": "no face was found in it",
-        "08": "doubtful face (score below 1)",
-        "09": "a second face is in it",
-        "10": "no date of birth or of the picture",
-        "99": "no entry of imdb.mat names it",
+        "05": "image taken before birth",
+        "06": "age above 100 years",
+        "07": "no face detected",
+        "08": "face score below 1",
+        "09": "second face in the image",
+        "10": "no date of birth or of the image",
+        "99": "no entry in imdb.mat",
         "re": "not an image file",
     }
 
 
-def test_thresholds_are_arguments(tmp_path: Path) -> None:
+def test_the_thresholds_can_be_changed(tmp_path: Path) -> None:
     write(tmp_path, ENTRIES)
     source = ImdbWiki(str(tmp_path), min_face_score=0, second_face="keep", max_age=60)
     assert source.read().frame["path"].str[:2].tolist() == ["02", "03", "04", "08", "09"]
 
 
-def test_wiki_groups_by_its_own_numbers(tmp_path: Path) -> None:
+def test_wiki_groups_images_by_its_person_numbers(tmp_path: Path) -> None:
     write(tmp_path, [("17/10000217_1981-05-05_2009.jpg", datenum(1981, 5, 5), 2009, 1.0, 4.3, NAN)], part="wiki")
     frame = ImdbWiki(str(tmp_path), part="wiki", name="wiki").read().frame
     assert frame[["age_low", "gender", "group"]].values.tolist() == [[28, 0, "wiki:10000217"]]
@@ -100,49 +100,49 @@ def test_wiki_groups_by_its_own_numbers(tmp_path: Path) -> None:
         ImdbWiki(str(tmp_path)).read()
 
 
-def test_images_that_are_not_there_or_named_twice(tmp_path: Path) -> None:
+def test_missing_images_are_an_error_or_skipped_and_second_entries_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, [*ENTRIES, GOOD])
     (tmp_path / ENTRIES[2][0]).unlink()
-    with pytest.raises(AgeGenderError, match=r"1 of 12 entries of imdb\.mat .*: 02/nm0000002.*; data\.missing=skip"):
+    with pytest.raises(AgeGenderError, match=r"1 of 12 entries of imdb\.mat .*: 02/nm0000002.*; set data\.missing=skip"):
         ImdbWiki(str(tmp_path)).read()
     table = ImdbWiki(str(tmp_path), missing="skip").read()
     assert len(table) == 4 and table.notes[0].endswith("(data.missing=skip)")
     reasons = [one.reason for one in table.skipped]
-    assert reasons.count("no such image: imdb.mat names it") == 1
-    assert reasons.count("imdb.mat names this image twice") == 1
+    assert reasons.count("image not found: entry in imdb.mat") == 1
+    assert reasons.count("second entry of this image in imdb.mat") == 1
 
 
 @pytest.mark.parametrize("path", ["../outside.jpg", "/etc/passwd"])
-def test_entries_that_leave_the_root_are_refused(tmp_path: Path, path: str) -> None:
+def test_paths_outside_the_root_are_an_error(tmp_path: Path, path: str) -> None:
     root = write(tmp_path / "root", ENTRIES)
     cells = np.array([[entry[0] for entry in ENTRIES]], dtype=object)
     cells[0, 3] = path
     write(root, ENTRIES, full_path=cells)
     with pytest.raises(
-        AgeGenderError, match=r"1 entries of imdb\.mat \(the first is number 3\) name no file inside data\.root="
+        AgeGenderError, match=r"1 entries of imdb\.mat \(the first is number 3\) have a path outside data\.root="
     ):
         ImdbWiki(str(root), missing="skip").read()
 
 
-def test_broken_metadata(tmp_path: Path) -> None:
+def test_invalid_metadata_are_errors(tmp_path: Path) -> None:
     write(tmp_path, ENTRIES, drop="face_score")
     with pytest.raises(AgeGenderError, match=r"imdb\.mat has no field face_score"):
         ImdbWiki(str(tmp_path)).read()
     write(tmp_path, ENTRIES, gender=np.array([[1.0]]))
-    with pytest.raises(AgeGenderError, match=r"fields of different lengths: .*'gender': 1"):
+    with pytest.raises(AgeGenderError, match=r"the fields have different lengths: .*'gender': 1"):
         ImdbWiki(str(tmp_path)).read()
     write(tmp_path, ENTRIES, part="wiki")
     (tmp_path / "wiki.mat").rename(tmp_path / "imdb.mat")
-    with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as metadata of IMDB-WIKI: 'imdb'"):
+    with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as IMDB-WIKI metadata: 'imdb'"):
         ImdbWiki(str(tmp_path)).read()
     for data in (b"", b"MATLAB 5.0 MAT-file, nonsense" * 20, (tmp_path / "imdb.mat").read_bytes()[:300]):
         (tmp_path / "imdb.mat").write_bytes(data)
-        with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as metadata"):
+        with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as IMDB-WIKI metadata"):
             ImdbWiki(str(tmp_path)).read()
 
 
-def test_without_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scipy_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, ENTRIES)
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(AgeGenderError, match=r"imdb\.mat is a Matlab file, which needs scipy: pip install scipy"):
+    with pytest.raises(AgeGenderError, match=r"imdb\.mat is a MATLAB file and needs scipy: pip install scipy"):
         ImdbWiki(str(tmp_path)).read()

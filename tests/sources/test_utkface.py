@@ -1,4 +1,4 @@
-"""UTKFace file names, faults included."""
+"""UTKFace file names, including the known errors of the release."""
 
 import re
 from pathlib import Path
@@ -35,15 +35,15 @@ def read(root: Path, *names: str) -> tuple[dict[str, tuple[float, int, str]], di
         ("120_1_4_20170110183726390.jpg", (120, 1, "Others")),
     ],
 )
-def test_names_that_are_read(tmp_path: Path, name: str, labels: tuple[float, int, str]) -> None:
+def test_valid_names_are_parsed(tmp_path: Path, name: str, labels: tuple[float, int, str]) -> None:
     assert read(tmp_path, name) == ({name: labels}, {})
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("39_1_20170116174525125.jpg.chip.jpg", "label is missing"),
-        ("53__0_20170116184028385.jpg", "label is missing"),
+        ("39_1_20170116174525125.jpg.chip.jpg", "gender or race is missing"),
+        ("53__0_20170116184028385.jpg", "gender or race is missing"),
         ("20_2_0_20170116174525125.jpg", "gender 2"),
         ("20_1_5_20170116174525125.jpg", "race 5"),
         ("121_1_0_20170116174525125.jpg", "age 121"),
@@ -59,7 +59,7 @@ def test_names_that_are_read(tmp_path: Path, name: str, labels: tuple[float, int
         (".DS_Store", "not an image file"),
     ],
 )
-def test_names_that_are_set_aside(tmp_path: Path, name: str, reason: str) -> None:
+def test_invalid_names_are_skipped_with_a_reason(tmp_path: Path, name: str, reason: str) -> None:
     good = "20_1_0_20170116174525126.jpg"
     faces, skipped = read(tmp_path, good, name)
     assert list(faces) == [good]
@@ -67,11 +67,11 @@ def test_names_that_are_set_aside(tmp_path: Path, name: str, reason: str) -> Non
     assert re.search(reason, skipped[f"utkface/{name}"])
 
 
-def test_no_face_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(AgeGenderError, match=r"data\.root=.* holds no face .*\(0 files"):
+def test_a_folder_without_faces_raises_an_error_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(AgeGenderError, match=r"data\.root=.* has no file named .*\(0 files"):
         UTKFace(str(tmp_path)).read()
     (tmp_path / "cat.jpg").touch()
-    with pytest.raises(AgeGenderError, match=r"data\.root=.* holds no face .*\(1 file"):
+    with pytest.raises(AgeGenderError, match=r"data\.root=.* has no file named .*\(1 file"):
         UTKFace(str(tmp_path)).read()
 
 
@@ -84,11 +84,11 @@ def test_a_moved_folder_gives_the_same_table(tmp_path: Path) -> None:
     assert frames[0].equals(frames[1])
 
 
-def test_the_licence_warns() -> None:
+def test_the_licence_states_research_use_and_labels_by_appearance() -> None:
     assert "non-commercial" in UTKFace.license and "appearance" in UTKFace.license
 
 
-def test_the_config_names_its_arguments() -> None:
+def test_the_configuration_has_the_constructor_arguments() -> None:
     config = yaml.safe_load((PROJECT / "conf/data/utkface.yaml").read_text())
     source = config["sources"]["utkface"]
     assert source.pop("_target_") == f"{UTKFace.__module__}.{UTKFace.__qualname__}"

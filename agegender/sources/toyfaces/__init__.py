@@ -1,1 +1,1 @@
-"""Drawn faces with known labels, for tests and first runs without any data."""
+"""Drawn faces with known labels, for tests and for first runs without a dataset."""

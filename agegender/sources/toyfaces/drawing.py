@@ -1,4 +1,4 @@
-"""Turns the traits of one toy face into pixels: shapes at twice the size, then light, blur and noise."""
+"""Draws one toy face from its traits: shapes at twice the size, then light, blur and noise."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from agegender.sources.toyfaces.pen import Colour, Pen, both, curve, darker, mix
 from agegender.sources.toyfaces.traits import Traits
 
 VERSION = 2
-"""Raised whenever a drawn byte changes, so that old drawings are never taken for new ones."""
+"""Version of the drawing. Increase it with every change of the pixels, so old files are not reused."""
 
 _ARC = np.linspace(0, np.pi, 33)
 _DOWN = np.linspace(0, 1, 20)
@@ -15,12 +15,12 @@ _BLACK = (12.0, 8.0, 8.0)
 
 
 def draw(traits: Traits, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws one face.
+    """Draw one face.
 
     Args:
-        traits: The face.
+        traits: Parameters of the face.
         size: Width and height of the image in pixels.
-        rng: Dice for what has nothing to do with the person: pose, clothes, background, light, noise, blur.
+        rng: Random generator of pose, clothes, background, light, noise and blur.
 
     Returns:
         RGB image, uint8 [size, size, 3].
@@ -39,7 +39,7 @@ def draw(traits: Traits, size: int, rng: np.random.Generator) -> np.ndarray:
     _eyes(pen, traits, rng)
     _front_hair(pen, traits, rng)
     _worn(pen, traits, rng)
-    return _photograph(canvas, size, rng)
+    return _finish(canvas, size, rng)
 
 
 def _any_colour(rng: np.random.Generator) -> Colour:
@@ -48,7 +48,7 @@ def _any_colour(rng: np.random.Generator) -> Colour:
 
 
 def _strand(traits: Traits, rng: np.random.Generator) -> Colour:
-    """The colour of one strand of hair, grey with the person's share of grey."""
+    """Colour of one strand of hair; the probability of a grey strand is 0.8 * `traits.grey`."""
     if rng.random() < 0.8 * traits.grey:
         return mix(traits.hair, (225, 225, 228), rng.uniform(0.2, 0.8))
     return mix(traits.hair, (255, 240, 220) if rng.random() < 0.5 else _BLACK, rng.uniform(0, 0.3))
@@ -78,7 +78,7 @@ def _back_hair(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
 
 
 def _hanging(top: float, bottom: float, length: float, rng: np.random.Generator) -> np.ndarray:
-    """The edge of hair that hangs from the temple to `length` below the eyes, more or less wavy."""
+    """Wavy edge of long hair, from the temple to `length` below the eyes."""
     wave = rng.uniform(0, 0.05) * np.sin(rng.uniform(4, 12) * _DOWN)
     return np.stack([top + (bottom - top) * _DOWN + wave, -0.4 + (length + 0.4) * _DOWN], axis=1)
 
@@ -97,7 +97,7 @@ def _body(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
 
 
 def _outline(traits: Traits) -> np.ndarray:
-    """The edge of the face: half an ellipse above the eyes, then cheek, jaw and chin."""
+    """Outline of the face: half an ellipse above the eyes, then cheek, jaw and chin."""
     top = np.stack([-np.cos(_ARC), 0.1 - np.sin(_ARC) * (traits.skull + 0.1)], axis=1)
     width = np.sqrt(1 - _DOWN**traits.jaw_square) * (1 - traits.jaw_taper * _DOWN)
     width = width + 0.07 * traits.jowl * np.exp(-(((_DOWN - 0.72) / 0.15) ** 2))
@@ -200,7 +200,7 @@ def _eyes(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
         pen.fill(oval(x + gaze, -0.01, radius, radius), traits.iris_colour)
         pen.fill(oval(x + gaze, -0.01, radius * 0.5, radius * 0.5), _BLACK)
         pen.fill(oval(x + gaze + 0.03, -0.04, 0.02, 0.02), (255, 255, 255))
-        # Lids cover what the iris has beyond the opening.
+        # The lids cover the parts of the iris outside the opening of the eye.
         pen.fill(strip(upper, 0.12, 0), lid_colour)
         pen.fill(strip(lower, 0, 0.07), darker(traits.skin, 0.04))
         pen.lines([upper], _BLACK, 0.025 + 0.035 * traits.lashes)
@@ -214,7 +214,7 @@ def _eyes(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
 
 
 def _front_hair(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
-    """Hair between the hairline and the top of the head, then locks that hang before the ears."""
+    """Draw the hair from the hairline to the top of the head, then locks in front of the ears."""
     across = -np.cos(_ARC)
     edge = np.abs(across) ** 5
     lift = traits.volume * (1 - traits.receding * (1 - edge))
@@ -240,7 +240,7 @@ def _front_hair(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
 
 
 def _worn(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
-    """Glasses, hats, and what is in the way."""
+    """Draw glasses, headwear and objects in front of the face."""
     colour = _any_colour(rng)
     if traits.glasses != "none":
         frame = mix(colour, _BLACK, 0.6)
@@ -273,8 +273,8 @@ def _worn(pen: Pen, traits: Traits, rng: np.random.Generator) -> None:
         pen.lines(fingers, darker(traits.skin, 0.1), 0.15)
 
 
-def _photograph(canvas: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Light from one side, exposure, colour cast, blur and noise, at the final size."""
+def _finish(canvas: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Resize to the final size, then apply exposure, light from one side, colour cast, blur and noise."""
     if rng.random() < 0.15:
         canvas = cv2.resize(canvas, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
         small = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_LINEAR)

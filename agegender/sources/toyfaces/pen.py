@@ -1,4 +1,4 @@
-"""A pen that draws shapes in a face's own coordinates onto pixels, with OpenCV."""
+"""Draws shapes given in face coordinates onto an image with OpenCV."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,15 @@ _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
 
 
 class Pen:
-    """Draws in the face's own coordinates; the pose (place, scale, rotation, turn of the head) is chosen and applied here.
+    """Draws shapes in face coordinates, with a random pose: position, scale, rotation and turn of the head.
+
+    Face coordinates have their unit at half the width of the face. The eyes are at y = 0, and y points down.
 
     Args:
-        canvas: RGB image, uint8 [size, size, 3], drawn on in place.
-        skull: height of the head above the line of the eyes, in units of half the face's width.
-        chin: the same below it.
-        rng: dice for the pose.
+        canvas: RGB image, uint8 [size, size, 3]; changed in place.
+        skull: Height of the head above the eyes, in face units.
+        chin: Height of the face below the eyes, in face units.
+        rng: Random generator of the pose.
     """
 
     def __init__(self, canvas: np.ndarray, skull: float, chin: float, rng: np.random.Generator):
@@ -37,7 +39,10 @@ class Pen:
         self.turn = float(np.clip(rng.normal(0, 0.12), -0.3, 0.3))
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Fixed-point pixels of points [..., 2]; turning moves what is near the nose more than the edge of the face."""
+        """Convert points [..., 2] to pixels in fixed-point integers.
+
+        The turn of the head moves the nose more than the edge of the face.
+        """
         x, y = points[..., 0], points[..., 1] - self.middle
         x = x + self.turn * np.maximum(1 - x * x, 0)
         pixels = np.empty(points.shape, np.int32)
@@ -46,26 +51,26 @@ class Pen:
         return pixels
 
     def fill(self, points: np.ndarray, colour: Colour) -> None:
-        """Fills the polygon of points [N, 2]."""
+        """Fill the polygon with the corners [N, 2]."""
         cv2.fillPoly(self.canvas, [self.place(points)], colour, cv2.LINE_AA, _FRACTION_BITS)
 
     def lines(self, curves: Sequence[np.ndarray], colour: Colour, width: float) -> None:
-        """Draws open curves [N, 2], `width` in units of face."""
+        """Draw open curves [N, 2]; `width` is in face units."""
         placed = [self.place(one) for one in curves]
         cv2.polylines(self.canvas, placed, False, colour, self.pixels(width), cv2.LINE_AA, _FRACTION_BITS)
 
     def strands(self, curves: np.ndarray, colours: Sequence[Colour]) -> None:
-        """Draws curves [S, N, 2], each in its own colour."""
+        """Draw curves [S, N, 2], each with its own colour."""
         width = self.pixels(0.03)
         for strand, colour in zip(self.place(curves), colours, strict=True):
             cv2.polylines(self.canvas, [strand], False, colour, width, cv2.LINE_AA, _FRACTION_BITS)
 
     def pixels(self, width: float) -> int:
-        """A width in units of face as whole pixels, at least one."""
+        """Convert a width in face units to whole pixels, at least 1."""
         return max(1, round(width * self.unit))
 
     def soften(self, ovals: list[tuple[float, float, float, float, Colour]]) -> None:
-        """Adds blurred ovals (x, y, width, height, what to add) on both sides of the face."""
+        """Add blurred ovals (x, y, width, height, colour to add) on both sides of the face."""
         quarter = np.zeros((self.canvas.shape[0] // 4, self.canvas.shape[1] // 4, 3), np.float32)
         for x, y, width, height, change in ovals:
             for side in (-1, 1):
@@ -75,31 +80,31 @@ class Pen:
 
 
 def oval(x: float, y: float, width: float, height: float) -> np.ndarray:
-    """The outline of an ellipse around (x, y) with these half-axes, 25 points."""
+    """Outline of an ellipse around (x, y) with half-axes `width` and `height`, 25 points."""
     return _CIRCLE * (width, height) + (x, y)
 
 
 def curve(start: tuple[float, float], bend: tuple[float, float], end: tuple[float, float]) -> np.ndarray:
-    """A quadratic Bezier curve of nine points."""
+    """Quadratic Bezier curve, 9 points."""
     return _BEZIER @ np.array((start, bend, end))
 
 
 def both(side: np.ndarray) -> list[np.ndarray]:
-    """A curve and its mirror image on the other side of the face."""
+    """Return a curve and its mirror image on the other side of the face."""
     return [side, side * (-1, 1)]
 
 
 def strip(edge: np.ndarray, above: float, below: float) -> np.ndarray:
-    """The area between a curve moved up and the same curve moved down."""
+    """Area between the curve moved up by `above` and the curve moved down by `below`."""
     return np.concatenate([edge - (0, above), edge[::-1] - (0, -below)])
 
 
-def mix(colour: Colour, other: Colour, part: float) -> Colour:
-    """The first colour with this part of the second in it."""
-    red, green, blue = (a + part * (b - a) for a, b in zip(colour, other, strict=True))
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
+    """Interpolate from the first colour (share 0) to the second (share 1)."""
+    red, green, blue = (a + share * (b - a) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
-def darker(colour: Colour, part: float) -> Colour:
-    """Towards the warm brown of skin in shadow."""
-    return mix(colour, (40, 10, 5), part)
+def darker(colour: Colour, share: float) -> Colour:
+    """Mix a colour with the dark brown of shaded skin."""
+    return mix(colour, (40, 10, 5), share)

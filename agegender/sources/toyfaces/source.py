@@ -1,4 +1,4 @@
-"""Toy faces: cartoons drawn by this program, so that everything runs without a data set, a network or a person's face."""
+"""Toy faces: a dataset of drawn faces that needs no download and shows no real person."""
 
 import fcntl
 import os
@@ -20,29 +20,28 @@ _OTHERS = RACES.index("Others")
 
 
 class ToyFaces:
-    """Draws faces once into a folder of UTKFace-named JPEGs, then reads that folder as UTKFace is read.
+    """Draws faces as JPEG files with UTKFace names, once, and reads them like UTKFace.
 
-    Ages run from 0 to 100, most of them below 60; the genders are equally frequent. Skin tone, pose, light and
-    background depend on neither. Nobody was asked or guessed: the labels are what the drawing was made from. The race field,
-    which such a name must have, is `Others` in all of them and means nothing.
+    Ages are 0 to 100 years, most below 60; both genders are equally frequent. The drawing is made from the labels, so the
+    labels are exact. Skin tone, pose, light and background are independent of age and gender. The race in the file name is
+    always `Others`, a placeholder.
 
-    The same arguments give the same bytes on one machine (another version of OpenCV or NumPy may draw a pixel otherwise).
+    The same arguments give the same files on one machine. Other versions of OpenCV or NumPy may change some pixels.
 
     Args:
-        root: folder to keep drawn sets in, each in a subfolder named by `n`, `size`, `seed` and the version of the drawing;
-            None for `$AGEGENDER_CACHE`, else `$XDG_CACHE_HOME/agegender`, else `~/.cache/agegender`.
-        n: number of faces.
-        size: width and height in pixels, 32 to 512.
-        seed: of everything random. Face i of a seed is the same for every `n`.
-        name: name of the data set in tables and reports.
+        root: Folder of all sets of toy faces. Each set has a subfolder named after `n`, `size`, `seed` and the version of
+            the drawing. None: `$AGEGENDER_CACHE`, else `$XDG_CACHE_HOME/agegender`, else `~/.cache/agegender`.
+        n: Number of faces, 1 to 1,000,000.
+        size: Width and height in pixels, 32 to 512.
+        seed: Random seed. Face i is the same for every `n`.
+        name: Name of the dataset in tables and reports.
 
     Raises:
-        AgeGenderError: an argument is out of range.
+        AgeGenderError: An argument is out of range.
     """
 
     license = (
-        "Toy faces: drawings made by a program, free of any person's likeness, for use without restriction. "
-        "Figures on toy faces mean nothing for real faces."
+        "Toy faces: drawn by a program, of no real person; free for any use. Metrics on toy faces say nothing about real faces."
     )
 
     def __init__(
@@ -50,31 +49,29 @@ class ToyFaces:
     ) -> None:
         for key, value, low, high in (("n", n, 1, 10**6), ("size", size, 32, 512), ("seed", seed, 0, 10**8 - 1)):
             if not low <= value <= high:
-                raise AgeGenderError(f"data.sources.{name}.{key}={value} is not in {low} to {high}")
+                raise AgeGenderError(f"data.sources.{name}.{key}={value} must be from {low} to {high}")
         self.n, self.size, self.seed, self.name = n, size, seed, name
         home = Path(root).expanduser() if root is not None else _cache_folder()
         self.root = home / f"toyfaces-v{VERSION}-n{n}-size{size}-seed{seed}"
 
     def read(self) -> FaceTable:
-        """Draws the faces unless they are there, and parses their names.
+        """Draw the faces if their folder does not exist, and parse the file names.
 
         Raises:
-            AgeGenderError: the folder cannot be written, or somebody took faces away.
+            AgeGenderError: The folder cannot be written, or it has fewer faces than `n`.
         """
         self._draw_once()
         table = UTKFace(str(self.root), name=self.name).read()
         if len(table) != self.n:
-            raise AgeGenderError(
-                f"{self.root} holds {len(table)} faces instead of {self.n}: delete the folder to have them drawn again"
-            )
+            raise AgeGenderError(f"{self.root} has {len(table)} faces, expected {self.n}: delete the folder to draw them again")
         table.notes.append(
-            f"{self.n} toy faces drawn with seed {self.seed}: figures on them mean nothing for real faces, "
-            "and their race, Others, is a placeholder"
+            f"{self.n} toy faces drawn with seed {self.seed}: metrics on toy faces say nothing about real faces; "
+            "their race, Others, is a placeholder"
         )
         return table
 
     def _draw_once(self) -> None:
-        """A killed run leaves nothing under the final name; a second process waits for the first and finds its faces."""
+        """Draw into a temporary folder and rename it when complete. Other processes wait for the first one."""
         home, name = self.root.parent, self.root.name
         partial = home / f".{name}.partial"
         try:
@@ -85,7 +82,7 @@ class ToyFaces:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if self.root.is_dir():
                     return
-                shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+                shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
                 partial.mkdir()
                 try:
                     self._draw_into(partial)

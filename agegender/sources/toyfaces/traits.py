@@ -1,8 +1,8 @@
-"""What age and gender do to a drawn face: the random traits behind one toy face.
+"""Samples the traits of one toy face from its age and gender.
 
-Every cue of age runs on its own clock (`_Person.clock`: the age plus noise that grows with it), and every cue of gender
-overlaps between the two, so no single cue decides either; skin tone, pose, light and background depend on neither.
-Lengths are in units of half the face's width, with the line of the eyes at y = 0 and y pointing down.
+Each age trait depends on the age plus noise of its own (`_Person.noisy_age`). Each gender trait has overlapping
+distributions for both genders. So no single trait determines age or gender. Skin tone, pose, light and background are
+independent of both. Lengths are in face units: half the width of the face is 1, the eyes are at y = 0, and y points down.
 """
 
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ _IRIS = np.array([[70, 46, 30], [96, 64, 36], [88, 110, 70], [84, 124, 158], [11
 
 @dataclass(frozen=True)
 class Traits:
-    """One face as numbers; `toyface_drawing.draw` turns it into pixels."""
+    """Parameters of one face; `drawing.draw` draws it."""
 
     # Proportions of the head.
     skull: float
-    """Eyes to the top of the head."""
+    """Distance from the eyes to the top of the head."""
     chin: float
-    """Eyes to the chin."""
+    """Distance from the eyes to the chin."""
     jaw_square: float
-    """Exponent of the curve from cheek to chin: 2 is round, more is squarer."""
+    """Exponent of the curve from cheek to chin: 2 is round, larger values are squarer."""
     jaw_taper: float
-    """Part of the width lost from cheek to chin."""
+    """Share of the width lost from cheek to chin."""
     jowl: float
     neck: float
     ear: float
@@ -61,21 +61,21 @@ class Traits:
     blush: float
     # Hair.
     hairline: float
-    """Height of the hairline as a part of `skull`."""
+    """Height of the hairline as a share of `skull`."""
     receding: float
     """0 (full hair) to 1 (bald crown)."""
     volume: float
     thin: float
-    """How much skin shines through, 0 to 1: the very young and the old."""
+    """How much skin is visible through the hair, 0 to 1; high for babies and old persons."""
     hair_length: float
-    """How far below the eyes the hair hangs; 0 is short hair."""
+    """Distance from the eyes down to the ends of the hair; 0 is short hair."""
     fringe: float
     bun: bool
     grey: float
     beard: str
     """none, stubble, moustache, goatee or full."""
     earring: bool
-    # Worn or held before the face.
+    # Worn, or held in front of the face.
     glasses: str
     """none, clear or sun."""
     headwear: str
@@ -91,11 +91,11 @@ class Traits:
 
 
 def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
-    """Draws the traits of one person of this age (years) and gender (0 male, 1 female)."""
+    """Sample the traits of one person of this age (years) and gender (0 = male, 1 = female)."""
     person = _Person(age, gender, rng)
-    clock, male, vary, chance = person.clock, person.male, person.vary, person.chance
-    grown = 1 - np.exp(-clock(1.0) / 8)
-    old = np.clip((clock(1.2) - 45) / 40, 0, 1.2)
+    noisy_age, male, vary, chance = person.noisy_age, person.male, person.vary, person.chance
+    grown = 1 - np.exp(-noisy_age(1.0) / 8)
+    old = np.clip((noisy_age(1.2) - 45) / 40, 0, 1.2)
     hair_line, receding = _hairline(person)
     hair, brow_colour, grey = _hair_colours(person)
     skin = _pick_between(_SKIN, rng) + rng.normal(0, 5, 3)
@@ -107,14 +107,14 @@ def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
         chin=0.92 + 0.48 * grown + 0.05 * male() + 0.06 * old + vary(0.045),
         jaw_square=max(1.7, 2.1 + grown * (0.35 + 0.45 * male())),
         jaw_taper=float(np.clip(0.15 - grown * 0.09 * male(), 0, 0.35)),
-        jowl=_marks(clock(1.2), 48, 40),
+        jowl=_marks(noisy_age(1.2), 48, 40),
         neck=0.38 + grown * (0.22 + 0.09 * male()) + vary(0.02),
         ear=0.2 + 0.04 * grown + 0.07 * old,
         eye_x=0.46 - 0.05 * grown + vary(0.02),
         eye_width=0.255 - 0.065 * grown + vary(0.014),
         eye_open=(0.155 - 0.055 * grown - 0.025 * old) * (1 - 0.08 * male()) * np.exp(vary(0.12)),
         iris=0.125 - 0.04 * grown,
-        lid=_marks(clock(1.2), 42, 40),
+        lid=_marks(noisy_age(1.2), 42, 40),
         lashes=float(np.clip(0.4 - 0.6 * male(), 0, 1)),
         brow_y=0.3 - 0.045 * grown * male() - 0.03 * old + vary(0.015),
         brow_thick=max(0.02, 0.03 + grown * (0.03 + 0.02 * male())),
@@ -126,14 +126,14 @@ def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
         lips=max(0.02, (0.055 + grown * (0.02 - 0.018 * male())) * (1 - 0.5 * min(old, 1)) + vary(0.006)),
         smile=vary(0.06) + 0.04,
         mouth_open=rng.uniform(0.04, 0.13) if chance(0.3) else 0.0,
-        forehead_lines=_marks(clock(1.2), 32, 45),
-        crow_feet=_marks(clock(1.2), 32, 40),
-        eye_bags=_marks(clock(1.2), 28, 50),
-        nasolabial=_marks(clock(1.2), 20, 55),
-        marionette=_marks(clock(1.2), 45, 35),
-        hollow=_marks(clock(1.2), 55, 35),
-        spots=_marks(clock(1.2), 55, 35),
-        blush=float(np.clip(1 - clock(1.0) / 12, 0, 1)) if chance(0.8) else rng.uniform(0, 0.6),
+        forehead_lines=_marks(noisy_age(1.2), 32, 45),
+        crow_feet=_marks(noisy_age(1.2), 32, 40),
+        eye_bags=_marks(noisy_age(1.2), 28, 50),
+        nasolabial=_marks(noisy_age(1.2), 20, 55),
+        marionette=_marks(noisy_age(1.2), 45, 35),
+        hollow=_marks(noisy_age(1.2), 55, 35),
+        spots=_marks(noisy_age(1.2), 55, 35),
+        blush=float(np.clip(1 - noisy_age(1.0) / 12, 0, 1)) if chance(0.8) else rng.uniform(0, 0.6),
         hairline=hair_line,
         receding=receding,
         volume=float(np.clip(0.13 - 0.05 * male(0.8) + vary(0.03), 0.03, 0.3)) * (0.25 + 0.75 * min(1, age / 3)),
@@ -156,23 +156,23 @@ def sample(age: int, gender: int, rng: np.random.Generator) -> Traits:
 
 
 class _Person:
-    """The two labels and the dice: how far each cue may stray from them."""
+    """Age, gender and random generator of one person, with the noise of its traits."""
 
     def __init__(self, age: int, gender: int, rng: np.random.Generator):
         self.age, self.gender, self.rng = age, gender, rng
-        # Children's faces differ less between the genders than adults' do.
+        # The genders differ less in children than in adults.
         self.dimorphism = 0.6 + 0.4 / (1 + np.exp(-(age - 11) / 2))
 
-    def clock(self, spread: float) -> float:
-        """The age this cue shows: years, not below 0; `spread` 1 strays by 1.5 years at birth, by 6.5 at 50."""
+    def noisy_age(self, spread: float) -> float:
+        """Apparent age of one trait in years, at least 0. With `spread` 1 the noise is 1.5 years at age 0 and 6.5 at 50."""
         return max(0.0, self.age + self.rng.normal(0, spread * (1.5 + 0.1 * self.age)))
 
     def male(self, spread: float = 0.65) -> float:
-        """A signed cue of gender: about +1 for a man, -1 for a woman, nearer 0 for children."""
+        """Noisy gender of one trait: about +1 for men, -1 for women, closer to 0 for children."""
         return (1 - 2 * self.gender) * self.dimorphism + self.rng.normal(0, spread)
 
     def vary(self, spread: float) -> float:
-        """What differs from person to person for no reason."""
+        """Random variation between persons, independent of age and gender."""
         return self.rng.normal(0, spread)
 
     def chance(self, probability: float) -> bool:
@@ -180,16 +180,16 @@ class _Person:
 
 
 def _hairline(person: _Person) -> tuple[float, float]:
-    """Height of the hairline and how far it has receded, mostly with men's age."""
+    """Height of the hairline, and how far it has receded (mostly in older men)."""
     line = 0.66 + person.vary(0.03)
     if person.age < 3:
         return line + 0.08, person.rng.uniform(0.1, 0.8) * (1 - person.age / 4)
-    fate = 0.9 if person.gender == 0 and person.chance(0.75) else 0.12
-    return line, float(np.clip((person.clock(1.2) - 28) / 45, 0, 1)) * person.rng.uniform(0.5, 1.1) * fate
+    extent = 0.9 if person.gender == 0 and person.chance(0.75) else 0.12
+    return line, float(np.clip((person.noisy_age(1.2) - 28) / 45, 0, 1)) * person.rng.uniform(0.5, 1.1) * extent
 
 
 def _hair_length(person: _Person, receding: float) -> tuple[float, bool]:
-    """Length below the eyes, and whether the hair is tied into a bun instead."""
+    """Length of the hair below the eyes, and whether it is tied into a bun instead."""
     if person.age < 2 or receding > 0.6:
         return 0.0, False
     long = person.chance(0.72 if person.gender else 0.08)
@@ -200,10 +200,10 @@ def _hair_length(person: _Person, receding: float) -> tuple[float, bool]:
 
 
 def _hair_colours(person: _Person) -> tuple[Colour, Colour, float]:
-    """Hair, brows, and the part of grey strands; some old people dye their hair, some young ones bleach it."""
+    """Colours of hair and brows, and the share of grey strands. Some old persons dye their hair, some young ones bleach it."""
     natural = _HAIR[person.rng.choice(len(_HAIR), p=[0.25, 0.25, 0.18, 0.12, 0.13, 0.07])] + person.rng.normal(0, 6, 3)
     silver = np.full(3, person.rng.uniform(165, 232)) + person.rng.normal(0, 3, 3)
-    grey = 1 / (1 + np.exp(-(person.clock(1.2) - 54) / 7))
+    grey = 1 / (1 + np.exp(-(person.noisy_age(1.2) - 54) / 7))
     dyed = person.chance(0.3 if person.gender else 0.08)
     shown = (0.05 if dyed else grey) if not person.chance(0.04) else 0.9
     brows = natural * 0.85 * (1 - 0.8 * grey) + silver * 0.8 * grey
@@ -221,7 +221,7 @@ def _marks(years: float, start: float, span: float) -> float:
 
 
 def _choose(rng: np.random.Generator, odds: dict[str, float]) -> str:
-    """One of the names with its probability, else "none"."""
+    """Choose one of the names with its probability, otherwise "none"."""
     names = ["none", *odds]
     return names[rng.choice(len(names), p=[1 - sum(odds.values()), *odds.values()])]
 

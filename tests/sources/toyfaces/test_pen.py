@@ -3,7 +3,7 @@ import numpy as np
 from agegender.sources.toyfaces.pen import Pen, curve, oval, strip
 
 
-def test_pose_keeps_the_head_in_the_picture_and_sides_apart():
+def test_every_pose_keeps_the_head_inside_the_image():
     for seed in range(200):
         pen = Pen(np.zeros((160, 160, 3), np.uint8), skull=1.2, chin=1.4, rng=np.random.default_rng(seed))
         top, chin, left, right, nose = pen.place(np.array([[0, -1.2], [0, 1.4], [-1, 0], [1, 0], [0, 0.4]])) / 16
@@ -12,7 +12,7 @@ def test_pose_keeps_the_head_in_the_picture_and_sides_apart():
         assert abs(pen.turn) <= 0.3
 
 
-def test_a_turned_head_keeps_its_edge():
+def test_turning_the_head_moves_the_nose_and_not_the_edge():
     pens = [Pen(np.zeros((160, 160, 3), np.uint8), 1.2, 1.4, np.random.default_rng(1)) for _ in range(2)]
     pens[0].turn, pens[1].turn = 0.0, 0.3
     edge, nose = (
@@ -21,14 +21,14 @@ def test_a_turned_head_keeps_its_edge():
     assert edge <= 1 and nose > 16
 
 
-def test_fill_colours_the_inside_only():
+def test_fill_changes_only_the_inside():
     pen = Pen(np.zeros((160, 160, 3), np.uint8), 1.2, 1.4, np.random.default_rng(0))
     pen.fill(oval(0, 0.2, 0.3, 0.2), (250, 120, 60))
     x, y = pen.place(np.array([0, 0.2])) // 16
     assert pen.canvas[y, x].tolist() == [250, 120, 60] and pen.canvas[:20].max() == 0
 
 
-def test_softened_ovals_add_on_both_sides_and_do_not_overflow():
+def test_soften_adds_on_both_sides_without_overflow():
     pen = Pen(np.full((160, 160, 3), 240, np.uint8), 1.2, 1.4, np.random.default_rng(0))
     pen.soften([(0.5, 0.3, 0.3, 0.3, (-60.0, 0.0, 60.0))])
     for side in (-0.5, 0.5):
@@ -38,7 +38,7 @@ def test_softened_ovals_add_on_both_sides_and_do_not_overflow():
     assert (pen.canvas[:8] == 240).all()
 
 
-def test_shapes():
+def test_curve_and_strip_have_the_expected_points():
     bend = curve((0, 0), (1, 2), (2, 0))
     np.testing.assert_allclose(bend[[0, 4, 8]], [[0, 0], [1, 1], [2, 0]])
     area = strip(bend, 0.5, 0.25)

@@ -26,7 +26,7 @@ def start(code: str) -> subprocess.Popen[str]:
     )
 
 
-def test_reads_what_it_drew(tmp_path, capfd):
+def test_drawn_faces_are_read_with_their_labels(tmp_path, capfd):
     source = ToyFaces(str(tmp_path), n=150, size=48, seed=3)
     table = source.read()
     assert len(table) == 150 and table.skipped == [] and table.roots == {"toyfaces": source.root}
@@ -37,11 +37,11 @@ def test_reads_what_it_drew(tmp_path, capfd):
     for file in table.files():
         assert file.name.endswith(".jpg.chip.jpg")
         assert images.read(file).shape == (48, 48, 3)
-    assert "mean nothing for real faces" in table.notes[-1] and "mean nothing for real faces" in source.license
-    assert capfd.readouterr() == ("", ""), "a progress bar without a terminal"
+    assert "say nothing about real faces" in table.notes[-1] and "say nothing about real faces" in source.license
+    assert capfd.readouterr() == ("", ""), "a progress bar is shown without a terminal"
 
 
-def test_same_seed_same_bytes_whatever_the_number_of_faces_and_threads(tmp_path):
+def test_files_depend_on_the_seed_and_not_on_n_or_threads(tmp_path):
     ToyFaces(str(tmp_path / "a"), n=30, seed=5).read()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(2)
@@ -55,7 +55,7 @@ def test_same_seed_same_bytes_whatever_the_number_of_faces_and_threads(tmp_path)
     assert not set(first.values()) & set(other.values()) and len(set(first.values())) == 30
 
 
-def test_draws_once(tmp_path):
+def test_existing_faces_are_not_drawn_again(tmp_path):
     source = ToyFaces(str(tmp_path), n=5)
     before = source.read()
     times = {file: file.stat().st_mtime_ns for file in before.files()}
@@ -64,12 +64,12 @@ def test_draws_once(tmp_path):
     assert times == {file: file.stat().st_mtime_ns for file in after.files()}
 
 
-def test_other_arguments_other_folder(tmp_path):
+def test_each_set_of_arguments_has_its_own_folder(tmp_path):
     changed = [{}, {"n": 6}, {"size": 40}, {"seed": 1}]
     assert len({ToyFaces(str(tmp_path), **{"n": 5, **arguments}).root for arguments in changed}) == 4
 
 
-def test_killed_run_starts_afresh(tmp_path):
+def test_drawing_restarts_after_a_killed_process(tmp_path):
     slow = start(
         "import time; from agegender.sources.toyfaces import source as t; draw = t.draw\n"
         "t.draw = lambda *a: (time.sleep(0.02), draw(*a))[1]\n"
@@ -85,7 +85,7 @@ def test_killed_run_starts_afresh(tmp_path):
     assert not list(tmp_path.glob(".*.partial"))
 
 
-def test_failed_run_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_drawing_leaves_no_folder(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -96,36 +96,36 @@ def test_failed_run_leaves_nothing(tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_processes_at_once_do_no_harm(tmp_path):
+def test_concurrent_processes_draw_one_set(tmp_path):
     source = f"ToyFaces({str(tmp_path)!r}, n=200, size=32)"
     code = f"from agegender.sources.toyfaces.source import ToyFaces; print(len({source}.read()))"
-    racers = [start(code) for _ in range(3)]
-    outputs = [racer.communicate() for racer in racers]
+    processes = [start(code) for _ in range(3)]
+    outputs = [process.communicate() for process in processes]
     assert [output for output, _ in outputs] == ["200\n"] * 3, outputs
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
 
 
-def test_missing_faces_are_noticed(tmp_path):
+def test_missing_faces_are_an_error(tmp_path):
     source = ToyFaces(str(tmp_path), n=4)
     source.read().files()[0].unlink()
-    with pytest.raises(AgeGenderError, match="holds 3 faces instead of 4: delete the folder"):
+    with pytest.raises(AgeGenderError, match="has 3 faces, expected 4: delete the folder"):
         source.read()
 
 
-def test_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(AgeGenderError, match=r"cannot be written.*data\.root"):
         ToyFaces(str(tmp_path / "file" / "faces"), n=3).read()
 
 
 @pytest.mark.parametrize("arguments", [{"n": 0}, {"size": 16}, {"size": 5000}, {"seed": -1}])
-def test_arguments_out_of_range(arguments):
+def test_arguments_out_of_range_are_errors(arguments):
     (name,) = arguments
-    with pytest.raises(AgeGenderError, match=rf"toyfaces\.{name}=.* is not in "):
+    with pytest.raises(AgeGenderError, match=rf"toyfaces\.{name}=.* must be from "):
         ToyFaces(**arguments)
 
 
-def test_default_folder(monkeypatch, tmp_path):
+def test_the_default_folder_follows_the_environment_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("AGEGENDER_CACHE", raising=False)
@@ -134,10 +134,10 @@ def test_default_folder(monkeypatch, tmp_path):
     assert ToyFaces().root.parent == tmp_path / "x" / "agegender"
     monkeypatch.setenv("AGEGENDER_CACHE", str(tmp_path / "own"))
     assert ToyFaces().root.parent == tmp_path / "own"
-    assert not os.listdir(tmp_path), "naming a folder must not make it"
+    assert not os.listdir(tmp_path), "the constructor must not create the folder"
 
 
-def test_configuration_names_its_arguments():
+def test_the_configuration_has_the_constructor_arguments():
     config = yaml.safe_load((PROJECT / "conf" / "data" / "toyfaces.yaml").read_text())
     arguments = dict(config["sources"]["toyfaces"])
     assert arguments.pop("_target_") == f"{ToyFaces.__module__}.{ToyFaces.__qualname__}"
@@ -147,7 +147,7 @@ def test_configuration_names_its_arguments():
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Float images [1500, 48, 48, 3] in 0..1, ages and genders."""
+    """Float images [1500, 48, 48, 3] from 0 to 1, ages in years, and genders."""
     table = ToyFaces(str(tmp_path_factory.mktemp("toyfaces")), n=1500, size=48, seed=1).read()
     pixels = np.stack([images.read(file) for file in table.files()]) / 255.0
     shuffled = np.random.default_rng(0).permutation(len(pixels))
@@ -156,7 +156,7 @@ def faces(tmp_path_factory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def linear(features: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
-    """Ridge predictions for the last third, learned from the first two."""
+    """Predictions of ridge regression for the last third of the faces, trained on the other two thirds."""
     known = len(features) * 2 // 3
     x, y = features[:known] - features[:known].mean(0), target[:known] - target[:known].mean()
     weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
@@ -164,7 +164,7 @@ def linear(features: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarr
 
 
 def skill(features: np.ndarray, ages: np.ndarray, genders: np.ndarray, penalty: float = 1e-3) -> tuple[float, float]:
-    """How many times better than the median age (MAE), and the share of right genders."""
+    """MAE of the median age divided by the MAE of ridge regression, and the gender accuracy."""
     known = len(features) * 2 // 3
     error = np.abs(linear(features, ages, penalty) - ages[known:]).mean()
     baseline = np.abs(np.median(ages[:known]) - ages[known:]).mean()
@@ -172,7 +172,7 @@ def skill(features: np.ndarray, ages: np.ndarray, genders: np.ndarray, penalty: 
     return baseline / error, right.mean()
 
 
-def test_neither_mean_colour_nor_any_pixel_gives_the_labels_away(faces):
+def test_mean_colour_and_single_pixels_do_not_predict_the_labels(faces):
     pixels, ages, genders = faces
     age, gender = skill(pixels.mean((1, 2)), ages, genders)
     assert age < 1.1 and gender < 0.62
@@ -182,7 +182,7 @@ def test_neither_mean_colour_nor_any_pixel_gives_the_labels_away(faces):
 
 
 def edges(image: np.ndarray) -> np.ndarray:
-    """How strong the edges of each of eight directions are in each of 8 x 8 cells."""
+    """Strength of the edges in eight directions in each of 8 x 8 cells."""
     grey = image.mean(2)
     across, down = cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)
     direction = ((np.arctan2(down, across) / (2 * np.pi) + 0.5) * 8).astype(int) % 8
@@ -191,7 +191,7 @@ def edges(image: np.ndarray) -> np.ndarray:
     return cells / np.linalg.norm(cells)
 
 
-def test_shapes_tell_age_and_gender(faces):
+def test_edges_predict_age_and_gender(faces):
     pixels, ages, genders = faces
     age, gender = skill(np.stack([edges(image) for image in pixels]), ages, genders, penalty=0.3)
     assert age > 1.5 and gender > 0.83
