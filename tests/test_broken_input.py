@@ -52,7 +52,7 @@ def test_broken_files_are_listed_and_the_rest_trains(
     for number in (910, 911, 912, 913):
         assert name(number) in split
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "set aside: 6 files" in log
+    assert "skipped: 6 files" in log
     for number in range(900, 906):
         assert name(number) not in split and name(number) in log
     assert metrics["train"]["n"] + metrics["val"]["n"] + metrics["test"]["n"] == 44

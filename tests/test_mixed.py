@@ -64,7 +64,7 @@ def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callabl
     numbers = split.groupby("dataset")["split"].value_counts()
     assert numbers["fairface"].to_dict() == {"train": 79, "test": 27, "val": 10}  # train/1.jpg is a copy of a test face
     assert numbers["utkface"].to_dict() == {"train": 48, "val": 6, "test": 6}
-    assert metrics["split"]["name"].startswith("own parts of fairface, else random")
+    assert metrics["split"]["name"].startswith("predefined splits of fairface, else random")
 
     test = metrics["test"]
     own = test["by_dataset"]

@@ -1,1 +1,1 @@
-"""From a table of faces to batches: scan, duplicates, split, cache, augmentation, loading."""
+"""From a table of faces to batches: scan, duplicates, splits, image cache, augmentation, data loading."""

@@ -1,4 +1,4 @@
-"""``python -m agegender.data``: what is in a folder of faces, and how it would be split."""
+"""``python -m agegender.data``: prints a summary of a folder of faces and of its split."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ from agegender.configuration.schema import validate_targets
 
 @entry("faces")
 def main(config: dict[str, Any]) -> None:
-    """Reads, scans, cleans and splits as training would, and prints what came of it."""
+    """Reads, scans, cleans and splits faces like a training run, and prints a summary; writes the CSV file ``skipped``."""
     validate_targets(config)
     from agegender.data.assemble import assemble
     from agegender.data.summary import summary

@@ -1,4 +1,4 @@
-"""A data module from the sections of a configuration."""
+"""Builds the data module of a configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from agegender.data.datamodule import FaceDataModule
 
 
 def assemble(config: Mapping[str, Any]) -> FaceDataModule:
-    """Builds sources, split, sampler and augmentation; touches no image.
+    """Builds the data module with its sources, split, sampler and augmentation; reads no image.
 
     Args:
-        config: Plain values under ``data``, ``split``, ``sampler``, ``augment``, ``loader`` and the top-level scalars
-            ``image_size``, ``age_range``, ``tasks`` and ``seed``.
+        config: A resolved configuration with ``data``, ``split``, ``sampler``, ``augment``, ``loader``, ``image_size``,
+            ``age_range``, ``tasks`` and ``seed``.
     """
     return FaceDataModule(
         sources=build(config["data"]["sources"], "data.sources"),

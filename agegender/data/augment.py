@@ -1,4 +1,4 @@
-"""Training-time augmentation with albumentations: four presets on whole uint8 batches."""
+"""Training augmentation of uint8 image batches with albumentations: four presets."""
 
 import os
 import random
@@ -10,25 +10,25 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 
-cv2.setNumThreads(0)  # images are small and workers many: OpenCV's own threads only get in the way
+cv2.setNumThreads(0)  # OpenCV's own threads would compete with the loader workers
 
 
 class _Pipeline:
-    """An albumentations pipeline that is reseeded once a batch.
+    """An albumentations pipeline that is reseeded for every batch.
 
     Args:
-        steps: Class name in albumentations and its arguments, in order of application.
+        steps: Name of each albumentations class with its arguments, in order of application.
 
     Raises:
-        AgeGenderError: albumentations does not know an argument or refuses its value.
+        AgeGenderError: albumentations rejects an argument or its value.
     """
 
     def __init__(self, steps: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or the import asks the network for its own version
-        import albumentations  # takes seconds: not paid where nothing is augmented
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no version check over the network
+        import albumentations  # takes seconds, so only when images are augmented
 
         try:
-            # Strict: an argument name of another version is an error instead of a warning and a default value.
+            # strict=True: an unknown argument name is an error. By default, albumentations warns and ignores it.
             self._compose = albumentations.Compose(
                 [getattr(albumentations, name)(**arguments) for name, arguments in steps], strict=True
             )
@@ -36,7 +36,7 @@ class _Pipeline:
             raise AgeGenderError(f"augment: {' '.join(str(error).split())}") from error
 
     def __repr__(self) -> str:
-        """Every step with every argument, and whose they are."""
+        """The albumentations version and every step with all its arguments."""
         import albumentations
 
         return f"albumentations {albumentations.__version__}: {self._compose!r}"
@@ -46,14 +46,13 @@ class _Pipeline:
 
         Args:
             images: ``[N, H, W, 3]`` uint8 RGB, overwritten.
-            seed: Decides everything that is drawn, so the result depends neither on the process nor on what it did
-                before.
+            seed: Determines all random choices: the result does not depend on the process or on earlier calls.
 
         Returns:
             The same array.
         """
-        # One shared pair of generators. Compose.set_random_seed would start every transform from the same state, and
-        # "flip?" and "brighten?" would then be decided by the same number.
+        # All transforms share one pair of generators. Compose.set_random_seed would give each transform the same
+        # state, so that their random choices would be correlated.
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         for row, image in enumerate(images):
             images[row] = self._compose(image=image)["image"]
@@ -61,20 +60,20 @@ class _Pipeline:
 
 
 class Standard(_Pipeline):
-    """Mirror, light, blur and holes: what in-the-wild faces vary in, without moving the face.
+    """Horizontal flip, brightness and contrast, Gaussian blur, and cut-out holes; the face is not moved.
 
-    There is no Resize: images arrive at training size. Holes are measured in pixels of that size; 30 is meant for 224.
+    Images are already at training size. Hole sizes are pixels at that size; the default of 30 suits 224 x 224 images.
 
     Args:
-        flip: Probability of a horizontal mirror image.
-        brightness: Largest change of brightness, as a share of the full range.
-        contrast: Largest change of contrast, as a share.
+        flip: Probability of a horizontal flip.
+        brightness: Largest brightness change in either direction, as a fraction of the full range.
+        contrast: Largest contrast change in either direction, as a fraction.
         light_probability: Probability that brightness and contrast change.
-        blur: Smallest and largest kernel of the Gaussian blur, odd pixels.
-        blur_probability: Probability of a blur.
-        holes: How many black squares are cut out when any are (CoarseDropout); 0 for none.
-        hole_size: Their side in pixels.
-        holes_probability: Probability of holes.
+        blur: Smallest and largest kernel size of the Gaussian blur, odd numbers of pixels.
+        blur_probability: Probability of blur.
+        holes: Number of black squares that are cut out together (CoarseDropout); 0 disables them.
+        hole_size: Side of a black square, pixels.
+        holes_probability: Probability that squares are cut out.
     """
 
     def __init__(
@@ -103,28 +102,28 @@ class Standard(_Pipeline):
         self._smallest = hole_size if holes else 1
 
     def __call__(self, images: np.ndarray, seed: int) -> np.ndarray:
-        """See the base class.
+        """Augments a batch in place, as in the base class.
 
         Raises:
             AgeGenderError: The holes are larger than the images.
         """
         if min(images.shape[1:3]) < self._smallest:
-            raise AgeGenderError(f"augment.hole_size={self._smallest}: larger than the images (image_size={images.shape[1]})")
+            raise AgeGenderError(f"augment.hole_size={self._smallest} must not be larger than image_size={images.shape[1]}")
         return super().__call__(images, seed)
 
 
 class Geometric(_Pipeline):
-    """Mirror at random; always rotation, zoom, translation and contrast, as Keras' layers of these names do them.
+    """Random flip, rotation, zoom, translation and contrast, equivalent to the Keras layers of the same names.
 
-    One warp does all three movements, so pixels are interpolated once; borders are reflected, contrast is about the
-    image's mean.
+    All but the flip apply to every image. Rotation, zoom and translation are one affine warp, so pixels are interpolated
+    once. Borders are reflected. Contrast scales around the mean of the image.
 
     Args:
-        flip: Probability of a horizontal mirror image.
-        rotation: Largest angle either way, degrees (36 is Keras' ``RandomRotation(0.1)``).
-        zoom: Largest zoom either way, as a share.
-        translation: Largest shift either way, as a share of height and of width.
-        contrast: Largest change of contrast either way, as a share.
+        flip: Probability of a horizontal flip.
+        rotation: Largest angle in either direction, degrees (36 is Keras' ``RandomRotation(0.1)``).
+        zoom: Largest zoom in either direction, as a fraction.
+        translation: Largest shift in either direction, as a fraction of height and of width.
+        contrast: Largest contrast change in either direction, as a fraction.
     """
 
     def __init__(
@@ -143,22 +142,22 @@ class Geometric(_Pipeline):
             "border_mode": cv2.BORDER_REFLECT,
             "p": 1.0,
         }
-        # RandomBrightnessContrast scales about black, which would be a change of brightness.
-        about_mean = {"brightness": (1, 1), "contrast": (1 - contrast, 1 + contrast), "saturation": (1, 1)}
+        # RandomBrightnessContrast scales around black, which would also change the brightness.
+        around_mean = {"brightness": (1, 1), "contrast": (1 - contrast, 1 + contrast), "saturation": (1, 1)}
         super().__init__(
             [
                 ("HorizontalFlip", {"p": flip}),
                 ("Affine", movement),
-                ("ColorJitter", {**about_mean, "hue": (0, 0), "p": 1.0}),
+                ("ColorJitter", {**around_mean, "hue": (0, 0), "p": 1.0}),
             ]
         )
 
 
 class Flip(_Pipeline):
-    """A horizontal mirror image.
+    """A random horizontal flip.
 
     Args:
-        probability: Of a mirror image.
+        probability: Probability of a flip.
     """
 
     def __init__(self, probability: float = 0.5) -> None:
@@ -169,5 +168,5 @@ class Unchanged:
     """No augmentation."""
 
     def __call__(self, images: np.ndarray, seed: int) -> np.ndarray:
-        """Returns the images as they are."""
+        """Returns the images unchanged."""
         return images

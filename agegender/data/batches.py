@@ -1,4 +1,4 @@
-"""Which faces make up which batch: everything that is random about an epoch follows from (seed, epoch)."""
+"""Which faces form each batch; the random order depends on the seed and the epoch only."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from agegender.errors import AgeGenderError
 
 
 class BatchIndex(NamedTuple):
-    """One batch to load: rows of the face table, the seed of its augmentation, and the epoch it belongs to."""
+    """A batch to load: rows of the face table, the augmentation seed, and the epoch."""
 
     indices: np.ndarray
     seed: int
@@ -20,17 +20,17 @@ class BatchIndex(NamedTuple):
 class TrainBatches(Sampler[BatchIndex]):
     """Shuffled batches of one rank.
 
-    The order of an epoch depends on ``seed`` and the epoch alone. Global batches of ``batch_size * world_size`` faces
-    are dealt out to the ranks, so two ranks with half the batch size see together what one rank sees. An incomplete
-    last global batch is dropped unless it is the only one.
+    Each global batch of ``batch_size * world_size`` faces is divided among the ranks, so two ranks with half the batch
+    size see the same global batches as one rank. An incomplete last global batch is dropped unless it is the only one.
 
     Args:
         indices: Rows of the face table to train on.
-        batch_size: Faces a rank sees a step.
-        seed: Not negative.
-        rank: This process.
+        batch_size: Faces per rank and step.
+        seed: A non-negative integer.
+        rank: Number of this process, from 0.
         world_size: Number of processes.
-        weights: One positive number a row of ``indices``: faces are then drawn with replacement, in proportion.
+        weights: ``[len(indices)]``, positive: faces are drawn with replacement, in proportion to their weights. None
+            shuffles without replacement.
 
     Raises:
         AgeGenderError: There are fewer faces than processes.
@@ -46,7 +46,7 @@ class TrainBatches(Sampler[BatchIndex]):
         weights: np.ndarray | None = None,
     ) -> None:
         if len(indices) < world_size:
-            raise AgeGenderError(f"{len(indices)} faces to train on are too few for {world_size} processes")
+            raise AgeGenderError(f"{len(indices)} training faces are too few for {world_size} processes")
         self.indices = np.asarray(indices, dtype=np.int64)
         self.batch_size = batch_size
         self.seed = seed
@@ -56,15 +56,15 @@ class TrainBatches(Sampler[BatchIndex]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the order that the next iteration follows."""
+        """Sets the epoch, which determines the order of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Steps an epoch, the same on every rank."""
+        """Batches per epoch, the same on every rank."""
         return max(1, len(self.indices) // (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[BatchIndex]:
-        """Yields this rank's part of each global batch."""
+        """Yields this rank's share of each global batch."""
         epoch = self.epoch
         generator = np.random.default_rng([self.seed, epoch])
         if self.shares is None:
@@ -79,31 +79,33 @@ class TrainBatches(Sampler[BatchIndex]):
 
 
 class EvalBatches(Sampler[BatchIndex]):
-    """Batches in table order: over all ranks every face comes exactly once, so shards may differ by one face.
+    """Batches of one rank in table order; over all ranks, every face occurs exactly once.
 
-    All ranks have the same number of batches, of which the last may be empty: a rank without any batch would skip the
-    whole validation, while the others wait for it (to synchronise the model's buffers, then to add up the figures).
+    All ranks have the same number of batches. The last batch of a rank may be empty: without any batch, the rank would
+    skip validation while the others wait for it in collective operations (buffer synchronisation, metric reduction).
 
     Args:
         indices: Rows of the face table.
-        batch_size: Faces a rank sees a step.
-        rank: This process.
+        batch_size: Faces per rank and step.
+        rank: Number of this process, from 0.
         world_size: Number of processes.
     """
 
     def __init__(self, indices: np.ndarray, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        shards = np.array_split(np.asarray(indices, dtype=np.int64), world_size)  # the first is a longest one
+        shards = np.array_split(
+            np.asarray(indices, dtype=np.int64), world_size
+        )  # sizes differ by one at most; none is longer than the first
         self.indices = shards[rank]
         self.batch_size = batch_size
         self.length = -(-len(shards[0]) // batch_size)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Says which epoch of training the next iteration evaluates."""
+        """Sets the training epoch that the next iteration evaluates."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Batches, the same on every rank."""
+        """Number of batches, the same on every rank."""
         return self.length
 
     def __iter__(self) -> Iterator[BatchIndex]:

@@ -1,4 +1,4 @@
-"""From files on disk to batches: one Lightning data module for every source, split and augmentation."""
+"""The Lightning data module: from files on disk to batches, for all sources, splits and augmentations."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,14 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from agegender.data.batches import BatchIndex, EvalBatches, TrainBatches
-from agegender.data.cache import DecodedImages, ImageCache, cache_root, usable_cores
+from agegender.data.cache import DecodedImages, ImageCache
+from agegender.data.cache_file import cache_root
+from agegender.data.cores import usable_cores
 from agegender.data.dataset import FaceDataset, Images
+from agegender.data.duplicates import Policy
 from agegender.data.features import Features
-from agegender.data.splits import checksum, split_csv
-from agegender.data.table import Duplicates, read_faces, select_faces
+from agegender.data.split_csv import checksum, split_csv
+from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import SPLITS, Skipped, Source
 
@@ -21,29 +24,39 @@ MAX_WORKERS = 8
 
 
 class FaceDataModule(LightningDataModule):
-    """Faces for a Trainer, which must be built with ``use_distributed_sampler=False``: ranks share faces out here.
+    """Faces for a Trainer built with ``use_distributed_sampler=False``: this module divides the faces among the ranks.
 
-    After ``setup`` there are ``table`` (a ``FaceTable`` with its split; ``index`` in a batch is a row of it),
-    ``split_name``, ``split_csv``, ``split_sha256`` and ``skipped``.
+    Attributes:
+        table: ``FaceTable`` with the split of each face, after ``setup``; ``index`` in a batch is a row of it.
+        skipped: Skipped files and faces with reasons, after ``setup``.
+        split_name: Name of the split rule for these faces, after ``setup``.
+        split_csv: The split as CSV text, after ``setup``.
+        split_sha256: Checksum of ``split_csv``, after ``setup``.
+        features: Backbone features that replace the images in the first epochs of training, by split.
 
     Args:
-        sources: Sources of faces, by any key; each has a name of its own.
+        sources: Sources of faces by key; the name of each source must be unique.
         split: A ``Split``.
-        sampler: Of ``agegender.data.sampler``.
-        augment: Maps (images, seed) to images; training only.
+        sampler: A class of ``agegender.data.sampler``.
+        augment: Maps (images, seed) to images, for training.
         image_size: Side of the square images, pixels.
-        age_range: Youngest and oldest age, years; faces outside are left out.
-        duplicates: What becomes of byte-identical copies.
-        near_copies: Bits of 256 in which the perceptual hashes of pictures in one group may differ; None ties only
-            byte-identical ones.
-        tasks: ``age``, ``gender``: faces with a label for none of them are not trained on.
-        batch_size: Faces a process sees a step.
-        num_workers: Loading processes; None for none beside a CPU trainer (the model keeps the cores busy), else a
-            process's share of the cores, at most 8.
-        cache: ``disk`` decodes once into a memory-mapped file, ``none`` at every use and remembers nothing.
-        cache_dir: Folder for that; None for ``$XDG_CACHE_HOME/agegender`` or ``~/.cache/agegender``.
-        seed: Of order and augmentation.
-        progress: Show bars if there is a terminal.
+        age_range: Lowest and highest age, years; faces outside are dropped.
+        duplicates: What to do with byte-identical copies.
+        near_copies: Largest number of bits (of 256) in which the perceptual hashes of near-identical images differ; None
+            looks for byte-identical files only.
+        tasks: ``age`` and ``gender``, or one of them. Faces without a label for any of these tasks are not used in
+            training.
+        batch_size: Faces per process and step, at least 1.
+        num_workers: Number of loader worker processes. None means 0 with a CPU trainer, because the model needs the
+            cores; otherwise it means the process's share of the cores minus 1, at most 8.
+        cache: ``disk`` decodes images once into a memory-mapped file; ``none`` decodes them at every use and stores
+            nothing.
+        cache_dir: Folder of the cache; None for ``$XDG_CACHE_HOME/agegender`` or ``~/.cache/agegender``.
+        seed: Seed of the order of faces and of augmentation.
+        progress: Show progress bars if there is a terminal.
+
+    Raises:
+        AgeGenderError: ``batch_size`` or ``image_size`` is below 1, or two sources have the same name.
     """
 
     def __init__(
@@ -54,7 +67,7 @@ class FaceDataModule(LightningDataModule):
         augment: Any,
         image_size: int,
         age_range: Sequence[float],
-        duplicates: Literal["keep", "drop_conflicting", "drop"] = "drop_conflicting",
+        duplicates: Policy = "drop_conflicting",
         near_copies: int | None = None,
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
@@ -65,21 +78,21 @@ class FaceDataModule(LightningDataModule):
         progress: bool = True,
     ) -> None:
         super().__init__()
-        # A rank without a face of a small part has no batch; metrics are reduced at the end of the epoch.
+        # A rank may have no batch of a small split. Metrics are reduced at the end of the epoch, so this is safe.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         if batch_size < 1 or image_size < 1:
-            raise AgeGenderError(f"loader.batch_size={batch_size}, image_size={image_size}: both must be at least 1")
+            raise AgeGenderError(f"loader.batch_size={batch_size}, image_size={image_size}: both must be >= 1")
         self.sources: dict[str, Source] = {source.name: source for source in sources.values()}
         if len(self.sources) < len(sources):
             raise AgeGenderError(
-                f"data.sources: {len(sources)} sources share the names {', '.join(self.sources)}; give each its own"
+                f"data.sources: {len(sources)} sources have the names {', '.join(self.sources)}; each needs a different name"
             )
         self.split = split
         self.sampler = sampler
         self.augment = augment
         self.image_size = image_size
         self.age_range = age_range
-        self.duplicates: Duplicates = duplicates
+        self.duplicates: Policy = duplicates
         self.near_copies = near_copies
         self.tasks = tasks
         self.batch_size = batch_size
@@ -88,27 +101,28 @@ class FaceDataModule(LightningDataModule):
         self.seed = seed
         self.progress = progress
         self._images: Images | None = None
-        self.features: dict[str, Features] = {}  # that stand for images when fitting, by part
+        self.features: dict[str, Features] = {}
 
     def prepare_data(self) -> None:
-        """Scans the files and builds the cache in one process a machine; the others only open what it made."""
+        """Scans the files and builds the image cache; called in one process per machine, before ``setup``."""
         self._load()
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads, cleans and splits the faces; doing it again changes nothing.
+        """Reads, cleans and splits the faces; another call only checks the splits again.
 
         Args:
-            stage: ``fit``, ``validate``, ``test`` or ``predict``: which parts must not be empty. None checks nothing.
+            stage: ``fit``, ``validate``, ``test`` or ``predict``: determines the splits that must not be empty. None
+                checks nothing.
 
         Raises:
-            AgeGenderError: A part that the stage needs is empty, or its faces lack every label of a task.
+            AgeGenderError: A split that the stage needs is empty, or no face of the train split has a label of a task.
         """
         self._load()
         needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("test",)}
-        for part in needed.get(stage or "", ()):
-            if part == "val" and self.trainer is not None and not self.trainer.limit_val_batches:
+        for split in needed.get(stage or "", ()):
+            if split == "val" and self.trainer is not None and not self.trainer.limit_val_batches:
                 continue
-            self._require(part)
+            self._require(split)
 
     def _load(self) -> None:
         if self._images is not None:
@@ -119,42 +133,41 @@ class FaceDataModule(LightningDataModule):
         self.split_name = self.split.describe(faces)
         self.split_csv = split_csv(self.table)
         self.split_sha256 = checksum(self.split_csv)
-        # All readable faces are cached, so that another split, age range or rule for duplicates finds them there.
+        # The cache holds all readable faces, so it also serves another split, age range or treatment of duplicates.
         if self.cache_dir is None:
             self._images = DecodedImages(faces.files(), self.image_size)
         else:
             hashes = faces.frame["sha256"].tolist()
             self._images = ImageCache.open_or_build(faces.files(), hashes, self.image_size, self.cache_dir, self.progress)
 
-    def _require(self, part: str) -> None:
+    def _require(self, split: str) -> None:
         counts = self.table.frame["split"].value_counts()
-        if not counts.get(part, 0):
+        if not counts.get(split, 0):
             sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in SPLITS)
-            raise AgeGenderError(f"the {part} part is empty ({sizes}): more faces or another split are needed")
-        if part == "train":
-            inside = (self.table.frame["split"] == part).to_numpy()
+            raise AgeGenderError(f"the {split} split is empty ({sizes}): use more faces or another split")
+        if split == "train":
             for task in self.tasks:
-                if not (inside & self._labelled(task)).any():
-                    raise AgeGenderError(f"tasks: {task} cannot be learned, no face of the train part has a label for it")
+                if not self._labelled(task)[self.rows("train")].any():
+                    raise AgeGenderError(f"tasks: {task} cannot be learned, because no face of the train split has its label")
 
     def _labelled(self, task: str) -> np.ndarray:
         return self.table.frame[{"age": "age_low", "gender": "gender"}[task]].notna().to_numpy(dtype=bool)
 
     @property
     def batches_per_epoch(self) -> int:
-        """Training batches of a process in an epoch.
+        """Training batches per process and epoch, computed without a data loader.
 
-        Known without a data loader: asking the Trainer (``estimated_stepping_batches``) would make it start the loading
-        processes before it has restored the epoch of a resumed run, and they would begin with the first epoch's order.
+        The Trainer's ``estimated_stepping_batches`` starts the loader workers. In a resumed run, it does so before the
+        epoch is restored, so the workers would load the first epoch's order.
         """
         return len(self._train_batches())
 
-    def rows(self, part: str) -> np.ndarray:
-        """Rows of the face table, int64, in a part."""
-        return np.flatnonzero(self.table.frame["split"] == part)
+    def rows(self, split: str) -> np.ndarray:
+        """Rows of the face table (int64) in the train, val or test split."""
+        return np.flatnonzero(self.table.frame["split"] == split)
 
     def learnable_rows(self) -> np.ndarray:
-        """Rows of the train part with a label for some task."""
+        """Rows of the train split with a label for at least one task."""
         rows = self.rows("train")
         return rows[np.any([self._labelled(task)[rows] for task in self.tasks], axis=0)]
 
@@ -162,51 +175,55 @@ class FaceDataModule(LightningDataModule):
         rows = self.learnable_rows()
         chosen = np.isin(np.arange(len(self.table)), rows)
         return TrainBatches(
-            rows, self.batch_size, self.seed, *self._place(), weights=self.sampler.weights(self.table.where(chosen))
+            rows,
+            self.batch_size,
+            self.seed,
+            *self._rank_and_world_size(),
+            weights=self.sampler.weights(self.table.where(chosen)),
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled and augmented batches of the train part."""
+        """Shuffled and augmented batches of the train split."""
         batches = self._train_batches()
-        # On resuming, Lightning starts the workers, which ask for their first batches at once, before it calls
-        # set_epoch. The restored loop knows already how many epochs were trained (current_epoch is one behind in a
-        # checkpoint saved at the end of an epoch).
+        # In a resumed run, Lightning starts the workers before it calls set_epoch, and they load their first batches at
+        # once. The restored loop already has the number of finished epochs; current_epoch would be one too low after a
+        # checkpoint that was saved at the end of an epoch.
         if self.trainer is not None:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return self.batches(batches, self.augment, self.features.get("train"))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The val part in order."""
+        """Batches of the val split, in table order."""
         return self._eval_loader("val", self.features.get("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
-        """The test part in order."""
+        """Batches of the test split, in table order."""
         return self.loader("test")
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        """The test part in order."""
+        """Batches of the test split, in table order."""
         return self.loader("test")
 
-    def loader(self, part: Literal["train", "val", "test"]) -> DataLoader[Any]:
-        """A part in table order, not augmented, every face exactly once over all ranks."""
-        return self._eval_loader(part, None)
+    def loader(self, split: Literal["train", "val", "test"]) -> DataLoader[Any]:
+        """Batches of a split in table order, not augmented; over all ranks, every face occurs exactly once."""
+        return self._eval_loader(split, None)
 
-    def _eval_loader(self, part: str, features: Features | None) -> DataLoader[Any]:
-        return self.batches(EvalBatches(self.rows(part), self.batch_size, *self._place()), None, features)
+    def _eval_loader(self, split: str, features: Features | None) -> DataLoader[Any]:
+        return self.batches(EvalBatches(self.rows(split), self.batch_size, *self._rank_and_world_size()), None, features)
 
-    def _place(self) -> tuple[int, int]:
+    def _rank_and_world_size(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def batches(self, batches: Iterable[BatchIndex], augment: Any, features: Features | None = None) -> DataLoader[Any]:
-        """Loads batches of any faces.
+        """Returns a data loader of the given batches.
 
         Args:
-            batches: Which, in this order.
-            augment: As in the constructor; None for the images as they are.
-            features: Stand for the images in some epochs.
+            batches: The batches, in order.
+            augment: Maps (images, seed) to images; None does not augment.
+            features: Backbone features that replace the images in the first epochs; None for images in every epoch.
         """
         frame = self.table.frame
-        assert self._images is not None, "setup() comes first"
+        assert self._images is not None, "call setup() first"
         dataset = FaceDataset(
             self._images,
             frame["age_low"].to_numpy(),

@@ -1,4 +1,4 @@
-"""Faces as batches of tensors: a whole batch is mapped at once, so per-face Python stays thin."""
+"""Faces as batches of tensors; a whole batch is loaded at once to keep the Python work per face small."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,25 +12,25 @@ from agegender.data.features import Features
 
 
 class Images(Protocol):
-    """Decoded faces: ``ImageCache``, ``DecodedImages`` or an array."""
+    """Images by row: an ``ImageCache``, ``DecodedImages`` or an array."""
 
     def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-        """Maps int64 rows ``[B]`` to ``[B, S, S, 3]`` uint8 RGB that the caller may overwrite."""
+        """Returns the images ``[B, S, S, 3]`` (uint8 RGB) of int64 rows ``[B]``; the caller may overwrite them."""
         ...
 
 
 class FaceDataset(Dataset[dict[str, torch.Tensor]]):
-    """Maps a ``BatchIndex`` to a batch; use with ``DataLoader(batch_size=None, sampler=batches)``.
+    """Maps a ``BatchIndex`` to a batch; for use with ``DataLoader(batch_size=None, sampler=batches)``.
 
     Args:
-        images: Decoded faces.
-        age_low: ``[N]`` years, NaN where unknown.
-        age_high: ``[N]`` years, NaN where unknown.
+        images: The images, by row.
+        age_low: ``[N]`` lower end of the age interval, years; NaN if unknown.
+        age_high: ``[N]`` upper end of the age interval, years; NaN if unknown.
         gender: ``[N]`` 0 male, 1 female, -1 unknown.
         augment: Maps (images ``[B, S, S, 3]`` uint8, seed) to images; None for evaluation.
-        rows: ``[N]`` where each face's image is in ``images``; by default the faces are in the same order.
-        dataset: ``[N]`` number of the data set each face is from; by default 0.
-        features: What stands for the images in some epochs.
+        rows: ``[N]`` row of each face in ``images``; by default ``0 ... N - 1``.
+        dataset: ``[N]`` number of the dataset of each face; by default 0.
+        features: Backbone features that replace the images in the first epochs; None for images in every epoch.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
 
         Returns:
             ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory) or ``features`` float32 ``[B, ...]``, ``age_low``
-            and ``age_high`` float32 years (NaN unknown), ``gender`` int64 (-1 unknown), ``dataset`` int64 (number of the
-            data set), ``index`` int64 (row of the face table).
+            and ``age_high`` float32 years (NaN if unknown), ``gender`` int64 (-1 if unknown), ``dataset`` int64 (number
+            of the dataset), ``index`` int64 (row of the face table).
         """
         index = torch.from_numpy(batch.indices)
         return {
-            **self._seen(batch),
+            **self._inputs(batch),
             "age_low": self.age_low[index],
             "age_high": self.age_high[index],
             "gender": self.gender[index],
@@ -75,7 +75,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
             "index": index,
         }
 
-    def _seen(self, batch: BatchIndex) -> dict[str, torch.Tensor]:
+    def _inputs(self, batch: BatchIndex) -> dict[str, torch.Tensor]:
         if self.features is not None and (features := self.features.of(batch)) is not None:
             return {"features": torch.from_numpy(features)}
         images = self.images[self.rows[batch.indices]]

@@ -1,4 +1,4 @@
-"""A split that somebody has published as files of names."""
+"""A split that is published as files of names."""
 
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -6,29 +6,33 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from agegender.data.splits import Split, carve, count, with_parts
+from agegender.data.splits import Split, count, validation_rows, with_splits
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
 from agegender.sources.faces import SPLITS, FaceTable
 
-_LISTED = 5
+_EXAMPLES = 5  # names in a message
 
 
 class FileSplit(Split):
-    """A published split: CSV files of names, one for each part.
+    """Assigns faces by CSV files of names, one file for each split.
 
-    A name matches the face whose path equals it or ends with it, whole path parts only. Train faces tied to a test or
-    val face (byte-identical copies) are dropped from train, val faces tied to a test face from val. A name whose face
-    was set aside earlier (a broken file, a conflicting copy) is counted, not an error.
+    A name matches a face if it equals the path of the face or its last components. Faces that no file names are dropped.
+    Train faces in a group with a val or test face are dropped, and so are val faces in a group with a test face. A name
+    of a face that was skipped before (such as an unreadable file) is reported and is not an error.
 
     Args:
-        train: CSV file of the train faces.
-        test: CSV file of the test faces.
-        val: CSV file of the val faces; without it val is carved out of train as `RandomSplit` would.
-        column: the column that holds the names.
-        val_fraction: part of train to carve out where there is no val file; 0 for no val part.
-        seed: decides which faces are carved out.
-        missing: what to do when the data set lacks faces that the files name: `error`, or `skip` and report.
+        train: CSV file with the names of the train faces.
+        test: CSV file with the names of the test faces.
+        val: CSV file with the names of the val faces; None moves ``val_fraction`` of the train faces to val.
+        column: Column of the names.
+        val_fraction: Fraction of the train faces to move to val if there is no val file, at least 0 and below 1; 0 for no
+            val split.
+        seed: Determines which faces are moved to val.
+        missing: What to do if the data lacks faces that the files name: ``error`` raises, ``skip`` reports them.
+
+    Raises:
+        AgeGenderError: ``val_fraction`` or ``missing`` has a value that is not allowed.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class FileSplit(Split):
         if not 0 <= val_fraction < 1:
             raise AgeGenderError(f"split.val_fraction={val_fraction} must be at least 0 and below 1")
         if missing not in ("error", "skip"):
-            raise AgeGenderError(f"data.missing={missing} is neither error nor skip")
+            raise AgeGenderError(f"data.missing={missing} must be error or skip")
         self.files = {"train": Path(train).expanduser(), "test": Path(test).expanduser()}
         if val is not None:
             self.files["val"] = Path(val).expanduser()
@@ -55,65 +59,66 @@ class FileSplit(Split):
         rest = "" if val is not None else f" val {100 * val_fraction:g} of train seed {seed}"
         self.name = f"file {'+'.join(path.stem for path in self.files.values())}{rest}"
 
-    def deal(self, table: FaceTable) -> FaceTable:
-        """Carves val out of train where there is no val file.
+    def complete(self, table: FaceTable) -> FaceTable:
+        """Moves train faces to val if there is no val file.
 
         Raises:
-            AgeGenderError: some part would be empty.
+            AgeGenderError: A split would be empty.
         """
-        parts = table.frame["split"].to_numpy(dtype=object)
+        splits = table.frame["split"].to_numpy(dtype=object)
         if "val" not in self.files and self.val_fraction:
-            parts[carve(table.frame, np.flatnonzero(parts == "train"), self.val_fraction, self.seed)] = "val"
-        empty = [part for part in SPLITS if part not in parts and (part in self.files or self.val_fraction)]
+            splits[validation_rows(table, np.flatnonzero(splits == "train"), self.val_fraction, self.seed)] = "val"
+        empty = [split for split in SPLITS if split not in splits and (split in self.files or self.val_fraction)]
         if empty:
-            raise AgeGenderError(f"split ({self.name}): no face for {' and '.join(empty)} among {len(table)} faces")
-        return with_parts(table, parts)
+            raise AgeGenderError(f"split ({self.name}): none of {count(len(table), 'face')} is in {' or '.join(empty)}")
+        return with_splits(table, splits)
 
-    def written(self, table: FaceTable) -> FaceTable:
-        """Keeps the faces that the files name, whatever the data set names itself.
+    def predefined(self, table: FaceTable) -> FaceTable:
+        """Returns the faces that the files name; splits that a dataset predefines are ignored.
 
         Raises:
-            AgeGenderError: a file cannot be read or lacks the column, two files name one face, a name matches several
-                faces, or faces are missing (unless they may be).
+            AgeGenderError: A file cannot be read or lacks the column, two files name the same face, a name matches
+                several faces, the files name no face of a dataset, or named faces are missing and ``missing`` is
+                ``error``.
         """
         paths = table.frame["path"].tolist()
         rows_of: dict[str, list[int]] = {}
         for row, path in enumerate(paths):
             rows_of.setdefault(PurePosixPath(path).name, []).append(row)
-        set_aside = {PurePosixPath(one.path).name for one in table.skipped}
-        parts = np.full(len(table), None, dtype=object)
-        absent: list[str] = []
-        gone: list[str] = []
-        for part, file in self.files.items():
-            for entry in _read_names(file, self.column, f"split.{part}"):
+        skipped_names = {PurePosixPath(one.path).name for one in table.skipped}
+        splits = np.full(len(table), None, dtype=object)
+        missing: list[str] = []
+        skipped: list[str] = []
+        for split, file in self.files.items():
+            for entry in _read_names(file, self.column, f"split.{split}"):
                 name = PurePosixPath(entry).name
                 rows = [row for row in rows_of.get(name, []) if f"/{paths[row]}".endswith(f"/{entry}")]
                 if not rows:
-                    (gone if name in set_aside else absent).append(entry)
+                    (skipped if name in skipped_names else missing).append(entry)
                 elif len(rows) > 1:
-                    both = " or ".join(paths[row] for row in rows[:2])
-                    raise AgeGenderError(f"split.{part}={file}: {entry} can be {both}: give more of its path")
-                elif parts[rows[0]] not in (None, part):
-                    raise AgeGenderError(f"split.{part}={file}: {entry} stands in the {parts[rows[0]]} file too")
+                    both = " and ".join(paths[row] for row in rows[:2])
+                    raise AgeGenderError(f"split.{split}={file}: {entry} matches both {both}; add folders to the name")
+                elif splits[rows[0]] not in (None, split):
+                    raise AgeGenderError(f"split.{split}={file}: {entry} is also in the {splits[rows[0]]} file")
                 else:
-                    parts[rows[0]] = part
-        named = np.array([part is not None for part in parts], dtype=bool)
-        untouched = set(table.frame["dataset"]) - set(table.frame["dataset"][named])
-        if untouched and named.any():
+                    splits[rows[0]] = split
+        named = np.array([split is not None for split in splits], dtype=bool)
+        unnamed = set(table.frame["dataset"]) - set(table.frame["dataset"][named])
+        if unnamed and named.any():
             raise AgeGenderError(
-                f"split ({self.name}) names no face of {', '.join(sorted(untouched))}: list all data sets' faces in its files"
+                f"split ({self.name}) names no face of {', '.join(sorted(unnamed))}: the files must name faces of every dataset"
             )
-        result = with_parts(table, parts).where(named, "in no part of the split")
-        if absent:
-            first = ", ".join(absent[:_LISTED]) + (", ..." if len(absent) > _LISTED else "")
-            what = f"{count(len(absent), 'face')} named by the split not found in the data: {first}"
+        result = with_splits(table, splits).where(named, "not named by the split")
+        if missing:
+            first = ", ".join(missing[:_EXAMPLES]) + (", ..." if len(missing) > _EXAMPLES else "")
+            what = f"{count(len(missing), 'face')} named by the split not found in the data: {first}"
             if self.missing == "error":
-                raise AgeGenderError(f"{what}; data.missing=skip goes on without them")
+                raise AgeGenderError(f"{what}; data.missing=skip continues without them")
             result.notes.append(f"{what} (data.missing=skip)")
-        if gone:
-            result.notes.append(f"{count(len(gone), 'face')} named by the split had been set aside before")
+        if skipped:
+            result.notes.append(f"{count(len(skipped), 'face')} named by the split had been skipped before")
         if not named.all():
-            result.notes.append(f"{count(int((~named).sum()), 'face')} in no part of the split: left out")
+            result.notes.append(f"{count(int((~named).sum()), 'face')} dropped: not named by the split")
         return result
 
 

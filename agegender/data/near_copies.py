@@ -1,7 +1,8 @@
-"""Copies of a picture that are not the same to the byte: re-encoded, resized, sharpened, marked.
+"""Near-identical copies of an image: re-encoded, resized, sharpened or slightly edited.
 
-A perceptual hash keeps the signs of a picture's slow waves, which such changes hardly touch. Mirrored and much cropped
-copies are not found. `scripts/measure_near_copies.py` measures what a threshold finds and what it confuses.
+Copies are found by a perceptual hash of the low frequencies of an image, which such changes hardly affect. Mirrored and
+strongly cropped copies are not found. ``scripts/measure_near_copies.py`` measures the recall and the false matches of
+each threshold.
 """
 
 from collections.abc import Iterator
@@ -10,59 +11,60 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from agegender.data.duplicates import tie
+from agegender.data.groups import components, merge_groups
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
 
 HASH = "1 dct32 low16"
-"""Whatever can change a hash; part of the key of everything that remembers hashes."""
+"""Version of the hash; part of the key of every cache of hashes. Change it when the hash of an image changes."""
 
 BITS = 256
-MAX_THRESHOLD = 64  # of faces that are aligned alike, different ones begin at 42
+MAX_THRESHOLD = 64  # in UTKFace, different people differ in 42 bits or more
 _SIDE, _LOW = 32, 16
 _PIECE_BITS = 16
 _BLOCK = 1 << 20
 
 
 def perceptual_hash(image: np.ndarray) -> bytes:
-    """The hash of a picture (pHash: Zauner, 2010, with a block of 16 x 16 in place of 8 x 8).
+    """Hashes an image (pHash: Zauner, 2010, with 16 x 16 frequencies instead of 8 x 8).
 
-    The picture becomes grey and 32 x 32; of its discrete cosine transform the 16 x 16 lowest frequencies are kept, each as
-    one bit that says whether it is above their median. Aligned faces are so alike that 64 bits confuse them.
+    The image is converted to grey and resized to 32 x 32. Each of the 16 x 16 lowest frequencies of its discrete cosine
+    transform gives one bit: whether it is above their median. The 64 bits of the original pHash do not distinguish
+    aligned faces.
 
     Args:
-        image: RGB, [height, width, 3], uint8.
+        image: ``[H, W, 3]`` uint8 RGB.
 
     Returns:
-        `BITS` bits.
+        ``BITS`` bits.
     """
     grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    waves = cv2.dct(grey.astype(np.float32))[:_LOW, :_LOW].ravel()
-    above = waves > np.median(waves[1:])
-    above[0] = False  # the mean brightness
+    frequencies = cv2.dct(grey.astype(np.float32))[:_LOW, :_LOW].ravel()
+    above = frequencies > np.median(frequencies[1:])
+    above[0] = False  # frequency 0 is the mean brightness, which is ignored
     return np.packbits(above).tobytes()
 
 
 def near_pairs(hashes: np.ndarray, threshold: int) -> np.ndarray:
-    """All pairs of hashes that differ in few bits, without comparing every two.
+    """Finds all pairs of hashes that differ in few bits, without comparing all pairs.
 
-    Hashes are cut into pieces. If two differ in at most `threshold` bits and there are more than `threshold / 2` pieces,
-    some piece differs in at most one bit, so only hashes that share a piece but for one bit are compared (multi-index
-    hashing: Norouzi, Punjani and Fleet, 2012).
+    Each hash is divided into more than ``threshold / 2`` pieces. If two hashes differ in at most ``threshold`` bits, at
+    least one of their pieces differs in at most one bit. Only hashes with such a piece are compared (multi-index hashing:
+    Norouzi, Punjani and Fleet, 2012).
 
     Args:
-        hashes: [N, BITS / 8], uint8.
-        threshold: Bits in which the two of a pair may differ.
+        hashes: ``[N, BITS / 8]`` uint8.
+        threshold: Largest number of bits in which the hashes of a pair differ.
 
     Returns:
-        [P, 2], each row i < j, sorted, without repetition.
+        ``[P, 2]`` pairs of rows ``(i, j)`` with ``i < j``, sorted and unique.
     """
     words = np.ascontiguousarray(hashes).view(np.uint64)
     bits = np.unpackbits(hashes, axis=1)
     pieces = max(threshold // 2 + 1, BITS // _PIECE_BITS)
     found = [np.empty((0, 2), dtype=np.int64)]
     for piece in range(pieces):
-        some = bits[:, piece::pieces]  # neighbouring waves are alike: each piece takes from all over the spectrum
+        some = bits[:, piece::pieces]  # neighbouring frequencies are correlated, so each piece samples all frequencies
         keys = some @ (1 << np.arange(some.shape[1]))
         for left, right in _candidates(keys, some.shape[1]):
             near = np.bitwise_count(words[left] ^ words[right]).sum(axis=1, dtype=np.int64) <= threshold
@@ -71,7 +73,7 @@ def near_pairs(hashes: np.ndarray, threshold: int) -> np.ndarray:
 
 
 def _candidates(keys: np.ndarray, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs whose keys differ in at most one bit, in blocks."""
+    """Yields pairs of rows with keys that differ in at most one bit, in blocks of about ``_BLOCK`` pairs."""
     order = np.argsort(keys, kind="stable")
     size = np.bincount(keys, minlength=1 << width)
     start = np.cumsum(size) - size
@@ -92,37 +94,29 @@ def _candidates(keys: np.ndarray, width: int) -> Iterator[tuple[np.ndarray, np.n
             begin = stop
 
 
-def tie_near_copies(table: FaceTable, threshold: int | None) -> FaceTable:
-    """Puts near-identical faces into one group, so that no split tears them apart.
+def group_near_copies(table: FaceTable, threshold: int | None) -> FaceTable:
+    """Puts near-identical images into one group, so that they go to the same split.
 
     Args:
-        table: Scanned faces, with column `phash`.
-        threshold: Of `BITS` bits, in how many two hashes may differ; None ties nothing.
+        table: Scanned faces, with columns ``sha256`` and ``phash``.
+        threshold: Largest number of the ``BITS`` bits in which the hashes of two copies differ; None changes nothing.
 
     Raises:
-        AgeGenderError: The threshold is no number of bits from 0 to `MAX_THRESHOLD`.
+        AgeGenderError: The threshold is not between 0 and ``MAX_THRESHOLD``.
     """
     if threshold is None or not len(table):
         return table
     if not 0 <= threshold <= MAX_THRESHOLD:
-        raise AgeGenderError(f"data.near_copies={threshold}: expected null or 0 to {MAX_THRESHOLD} of {BITS} bits")
+        raise AgeGenderError(f"data.near_copies={threshold} must be null or between 0 and {MAX_THRESHOLD} (of {BITS} bits)")
     codes, unique = pd.factorize(table.frame["phash"])
     hashes = np.frombuffer(bytes.fromhex("".join(unique)), dtype=np.uint8).reshape(len(unique), -1)
-    key = _pictures(len(unique), near_pairs(hashes, threshold))[codes]
-    frame = table.frame.assign(group=pd.array(tie(table.frame["group"], key), dtype="string"))
-    copies = frame.assign(key=key).groupby("key")["sha256"].agg(["nunique", "size"]).query("nunique > 1")
+    image = components(len(unique), near_pairs(hashes, threshold))[codes]
+    frame = table.frame.assign(group=pd.array(merge_groups(table.frame["group"], image), dtype="string"))
+    copies = frame.assign(image=image).groupby("image")["sha256"].agg(["nunique", "size"]).query("nunique > 1")
     notes = list(table.notes)
     if len(copies):
         notes.append(
-            f"{copies['size'].sum()} faces are near-identical copies of {len(copies)} pictures, which share a part "
-            f"(data.near_copies={threshold} of {BITS} bits)"
+            f"{copies['size'].sum()} faces are near-identical copies of {len(copies)} images; the copies of an image go to "
+            f"the same split (data.near_copies={threshold} of {BITS} bits)"
         )
     return FaceTable(frame, dict(table.roots), list(table.skipped), notes)
-
-
-def _pictures(number: int, pairs: np.ndarray) -> np.ndarray:
-    """A name for each hash, the same for all that pairs connect."""
-    alone = [str(one) for one in range(number)]
-    ends = [str(one) for one in pairs.ravel()]
-    links = [f"pair {one // 2}" for one in range(len(ends))]
-    return np.array(tie(alone + ends, alone + links)[:number], dtype=object)

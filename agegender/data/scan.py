@@ -1,4 +1,4 @@
-"""One look at every file: can it be decoded, which files are the same to the byte, and what marks the picture?"""
+"""Reads every image file once: unreadable files, byte-identical files, and a perceptual hash of each image."""
 
 import hashlib
 import os
@@ -11,19 +11,20 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from agegender.data.duplicates import tie
+from agegender.data.cores import usable_cores
+from agegender.data.groups import merge_groups
 from agegender.data.near_copies import HASH, perceptual_hash
 from agegender.errors import AgeGenderError
 from agegender.sources import images
 from agegender.sources.faces import FaceTable
 
 _CLOCK_TICK_NS = 20_000_000
-_CHUNK = 64
+_FILES_PER_TASK = 64
 
 
 @dataclass(frozen=True)
-class _Verdict:
-    """What a look at a file said; it holds for as long as the file's state stays the same."""
+class _Result:
+    """What was found in a file; valid while the state of the file is the same."""
 
     path: str
     size: int
@@ -40,68 +41,68 @@ class _Verdict:
 
 
 def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
-    """Reads and decodes every file once and remembers the outcome.
+    """Reads and decodes every file, unless an earlier scan has done so and the file has not changed since.
 
-    A file is looked at again when its size, times or inode have changed, or when the decoder has.
+    A file counts as changed if its size, its times or its inode differ. Another version of the decoder or of the
+    perceptual hash reads all files again.
 
     Args:
-        table: faces as a source lists them.
-        cache_dir: folder where outcomes are remembered; None remembers nothing.
-        progress: shows a bar, if there is a terminal.
+        table: Faces as a source lists them.
+        cache_dir: Folder for the results; None neither reads nor stores results.
+        progress: Show a progress bar if there is a terminal.
 
     Returns:
-        The readable faces with new columns `sha256` of the file's bytes and `phash` of the picture (both in hex),
-        byte-identical ones in one group; the unreadable ones are in `skipped`.
+        The readable faces, with new columns ``sha256`` (of the bytes of the file) and ``phash`` (of the image), both
+        hexadecimal. Byte-identical faces are in one group. Unreadable files are in ``skipped``.
 
     Raises:
-        AgeGenderError: no file can be decoded, or the cache folder cannot be written.
+        AgeGenderError: No file is readable, or the folder cannot be written.
     """
     paths = [str(path) for path in table.files()]
-    memory = None if cache_dir is None else cache_dir / f"scan-{_key(table)}.parquet"
-    known = {} if memory is None else _load(memory)
+    stored = None if cache_dir is None else cache_dir / f"scan-{_key(table)}.parquet"
+    known = {} if stored is None else _load(stored)
     states = [_stat(path) for path in paths]
-    # A file rewritten within one tick of the file system's clock would keep its times: let that tick pass first.
+    # A file that is rewritten within one clock tick of the file system keeps its times, so wait for the next tick.
     if time.time_ns() - max((state.ctime_ns for state in states), default=0) < _CLOCK_TICK_NS:
         time.sleep(_CLOCK_TICK_NS / 1e9)
     new = [state for state in states if state.path not in known or known[state.path].state != state.state]
-    verdicts = {verdict.path: verdict for verdict in _look(new, progress)}
-    found = [verdicts.get(path) or known[path] for path in paths]
-    if memory is not None and verdicts:
-        _save(memory, [verdict for verdict in found if verdict.sha256])
-    readable = [not verdict.reason for verdict in found]
-    if found and not any(readable):
-        raise AgeGenderError(f"none of {len(found)} files is a usable image; the first, {paths[0]}: {found[0].reason}")
+    read = {result.path: result for result in _read_all(new, progress)}
+    results = [read.get(path) or known[path] for path in paths]
+    if stored is not None and read:
+        _save(stored, [result for result in results if result.sha256])
+    readable = [not result.reason for result in results]
+    if results and not any(readable):
+        raise AgeGenderError(f"none of {len(results)} files is a usable image; the first, {paths[0]}: {results[0].reason}")
     scanned = FaceTable(table.frame.copy(), table.roots, table.skipped, table.notes)
     for column in ("sha256", "phash"):
-        scanned.frame[column] = pd.array([getattr(verdict, column) for verdict in found], dtype="string")
-    scanned = scanned.where(readable, [verdict.reason for verdict in found])
-    scanned.frame["group"] = pd.array(tie(scanned.frame["group"], scanned.frame["sha256"]), dtype="string")
+        scanned.frame[column] = pd.array([getattr(result, column) for result in results], dtype="string")
+    scanned = scanned.where(readable, [result.reason for result in results])
+    scanned.frame["group"] = pd.array(merge_groups(scanned.frame["group"], scanned.frame["sha256"]), dtype="string")
     return scanned
 
 
-def _stat(path: str) -> _Verdict:
+def _stat(path: str) -> _Result:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return _Verdict(path, 0, 0, 0, 0)  # reading it will say why
-    return _Verdict(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        return _Result(path, 0, 0, 0, 0)  # reading the file gives the reason
+    return _Result(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _look(states: list[_Verdict], progress: bool) -> list[_Verdict]:
-    """Reads and decodes files in threads; OpenCV and hashlib release the interpreter's lock."""
-    chunks = [states[start : start + _CHUNK] for start in range(0, len(states), _CHUNK)]
-    verdicts: list[_Verdict] = []
+def _read_all(states: list[_Result], progress: bool) -> list[_Result]:
+    """Reads and decodes files in threads; OpenCV and hashlib release the global interpreter lock."""
+    tasks = [states[start : start + _FILES_PER_TASK] for start in range(0, len(states), _FILES_PER_TASK)]
+    results: list[_Result] = []
     bar = tqdm(total=len(states), desc="Reading faces", unit="file", disable=None if progress else True)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with bar, ThreadPoolExecutor(threads) as pool:
-        for chunk in pool.map(lambda chunk: [_look_at(state) for state in chunk], chunks):
-            verdicts += chunk
-            bar.update(len(chunk))
-    return verdicts
+    with bar, ThreadPoolExecutor(usable_cores()) as pool:
+        for some in pool.map(lambda task: [_read(state) for state in task], tasks):
+            results += some
+            bar.update(len(some))
+    return results
 
 
-def _look_at(state: _Verdict) -> _Verdict:
-    """Without a hash when the bytes could not be read: that may pass, so it is not remembered."""
+def _read(state: _Result) -> _Result:
+    """Reads one file. A file with unreadable bytes gets no ``sha256`` and is not stored: the next scan tries it again."""
     sha256, phash, reason = "", "", ""
     try:
         data = images.read_bytes(Path(state.path))
@@ -117,26 +118,26 @@ def _key(table: FaceTable) -> str:
     return hashlib.sha256("\n".join([images.DECODER, HASH, *roots]).encode()).hexdigest()[:16]
 
 
-def _load(memory: Path) -> dict[str, _Verdict]:
+def _load(stored: Path) -> dict[str, _Result]:
     try:
-        frame = pd.read_parquet(memory)
-        columns = [frame[field.name].tolist() for field in fields(_Verdict)]
-    except (OSError, ValueError, KeyError):  # absent, broken or of an older kind: look again
+        frame = pd.read_parquet(stored)
+        columns = [frame[field.name].tolist() for field in fields(_Result)]
+    except (OSError, ValueError, KeyError):  # missing, damaged or written by an earlier version: read all files
         return {}
-    return {row[0]: _Verdict(*row) for row in zip(*columns, strict=True)}
+    return {row[0]: _Result(*row) for row in zip(*columns, strict=True)}
 
 
-def _save(memory: Path, verdicts: list[_Verdict]) -> None:
-    partial = memory.with_name(f"{memory.name}.{os.getpid()}")
+def _save(stored: Path, results: list[_Result]) -> None:
+    partial = stored.with_name(f"{stored.name}.{os.getpid()}")
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        frame = pd.DataFrame(map(astuple, verdicts), columns=[field.name for field in fields(_Verdict)])
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        frame = pd.DataFrame(map(astuple, results), columns=[field.name for field in fields(_Result)])
         frame.to_parquet(partial)
-        os.replace(partial, memory)
+        os.replace(partial, stored)
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
         raise AgeGenderError(
-            f"loader.cache_dir={memory.parent} cannot be written ({error.strerror or error}): name another folder, or "
+            f"loader.cache_dir={stored.parent} cannot be written ({error.strerror or error}): choose another folder, or "
             "set loader.cache=none"
         ) from error

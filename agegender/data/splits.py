@@ -1,71 +1,71 @@
-"""Which face belongs to train, val or test; and the checksum that says so beside every figure."""
+"""Rules that assign faces to the train, validation and test splits."""
 
-import csv
-import hashlib
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from agegender.data.stratified import random_key, stratified_groups
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import SPLITS, FaceTable
 
-CSV_COLUMNS = ("dataset", "path", "split", "age_low", "age_high", "gender", "group")
-
 
 class Split(ABC):
-    """A rule that assigns faces to parts.
+    """A rule that assigns faces to splits.
 
-    Some faces have a part that is written down, in files of names or by the data set itself; the rule deals the others.
+    The split of some faces is predefined: by their dataset, or by files of names. The rule assigns the other faces.
 
     Attributes:
-        name: of the rule with all that decides its outcome, for reports.
+        name: The rule with all settings that affect its result, for reports.
     """
 
     name: str
 
     def assign(self, table: FaceTable, clean: Callable[[FaceTable], FaceTable] = lambda table: table) -> FaceTable:
-        """The faces that belong to a part, with column `split` filled in and no group in two parts.
+        """Returns the faces of the three splits, with column ``split`` filled in; no group is in two splits.
 
-        Of faces in one group (byte-identical copies) but in several parts, those of test stay, else those of val.
+        If a group (such as byte-identical copies) has predefined faces in several splits, its test faces are kept, or
+        else its val faces; the others are dropped.
 
         Args:
-            table: faces; column `split` holds the part that a data set names itself.
-            clean: leaves faces out before any are dealt. It sees the written parts, freed of such copies: a test face
-                does not leave a published test part because a train face contradicts it.
+            table: Faces; column ``split`` holds the split that a dataset predefines, and NA elsewhere.
+            clean: Drops faces before the rule assigns the others. It gets the table without the faces dropped above, so
+                that a conflicting label of a train face does not drop a face of a predefined test split.
         """
-        return _untie(self.deal(clean(_untie(self.written(table)))))
+        return _drop_leaks(self.complete(clean(_drop_leaks(self.predefined(table)))))
 
     @abstractmethod
-    def written(self, table: FaceTable) -> FaceTable:
-        """The faces that can belong to a part, with the parts that are written down."""
+    def predefined(self, table: FaceTable) -> FaceTable:
+        """Returns the faces that can be used, with their predefined splits."""
 
     @abstractmethod
-    def deal(self, table: FaceTable) -> FaceTable:
-        """The same faces, each with a part."""
+    def complete(self, table: FaceTable) -> FaceTable:
+        """Returns the faces with a split for each."""
 
     def describe(self, table: FaceTable) -> str:
-        """The rule's name with what applies to these faces, before parts were assigned."""
+        """Returns the name of the rule for these faces, whose ``split`` holds predefined splits only."""
         return self.name
 
 
 class RandomSplit(Split):
-    """Parts that data sets name themselves are kept; all other faces are dealt at random.
+    """Assigns faces at random; splits that a dataset predefines are kept.
 
-    Dealing is stratified by decade of age and by gender, never tears a group, and goes data set by data set, so that
-    each has the parts it would have alone. What a data set leaves unnamed goes to train and to the parts that it does
-    not name. If it names train but no val, a val part is carved out of its train part. All that in the ratios of the
-    fractions.
+    The assignment is stratified by decade of age and by gender, and keeps groups together. Each dataset is split on its
+    own, so it has the same splits alone and together with others. If a dataset predefines splits, its faces without a
+    split go to train and to the splits that it does not predefine. If it predefines train but not val, val is taken out
+    of its train split. ``fractions`` gives the proportions in each case.
 
-    The outcome depends on the faces' data sets, paths, labels and groups, on the fractions and on the seed alone: not
-    on the order of rows, on where the folder lies or on any library's random numbers.
+    The result depends on the dataset, path, labels and group of each face, on the fractions and on the seed. It does not
+    depend on the order of rows, on the location of the folder or on the random generator of a library.
 
     Args:
-        fractions: of faces for train, val and test; they sum to 1.
-        seed: another seed, another split.
-        subset: number of faces to draw before any is dealt, each equally probable; None for all.
+        fractions: Fractions of the faces for train, val and test; they sum to 1.
+        seed: Seed of the random assignment.
+        subset: Number of faces to draw at random before the assignment; None uses all faces.
+
+    Raises:
+        AgeGenderError: ``fractions`` or ``subset`` has a value that is not allowed.
     """
 
     def __init__(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0, subset: int | None = None) -> None:
@@ -73,152 +73,103 @@ class RandomSplit(Split):
         self.seed = seed
         self.subset = subset
         if len(self.fractions) != len(SPLITS) or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
-            raise AgeGenderError(f"split.fractions={list(fractions)}: needed are train, val and test, summing to 1")
+            raise AgeGenderError(
+                f"split.fractions={list(fractions)} must be three numbers >= 0 that sum to 1, for train, val and test"
+            )
         if subset is not None and subset < 1:
-            raise AgeGenderError(f"split.subset={subset}: needed is a number of faces, or null for all")
+            raise AgeGenderError(f"split.subset={subset} must be a number of faces >= 1, or null for all faces")
         drawn = "" if subset is None else f" of {subset} faces"
         self.name = f"random {'/'.join(f'{100 * fraction:g}' for fraction in self.fractions)}{drawn} seed {seed}"
 
-    def written(self, table: FaceTable) -> FaceTable:
-        """All faces, as they are."""
+    def predefined(self, table: FaceTable) -> FaceTable:
+        """Returns the table unchanged."""
         return table
 
     def describe(self, table: FaceTable) -> str:
-        """The rule's name, after the data sets that name parts themselves."""
+        """Returns the name of the rule, preceded by the datasets that predefine splits."""
         owners = table.frame["dataset"][table.frame["split"].notna()].unique()
-        return f"own parts of {', '.join(owners)}, else {self.name}" if len(owners) else self.name
+        return f"predefined splits of {', '.join(owners)}, else {self.name}" if len(owners) else self.name
 
-    def deal(self, table: FaceTable) -> FaceTable:
-        """Every face gets a part.
+    def complete(self, table: FaceTable) -> FaceTable:
+        """Returns the faces (of the subset) with a split for each.
 
         Raises:
-            AgeGenderError: some part that is asked for would hold no face, or the subset is larger than the table.
+            AgeGenderError: A split with a fraction > 0 would be empty, or the subset is larger than the table.
         """
-        table = self._drawn(table)
-        parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
+        table = self._subset(table)
+        splits = table.frame["split"].to_numpy(dtype=object, na_value=None)
         train, val, _ = self.fractions
         notes = []
         for name, rows in sorted(table.frame.groupby("dataset").indices.items()):
-            own = parts[rows]
-            unnamed = rows[own == None]  # noqa: E711 (an array is compared)
-            wanted = [0 if part in own and part != "train" else self.fractions[i] for i, part in enumerate(SPLITS)]
-            shares = [share / sum(wanted) for share in wanted] if any(own) else self.fractions
-            parts[unnamed] = np.array(SPLITS)[deal(table.frame.iloc[unnamed], shares, self.seed)]
-            if len(unnamed) < len(rows):
-                notes.append(f"{name}: {count(len(rows) - len(unnamed), 'face')} stay in the part that the data set names")
+            own = splits[rows]
+            unassigned = rows[own == None]  # noqa: E711 (an array is compared)
+            wanted = [0 if split in own and split != "train" else self.fractions[i] for i, split in enumerate(SPLITS)]
+            fractions = [fraction / sum(wanted) for fraction in wanted] if any(own) else self.fractions
+            splits[unassigned] = np.array(SPLITS)[stratified_groups(table.frame.iloc[unassigned], fractions, self.seed)]
+            if len(unassigned) < len(rows):
+                notes.append(f"{name}: the dataset predefines the split of {count(len(rows) - len(unassigned), 'face')}")
             if val and "train" in own and "val" not in own:
-                carved = carve(table.frame, rows[own == "train"], val / (train + val), self.seed)
-                parts[carved] = "val"
-                notes[-1] += f"; {count(len(carved), 'face')} of its train part become val"
-        empty = [name for i, name in enumerate(SPLITS) if self.fractions[i] > 0 and not (parts == name).any()]
-        if empty and not (len(parts) and (parts == "test").all()):  # a data set that is all test is there to be tested on
+                moved = validation_rows(table, rows[own == "train"], val / (train + val), self.seed)
+                splits[moved] = "val"
+                notes[-1] += f"; {count(len(moved), 'face')} moved from its train split to val"
+        empty = [name for i, name in enumerate(SPLITS) if self.fractions[i] > 0 and not (splits == name).any()]
+        if empty and not (len(splits) and (splits == "test").all()):  # a dataset may predefine test for all its faces
             raise AgeGenderError(
                 f"split.fractions={list(self.fractions)} of {count(len(table), 'face')} in "
-                f"{count(table.frame['group'].nunique(), 'group')} leaves no face for {' and '.join(empty)}: "
-                "give more faces, or set that fraction to 0"
+                f"{count(table.frame['group'].nunique(), 'group')} gives no face to {' and '.join(empty)}: use more faces, or "
+                "set that fraction to 0"
             )
-        result = with_parts(table, parts)
+        result = with_splits(table, splits)
         result.notes += notes
         return result
 
-    def _drawn(self, table: FaceTable) -> FaceTable:
+    def _subset(self, table: FaceTable) -> FaceTable:
         """The faces of the subset, in the order of the table."""
         if self.subset is None:
             return table
         if self.subset > len(table):
-            raise AgeGenderError(f"split.subset={self.subset}: there are {count(len(table), 'face')} only; null takes them all")
+            raise AgeGenderError(
+                f"split.subset={self.subset} is more than the {count(len(table), 'face')} that there are; null uses all faces"
+            )
         names = zip(table.frame["dataset"], table.frame["path"], strict=True)
-        places = [_order(self.seed, f"subset/{dataset}/{path}") for dataset, path in names]
-        last = sorted(places)[self.subset - 1]
-        result = table.where(np.array([place <= last for place in places]), f"not drawn: split.subset={self.subset}")
-        result.notes.append(f"{self.subset} of {count(len(table), 'face')} drawn by seed {self.seed}")
+        keys = [random_key(self.seed, f"subset/{dataset}/{path}") for dataset, path in names]
+        last = sorted(keys)[self.subset - 1]
+        result = table.where(np.array([key <= last for key in keys]), f"not drawn (split.subset={self.subset})")
+        result.notes.append(f"{self.subset} of {count(len(table), 'face')} drawn at random (split.subset, seed {self.seed})")
         return result
 
 
-def deal(frame: pd.DataFrame, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """Deals faces to parts: stratified, group-safe, reproducible.
+def validation_rows(table: FaceTable, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Chooses the rows of ``train`` to move to val: a fraction of them, stratified and in whole groups."""
+    return train[stratified_groups(table.frame.iloc[train], (1 - fraction, fraction), seed) == 1]
 
-    Groups are laid in one line, stratum after stratum (decade of age and gender of the group's first face by data set
-    and path), the strata and the groups within each in the order of seeded hashes of their first faces' names. Walking
-    the line, each group goes to the part that lags most behind its share of the faces so far. So every stretch of the
-    line, a stratum among them, is divided as asked to within a group or two, and so is the whole.
 
-    Returns:
-        [N] index into `fractions` for each row.
+def _drop_leaks(table: FaceTable) -> FaceTable:
+    """Drops train faces in a group with a val or test face, and val faces in a group with a test face.
+
+    Faces without a split are kept.
     """
-    faces = frame.sort_values(["dataset", "path"])[["dataset", "path", "group", "age_low", "age_high", "gender"]]
-    first = faces.drop_duplicates("group")
-    decade = ((first["age_low"] + first["age_high"]) / 2 // 10).fillna(-1).astype("int64")
-    strata = [_order(seed, f"{age}/{gender}") for age, gender in zip(decade, first["gender"].fillna(-1), strict=True)]
-    # Not by the group's name, which may come from a copy in another data set and would move these faces when that joins.
-    orders = [_order(seed, f"{dataset}/{path}") for dataset, path in zip(first["dataset"], first["path"], strict=True)]
-    line = sorted(zip(strata, orders, first["group"], strict=True))
-    sizes = faces["group"].value_counts().to_dict()
-    part_of: dict[str, int] = {}
-    dealt, seen = [0] * len(fractions), 0
-    for _, _, group in line:
-        seen += sizes[group]
-        lag = [fraction * seen - has for fraction, has in zip(fractions, dealt, strict=True)]
-        part = lag.index(max(lag))
-        part_of[group] = part
-        dealt[part] += sizes[group]
-    return np.array([part_of[group] for group in frame["group"]], dtype=np.int64)
-
-
-def carve(frame: pd.DataFrame, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """The rows of `train` that become val: a stratified, group-safe fraction of them."""
-    return train[deal(frame.iloc[train], (1 - fraction, fraction), seed) == 1]
-
-
-def _order(seed: int, name: str) -> bytes:
-    """A place in a random order that depends on seed and name alone."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
-
-
-def _untie(table: FaceTable) -> FaceTable:
-    """Leaves out of train what is tied to val or test, and out of val what is tied to test; faces without a part stay."""
-    rank = table.frame["split"].map({part: rank for rank, part in enumerate(SPLITS)}).astype("float64").fillna(np.inf)
+    rank = table.frame["split"].map({split: rank for rank, split in enumerate(SPLITS)}).astype("float64").fillna(np.inf)
     highest = rank.where(np.isfinite(rank), -1).groupby(table.frame["group"]).transform("max")
-    tied = (rank < highest).to_numpy()
-    parts = table.frame["split"].to_numpy(dtype=object, na_value=None)
-    reasons = ["" for _ in parts]
-    for row in np.flatnonzero(tied):
-        reasons[row] = f"{parts[row]} face in one group with a {SPLITS[int(highest[row])]} face"
-    result = table.where(~tied, reasons)
-    for part in ("train", "val"):
-        number = int((tied & (parts == part)).sum())
+    leaks = (rank < highest).to_numpy()
+    splits = table.frame["split"].to_numpy(dtype=object, na_value=None)
+    reasons = ["" for _ in splits]
+    for row in np.flatnonzero(leaks):
+        reasons[row] = f"{splits[row]} face in the same group as a {SPLITS[int(highest[row])]} face"
+    result = table.where(~leaks, reasons)
+    for split in ("train", "val"):
+        number = int((leaks & (splits == split)).sum())
         if number:
-            result.notes.append(f"{count(number, 'face')} dropped from {part}: in one group with held-out faces")
+            result.notes.append(f"{count(number, 'face')} dropped from {split}: in the same group as held-out faces")
     return result
 
 
-def split_csv(table: FaceTable) -> str:
-    """The split as text: which face, which part, which labels; sorted, with line feeds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    rows = table.frame[list(CSV_COLUMNS)].astype(object)
-    writer.writerows(sorted([_text(value) for value in row] for row in rows.itertuples(index=False, name=None)))
-    return text.getvalue()
-
-
-def checksum(csv_text: str) -> str:
-    """SHA-256 of a split's text, in hex; equal checksums mean equal faces, parts and labels."""
-    return hashlib.sha256(csv_text.encode()).hexdigest()
-
-
-def _text(value: object) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
 def count(number: int, thing: str) -> str:
-    """A number of things in words."""
+    """Returns a number with its noun: ``1 face``, ``2 faces``."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def with_parts(table: FaceTable, parts: np.ndarray) -> FaceTable:
-    """The table with another column `split`; None where there is no part."""
-    frame = table.frame.assign(split=pd.array(list(parts), dtype="string"))
+def with_splits(table: FaceTable, splits: np.ndarray) -> FaceTable:
+    """Returns the table with another column ``split``; None is stored as NA."""
+    frame = table.frame.assign(split=pd.array(list(splits), dtype="string"))
     return FaceTable(frame, dict(table.roots), list(table.skipped), list(table.notes))

@@ -1,53 +1,53 @@
-"""A face table in words: what a person should know before training on it."""
+"""The printed summary of a face table: faces, labels, skipped files, copies and splits."""
 
 import pandas as pd
 
 from agegender.sources.faces import SPLITS, FaceTable, Skipped
 
-SHOWN = 5  # set-aside files listed for each reason; the rest is counted
+EXAMPLES = 5  # skipped files listed for each reason
 
 
 def summary(table: FaceTable, licenses: dict[str, str], split_name: str, sha256: str) -> list[str]:
-    """Lines on faces, labels, set-aside files, copies and parts.
+    """Returns the lines of the summary.
 
     Args:
-        table: With its split.
-        licenses: One line for each data set by name.
-        split_name: Of the split.
-        sha256: Checksum of the split's ``split.csv``.
+        table: Faces with their splits.
+        licenses: License line of each dataset, by name.
+        split_name: Name of the split rule.
+        sha256: Checksum of the split.
     """
     frame = table.frame
     lines = []
     for name, rows in frame.groupby("dataset", sort=False):
-        lines += [f"{name}: {len(rows)} faces in {table.roots[str(name)]}  ({_parts(rows)})", f"  {licenses[str(name)]}"]
+        lines += [f"{name}: {len(rows)} faces in {table.roots[str(name)]}  ({_sizes(rows)})", f"  {licenses[str(name)]}"]
     lines += _labels(frame)
     lines += [f"note: {note}" for note in table.notes]
-    lines += _set_aside(table.skipped)
-    lines.append(f"split {split_name}: {_parts(frame)}  sha256 {sha256}")
+    lines += _skipped(table.skipped)
+    lines.append(f"split {split_name}: {_sizes(frame)}  sha256 {sha256}")
     return lines
 
 
-def _parts(frame: pd.DataFrame) -> str:
-    return "  ".join(f"{part} {int((frame['split'] == part).sum())}" for part in SPLITS)
+def _sizes(frame: pd.DataFrame) -> str:
+    return "  ".join(f"{split} {int((frame['split'] == split).sum())}" for split in SPLITS)
 
 
-def _set_aside(skipped: list[Skipped]) -> list[str]:
-    """Reasons are grouped by what stands before a colon; what follows it belongs to the single file."""
+def _skipped(skipped: list[Skipped]) -> list[str]:
+    """Lines for each kind of reason: the text before a colon is the kind, the text after it is specific to the file."""
     kinds: dict[str, list[str]] = {}
     for face in skipped:
         kind, _, detail = face.reason.partition(": ")
         kinds.setdefault(kind, []).append(face.path + (f" ({detail})" if detail else ""))
-    lines = [f"set aside: {len(skipped)} files or faces"] if skipped else []
+    lines = [f"skipped: {len(skipped)} files or faces"] if skipped else []
     for kind, paths in sorted(kinds.items(), key=lambda item: -len(item[1])):
         lines.append(f"  {len(paths)} x {kind}")
-        lines += [f"      {path}" for path in paths[:SHOWN]]
-        lines += [f"      ... and {len(paths) - SHOWN} more"] if len(paths) > SHOWN else []
+        lines += [f"      {path}" for path in paths[:EXAMPLES]]
+        lines += [f"      ... and {len(paths) - EXAMPLES} more"] if len(paths) > EXAMPLES else []
     return lines
 
 
 def _labels(frame: pd.DataFrame) -> list[str]:
     ages = frame["age_low"]
-    is_exact = ages == frame["age_high"]  # exact ages are counted by decade, ranges as they are
+    is_exact = ages == frame["age_high"]  # exact ages are counted by decade, ranges by range
     exact = int(is_exact.sum())
     lines = [f"age: {exact} exact, {int(ages.notna().sum()) - exact} ranges, {int(ages.isna().sum())} unknown"]
     low, high = ages.mask(is_exact, ages // 10 * 10), frame["age_high"].mask(is_exact, ages // 10 * 10 + 9)

@@ -1,70 +1,65 @@
-"""From sources to the table of faces to work with: scanned, copies tied together, cleaned and split."""
+"""The table of faces for a run: read from the sources, scanned, cleaned and split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from agegender.data.duplicates import resolve
-from agegender.data.near_copies import tie_near_copies
+from agegender.data.duplicates import Policy, resolve_duplicates
+from agegender.data.near_copies import group_near_copies
 from agegender.data.scan import scan
 from agegender.data.splits import Split
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import FaceTable, Skipped, Source, concat
-
-Duplicates = Literal["keep", "drop_conflicting", "drop"]
+from agegender.sources.faces import FaceTable, Source, concat
 
 
 def read_faces(
     sources: Mapping[str, Source], cache_dir: Path | None, progress: bool = True, near_copies: int | None = None
 ) -> FaceTable:
-    """Reads all sources and decodes every file once, to know which are faces.
+    """Reads all sources and scans every file.
 
     Args:
-        sources: By any name; read in this order.
-        cache_dir: Where the outcome is remembered, so that a second call opens no image; None for not at all.
-        progress: Show a bar if there is a terminal.
-        near_copies: Bits of 256 in which near-identical pictures may differ; None for byte-identical ones alone.
+        sources: Sources by key, read in this order.
+        cache_dir: Folder for the results of the scan, so that a second call reads no unchanged image; None stores
+            nothing.
+        progress: Show a progress bar if there is a terminal.
+        near_copies: Largest number of bits (of 256) in which the perceptual hashes of near-identical images differ; None
+            looks for byte-identical files only.
 
     Returns:
-        Every readable face, with the further columns ``sha256``, ``phash`` and ``row`` (its own row number, which finds
-        its image again after later stages have left faces out), copies in one group.
+        All readable faces, with copies in one group and three more columns: ``sha256``, ``phash`` and ``row``. ``row`` is
+        the number of the row; it identifies the image after other faces are dropped.
 
     Raises:
-        AgeGenderError: There is not a single readable face.
+        AgeGenderError: There is no face, or none is readable.
     """
-    table = tie_near_copies(scan(concat([source.read() for source in sources.values()]), cache_dir, progress), near_copies)
+    table = group_near_copies(scan(concat([source.read() for source in sources.values()]), cache_dir, progress), near_copies)
     if not len(table):
         folders = ", ".join(str(source.root) for source in sources.values())
-        raise AgeGenderError(f"no readable face in {folders}{_reasons(table.skipped)}")
+        example = f"; for example, {table.skipped[0].path}: {table.skipped[0].reason}" if table.skipped else ""
+        raise AgeGenderError(f"no face in {folders}{example}")
     table.frame["row"] = np.arange(len(table))
     return table
 
 
-def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Duplicates) -> FaceTable:
-    """Leaves out what cannot be used and gives every other face its part.
+def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Policy) -> FaceTable:
+    """Drops the faces that cannot be used and assigns the others to splits.
 
     Args:
-        faces: As ``read_faces`` returns them.
-        split: A ``Split``.
-        age_range: Youngest and oldest age, years: faces whose interval does not touch it are left out. Faces without
-            an age stay.
-        duplicates: What becomes of byte-identical copies.
+        faces: Faces from ``read_faces``.
+        split: The rule that assigns faces to splits.
+        age_range: Lowest and highest age, years. Faces with an age interval entirely outside are dropped; faces without
+            an age are kept.
+        duplicates: What to do with byte-identical copies.
+
+    Raises:
+        AgeGenderError: No age is inside ``age_range``, or ``split`` or ``duplicates`` leave no face.
     """
     low, high = age_range
-    outside = (faces.frame["age_high"] < low) | (faces.frame["age_low"] > high)  # false for unknown ages
+    outside = (faces.frame["age_high"] < low) | (faces.frame["age_low"] > high)  # false for unknown ages (NaN)
+    if outside.all():
+        raise AgeGenderError(f"age_range=[{low:g}, {high:g}] contains the age of none of {len(faces)} faces")
     table = faces.where(~outside, reason=f"age outside age_range=[{low:g}, {high:g}]")
     if outside.any():
-        table.notes.append(f"{outside.sum()} faces left out: their age is outside age_range=[{low:g}, {high:g}]")
-    table = split.assign(table, clean=lambda written: resolve(written, duplicates))
-    if not len(table):
-        raise AgeGenderError(f"no face is left for the split {split.name!r}{_reasons(table.skipped)}")
-    return table
-
-
-def _reasons(skipped: Sequence[Skipped]) -> str:
-    if not skipped:
-        return ""
-    first = skipped[0]
-    return f" ({len(skipped)} files set aside, the first {first.path}: {first.reason})"
+        table.notes.append(f"{outside.sum()} faces dropped: their age is outside age_range=[{low:g}, {high:g}]")
+    return split.assign(table, clean=lambda predefined: resolve_duplicates(predefined, duplicates))

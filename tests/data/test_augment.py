@@ -1,4 +1,4 @@
-"""The presets do what they say: values take effect, chances are as stated, seeds decide everything."""
+"""Augmentation presets: arguments, probabilities, and reproducibility by seed."""
 
 import random
 
@@ -14,7 +14,7 @@ SIZE = 224
 
 
 def _noise(count: int, size: int = SIZE) -> np.ndarray:
-    """Smooth faces-like images without a single black pixel."""
+    """Smooth images without black pixels."""
     small = np.random.default_rng(0).integers(60, 200, (count, 12, 12, 3), dtype=np.uint8)
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC) for image in small]).clip(40, 220)
 
@@ -24,7 +24,7 @@ def _only(**changes: float) -> Standard:
     return Standard(**{**off, **changes})  # type: ignore[arg-type]
 
 
-def test_four_holes_of_thirty_pixels_are_cut_out():
+def test_default_holes_are_four_black_squares_of_30_pixels():
     images = _noise(40)
     holed = _only(holes_probability=1.0)(images.copy(), seed=3)
     apart = 0
@@ -32,7 +32,7 @@ def test_four_holes_of_thirty_pixels_are_cut_out():
         black = (after == 0).all(axis=2)
         assert np.array_equal(after[~black], before[~black])
         pieces, _, stats, _ = cv2.connectedComponentsWithStats(black.astype(np.uint8), connectivity=8)
-        if pieces == 1 + 4:  # holes may overlap: count the faces on which they do not
+        if pieces == 1 + 4:  # holes may overlap: check the images in which they do not
             assert set(stats[1:, cv2.CC_STAT_AREA]) == {900}
             assert set(stats[1:, cv2.CC_STAT_WIDTH]) == {30}
             apart += 1
@@ -40,21 +40,21 @@ def test_four_holes_of_thirty_pixels_are_cut_out():
     assert apart > 5
 
 
-def test_hole_numbers_are_arguments():
+def test_number_and_size_of_holes():
     holed = _only(holes_probability=1.0, holes=1, hole_size=17)(_noise(3, 64), seed=0)
     assert [(image == 0).all(axis=2).sum() for image in holed] == [17 * 17] * 3
 
 
-def test_holes_larger_than_the_image_are_refused():
+def test_holes_larger_than_the_image_raise():
     with pytest.raises(AgeGenderError, match=r"hole_size=30.*image_size=24"):
         Standard()(_noise(1, 24), seed=0)
 
 
-def test_no_holes_work_on_any_size():
+def test_without_holes_images_may_have_any_size():
     assert Standard(holes=0)(_noise(1, 24), seed=0).shape == (1, 24, 24, 3)
 
 
-def test_chances_of_the_standard_preset_and_their_independence():
+def test_standard_steps_have_the_documented_probabilities_and_are_independent():
     count = 1200
     images = np.repeat(_noise(1, 64), count, axis=0)
     images[:, :, :32] //= 2  # left and right differ
@@ -71,8 +71,8 @@ def test_chances_of_the_standard_preset_and_their_independence():
         assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(count)
 
 
-def test_each_image_is_decided_on_its_own_from_the_first_on():
-    """A generator for each transform, started from one seed, would couple the first image's decisions."""
+def test_steps_are_independent_in_the_first_image_too():
+    """If each transform had its own generator with the same seed, their first random numbers would be equal."""
     images = _noise(1, 32)
     images[:, :, :16] //= 2
     flips, lights = [], []
@@ -83,7 +83,7 @@ def test_each_image_is_decided_on_its_own_from_the_first_on():
     assert abs(np.corrcoef(flips, lights)[0, 1]) < 4 / np.sqrt(300)
 
 
-def test_light_stays_within_its_limits_and_reaches_them():
+def test_brightness_changes_cover_their_range():
     grey = np.full((600, 8, 8, 3), 100, np.uint8)
     out = _only(light_probability=1.0, contrast=0.0, holes=0)(grey, seed=0)[:, 0, 0, 0].astype(float)
     change = (out - 100) / 255
@@ -91,7 +91,7 @@ def test_light_stays_within_its_limits_and_reaches_them():
     assert change.min() < -0.28 and change.max() > 0.28
 
 
-def test_blur_kernels_are_three_to_seven_wide():
+def test_blur_kernels_are_3_to_7_pixels_wide():
     dot = np.zeros((200, 31, 31, 3), np.uint8)
     dot[:, 15, 15] = 255
     out = _only(blur_probability=1.0, holes=0)(dot, seed=0)
@@ -100,7 +100,7 @@ def test_blur_kernels_are_three_to_seven_wide():
 
 
 @pytest.mark.parametrize("preset", [Standard(), Geometric(), Flip()], ids=lambda preset: type(preset).__name__)
-def test_the_seed_alone_decides(preset):
+def test_the_result_depends_on_the_seed_only(preset):
     images = _noise(6)
     first = preset(images.copy(), seed=11)
     preset(images.copy(), seed=12)
@@ -112,7 +112,7 @@ def test_the_seed_alone_decides(preset):
     assert first.dtype == np.uint8 and first.shape == images.shape
 
 
-def test_flip_mirrors_half_of_the_faces_and_changes_nothing_else():
+def test_flip_mirrors_half_of_the_images_and_changes_nothing_else():
     images = _noise(400, 16)
     out = Flip()(images.copy(), seed=1)
     same = np.array([np.array_equal(a, b) for a, b in zip(out, images, strict=True)])
@@ -122,13 +122,13 @@ def test_flip_mirrors_half_of_the_faces_and_changes_nothing_else():
     assert np.array_equal(Flip(probability=1.0)(images.copy(), seed=1), images[:, :, ::-1])
 
 
-def test_unchanged_is_unchanged():
+def test_unchanged_returns_equal_images():
     images = _noise(2, 16)
     assert np.array_equal(Unchanged()(images.copy(), seed=1), images)
 
 
 def _movements(preset: Geometric, count: int) -> np.ndarray:
-    """Angle (degrees), zoom and shift (shares) of each image, read off four marks: ``[count, 4]``."""
+    """Angle (degrees), zoom and two shifts (fractions) of each image, measured on three marks: ``[count, 4]``."""
     size = 201
     image = np.full((size, size, 3), 30, np.uint8)
     marks = np.array([[100, 100], [130, 100], [100, 130]], dtype=float)  # centre, right, below
@@ -149,16 +149,16 @@ def _movements(preset: Geometric, count: int) -> np.ndarray:
     return np.array(results)
 
 
-def test_geometric_moves_every_face_within_its_limits():
+def test_geometric_movements_cover_their_ranges():
     angle, zoom, across, down = _movements(Geometric(flip=0.0), 300).T
     assert np.abs(angle).max() < 36.5 and np.abs(angle).max() > 34 and (np.abs(angle) > 0.05).mean() > 0.97
     assert zoom.min() > 0.89 and zoom.max() < 1.11 and zoom.min() < 0.915 and zoom.max() > 1.085
     for shift in (across, down):
         assert np.abs(shift).max() < 0.105 and np.abs(shift).max() > 0.09
-    assert abs(np.corrcoef(across, down)[0, 1]) < 0.25  # the two axes move on their own
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.25  # the shifts along the two axes are independent
 
 
-def test_geometric_contrast_is_about_the_mean():
+def test_geometric_contrast_scales_around_the_mean():
     grey = np.full((300, 16, 16, 3), 80, np.uint8)
     grey[:, :8] = 120
     out = Geometric(flip=0, rotation=0, zoom=0, translation=0)(grey, seed=0).astype(float)
@@ -168,14 +168,14 @@ def test_geometric_contrast_is_about_the_mean():
     assert np.abs(out.mean(axis=(1, 2, 3)) - 100).max() <= 1
 
 
-def test_a_value_out_of_range_is_one_line():
+def test_a_value_out_of_range_is_a_one_line_error():
     with pytest.raises(AgeGenderError, match=r"augment: .*less than or equal to 1") as caught:
         Flip(probability=1.5)
     assert "\n" not in str(caught.value)
 
 
-def test_an_argument_that_albumentations_renamed_is_an_error(monkeypatch):
-    """Version 2 ignores the old names with a warning and uses its defaults."""
+def test_an_argument_of_albumentations_1_is_an_error():
+    """By default, version 2 warns about an old argument name and ignores it."""
     from agegender.data.augment import _Pipeline
 
     with pytest.warns(UserWarning), pytest.raises(AgeGenderError, match="max_holes"):

@@ -1,4 +1,4 @@
-"""Orders, shards and seeds of batches, over many random shapes."""
+"""Batches: order, sharding among ranks, seeds; with many random sizes."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def _shapes(count: int):
             yield rows, int(batch), int(ranks), int(generator.integers(0, 99))
 
 
-def test_ranks_together_see_what_one_rank_sees():
+def test_several_ranks_have_the_global_batches_of_one_rank():
     for rows, batch, ranks, seed in _shapes(200):
         for epoch in (0, 1, 7):
             parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
@@ -32,7 +32,7 @@ def test_ranks_together_see_what_one_rank_sees():
                 assert len({one[number].seed for one in steps}) == ranks
 
 
-def test_every_face_at_most_once_an_epoch_and_only_an_incomplete_batch_is_dropped():
+def test_a_face_occurs_at_most_once_an_epoch_and_only_an_incomplete_batch_is_dropped():
     for rows, batch, ranks, seed in _shapes(200):
         parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
         seen = np.concatenate([step.indices for part in parts for step in part])
@@ -42,7 +42,7 @@ def test_every_face_at_most_once_an_epoch_and_only_an_incomplete_batch_is_droppe
         assert all(len(step.indices) for part in parts for step in part)
 
 
-def test_an_epoch_follows_from_its_number_alone():
+def test_order_and_seeds_depend_on_the_epoch_number_only():
     one = TrainBatches(np.arange(50), 8, seed=4)
     orders = []
     for epoch in range(4):
@@ -60,7 +60,7 @@ def test_an_epoch_follows_from_its_number_alone():
     assert tuple(other.indices) != firsts[0] and other.seed != orders[0][0].seed
 
 
-def test_every_face_gets_its_turn_over_the_epochs():
+def test_every_face_is_used_over_several_epochs():
     batches = TrainBatches(np.arange(11), 4, seed=0)  # 3 faces are left over each time
     seen = set()
     for epoch in range(12):
@@ -69,7 +69,7 @@ def test_every_face_gets_its_turn_over_the_epochs():
     assert seen == set(range(11))
 
 
-def test_weights_draw_with_replacement_in_proportion():
+def test_weights_draw_in_proportion_with_replacement():
     rows = np.arange(100, 104)
     batches = TrainBatches(np.repeat(rows, 500), 50, seed=0, weights=np.repeat([1.0, 2.0, 3.0, 0.0], 500))
     drawn = np.concatenate([step.indices for step in batches])
@@ -78,12 +78,12 @@ def test_weights_draw_with_replacement_in_proportion():
     assert np.abs(np.array(shares) - np.array([1, 2, 3, 0]) / 6).max() < 0.05
 
 
-def test_fewer_faces_than_ranks_is_one_clear_error():
-    with pytest.raises(AgeGenderError, match=r"3 faces .* 4 processes"):
+def test_fewer_faces_than_ranks_raise():
+    with pytest.raises(AgeGenderError, match=r"3 training faces .* 4 processes"):
         TrainBatches(np.arange(3), 2, 0, rank=1, world_size=4)
 
 
-def test_evaluation_sees_every_face_exactly_once_in_order():
+def test_evaluation_has_every_face_exactly_once_in_order():
     for rows, batch, ranks, _ in _shapes(200):
         parts = [EvalBatches(rows, batch, rank, ranks) for rank in range(ranks + 2) if rank < ranks]
         seen = [step.indices for part in parts for step in part]
@@ -96,7 +96,7 @@ def test_evaluation_sees_every_face_exactly_once_in_order():
 
 
 @pytest.mark.parametrize(("faces", "batch", "sizes"), [(2, 8, [[1], [1], [0]]), (7, 2, [[2, 1], [2, 0], [2, 0]])])
-def test_ranks_evaluate_equally_many_batches_of_which_the_last_may_be_empty(faces, batch, sizes):
+def test_evaluation_has_equally_many_batches_on_each_rank_and_the_last_may_be_empty(faces, batch, sizes):
     parts = [EvalBatches(np.arange(faces), batch, rank, 3) for rank in range(3)]
     assert [[len(step.indices) for step in part] for part in parts] == sizes
     assert len({len(part) for part in parts}) == 1

@@ -1,4 +1,4 @@
-"""From files to batches: what is left out, what is shared out, and in which order after an interruption."""
+"""The data module: dropped faces, batches of each split, ranks, resumed runs, and loader settings."""
 
 import os
 from pathlib import Path
@@ -23,9 +23,9 @@ SIZE = 16
 
 
 class Folder:
-    """Faces named ``age_gender_number.png``; ``x`` is unknown, ``3-9`` an interval."""
+    """A source of faces named ``age_gender_number.png``; ``x`` is unknown, ``3-9`` an interval."""
 
-    license = "drawn for the test"
+    license = "generated for the test"
 
     def __init__(self, root: Path, name: str = "faces") -> None:
         self.root, self.name = root, name
@@ -43,31 +43,31 @@ class Folder:
         return FaceTable.of(self.name, self.root, columns)
 
 
-class Written(Split):
-    """A split that gets every face without a part."""
+class NothingPredefined(Split):
+    """A split rule without predefined splits."""
 
-    def written(self, table: FaceTable) -> FaceTable:
+    def predefined(self, table: FaceTable) -> FaceTable:
         return table
 
 
-class EveryFifth(Written):
-    """A split that is easy to foresee: of each five faces one val, one test."""
+class EveryFifth(NothingPredefined):
+    """Of every five faces, three go to train, one to val and one to test."""
 
     name = "every fifth"
 
-    def deal(self, table: FaceTable) -> FaceTable:
-        parts = np.array(["train", "train", "val", "test", "train"])[np.arange(len(table)) % 5]
-        return FaceTable(table.frame.assign(split=parts), table.roots, table.skipped, table.notes)
+    def complete(self, table: FaceTable) -> FaceTable:
+        splits = np.array(["train", "train", "val", "test", "train"])[np.arange(len(table)) % 5]
+        return FaceTable(table.frame.assign(split=splits), table.roots, table.skipped, table.notes)
 
 
-class AllIn(Written):
-    """Everything in one part."""
+class AllIn(NothingPredefined):
+    """All faces go to one split."""
 
-    def __init__(self, part: str) -> None:
-        self.name, self.part = f"all in {part}", part
+    def __init__(self, split: str) -> None:
+        self.name, self.split = f"all in {split}", split
 
-    def deal(self, table: FaceTable) -> FaceTable:
-        return FaceTable(table.frame.assign(split=self.part), table.roots, table.skipped, table.notes)
+    def complete(self, table: FaceTable) -> FaceTable:
+        return FaceTable(table.frame.assign(split=self.split), table.roots, table.skipped, table.notes)
 
 
 def _draw(folder: Path, label: str, number: int) -> Path:
@@ -109,43 +109,45 @@ def _ready(folder: Path, stage: str | None = "fit", **changes) -> FaceDataModule
     return module
 
 
-def _shown(module: FaceDataModule, batch: dict[str, torch.Tensor]) -> None:
-    """Each image of a batch is the file that its index names."""
+def _check_images(module: FaceDataModule, batch: dict[str, torch.Tensor]) -> None:
+    """Checks that each image of a batch is that of the file of its ``index``."""
     files = module.table.files()
     for index, image in zip(batch["index"], batch["image"], strict=True):
         assert np.array_equal(image.permute(1, 2, 0).numpy(), np.array(Image.open(files[index])))
 
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
-def test_every_part_shows_its_own_faces(folder, cache):
+def test_every_split_has_its_faces_in_table_order_and_train_is_shuffled(folder, cache):
     module = _ready(folder, cache=cache)
-    parts = {part: torch.cat([batch["index"] for batch in module.loader(part)]).tolist() for part in ("train", "val", "test")}
-    for part, rows in parts.items():
-        assert rows == np.flatnonzero(module.table.frame["split"] == part).tolist()
+    rows_of = {
+        split: torch.cat([batch["index"] for batch in module.loader(split)]).tolist() for split in ("train", "val", "test")
+    }
+    for split, rows in rows_of.items():
+        assert rows == np.flatnonzero(module.table.frame["split"] == split).tolist()
     for loader in (module.train_dataloader(), module.val_dataloader(), module.test_dataloader(), module.predict_dataloader()):
         for batch in loader:
-            _shown(module, batch)
+            _check_images(module, batch)
             assert batch["age_low"].tolist() == module.table.frame["age_low"][batch["index"].numpy()].tolist()
     drawn = torch.cat([batch["index"] for batch in module.train_dataloader()]).tolist()
-    assert len(drawn) == 16 and set(drawn) < set(parts["train"]) and drawn != sorted(drawn)  # 18 make 4 whole batches
+    assert len(drawn) == 16 and set(drawn) < set(rows_of["train"]) and drawn != sorted(drawn)  # 18 faces give 4 whole batches
 
 
-def test_left_out_faces_do_not_shift_the_images(folder):
-    _draw(folder, "00_0", 99).write_bytes(b"text")  # cannot be read; the first by name
+def test_after_dropped_faces_rows_still_have_their_images(folder):
+    _draw(folder, "00_0", 99).write_bytes(b"text")  # unreadable, and the first by name
     _draw(folder, "10_0", 98)  # too young
     _draw(folder, "31_0", 97)
-    (folder / "25_1_096.png").write_bytes((folder / "31_0_097.png").read_bytes())  # copies that disagree
+    (folder / "25_1_096.png").write_bytes((folder / "31_0_097.png").read_bytes())  # copies with conflicting labels
     module = _ready(folder, age_range=[15, 116])
     reasons = {skipped.path: skipped.reason for skipped in module.skipped}
     assert set(reasons) == {f"faces/{name}.png" for name in ("00_0_099", "10_0_098", "31_0_097", "25_1_096")}
     assert "age_range" in reasons["faces/10_0_098.png"] and len(module.table) == 30
     assert any(note.startswith("1 face") and "age_range=[15, 116]" in note for note in module.table.notes)
-    for part in ("train", "val", "test"):
-        for batch in module.loader(part):
-            _shown(module, batch)
+    for split in ("train", "val", "test"):
+        for batch in module.loader(split):
+            _check_images(module, batch)
 
 
-def test_ages_that_touch_the_range_and_unknown_ages_stay(folder):
+def test_ages_that_overlap_the_range_and_unknown_ages_are_kept(folder):
     for number, age in enumerate(("3-9", "9-12", "x", "80-95", "95-99"), start=50):
         _draw(folder, f"{age}_0", number)
     paths = set(_ready(folder, age_range=[10, 90]).table.frame["path"])
@@ -153,7 +155,7 @@ def test_ages_that_touch_the_range_and_unknown_ages_stay(folder):
     assert not paths & {"3-9_0_050.png", "95-99_0_054.png"}
 
 
-def test_only_faces_with_a_label_for_some_task_are_trained_on(tmp_path):
+def test_training_uses_faces_with_a_label_for_at_least_one_task(tmp_path):
     for number in range(10):
         _draw(tmp_path / "faces", ("x_x", "30_x", "x_1", "40_0", "x_x")[number % 5], number)
 
@@ -167,46 +169,46 @@ def test_only_faces_with_a_label_for_some_task_are_trained_on(tmp_path):
     assert trained(["gender"]) == {"x_1_", "40_0"}
 
 
-def test_missing_labels_and_empty_parts_are_one_clear_line(tmp_path):
+def test_missing_labels_and_empty_splits_raise(tmp_path):
     for number in range(6):
         _draw(tmp_path / "faces", "x_1", number)
     with pytest.raises(AgeGenderError, match="age cannot be learned"):
         _ready(tmp_path / "faces")
     _ready(tmp_path / "faces", tasks=["gender"])
-    with pytest.raises(AgeGenderError, match=r"train part is empty \(train 0, val 0, test 6\)"):
+    with pytest.raises(AgeGenderError, match=r"train split is empty \(train 0, val 0, test 6\)"):
         _ready(tmp_path / "faces", split=AllIn("test"))
-    with pytest.raises(AgeGenderError, match="val part is empty"):
+    with pytest.raises(AgeGenderError, match="val split is empty"):
         _ready(tmp_path / "faces", split=AllIn("train"), tasks=["gender"])
     _ready(tmp_path / "faces", stage="test", split=AllIn("test"))
 
 
-def test_no_face_at_all_is_one_clear_line(tmp_path):
+def test_a_folder_without_faces_raises(tmp_path):
     (tmp_path / "faces").mkdir()
-    with pytest.raises(AgeGenderError, match=r"no readable face in .*faces"):
+    with pytest.raises(AgeGenderError, match=r"no face in .*faces"):
         _ready(tmp_path / "faces")
 
 
-def test_setting_up_again_changes_nothing_and_decodes_nothing(folder, monkeypatch):
+def test_a_second_setup_changes_nothing_and_decodes_nothing(folder, monkeypatch):
     module = _ready(folder)
     table, images = module.table, module._images
     monkeypatch.setattr(cache_module, "decode", lambda data: pytest.fail("decoded again"))
     module.prepare_data()
     module.setup("test")
     assert module.table is table and module._images is images
-    # another run, with another split and fewer faces, finds the cache too
+    # another run with another split and fewer faces uses the same cache
     other = _ready(folder, split=AllIn("train"), age_range=[25, 116], stage=None)
     assert len(other.table) == 25 and other.split_sha256 != module.split_sha256
     for batch in other.train_dataloader():
-        _shown(other, batch)
+        _check_images(other, batch)
 
 
-def test_the_split_is_told(folder):
+def test_name_text_and_checksum_of_the_split(folder):
     module = _ready(folder)
     assert module.split_name == "every fifth"
     assert module.split_csv.count("\n") == 31 and len(module.split_sha256) == 64
 
 
-def test_a_file_rewritten_with_the_same_size_and_time_is_not_served_stale(folder):
+def test_a_file_rewritten_with_the_same_modification_time_gives_its_new_pixels(folder):
     _ready(folder)
     file = folder / "25_1_005.png"
     before = file.stat()
@@ -216,19 +218,19 @@ def test_a_file_rewritten_with_the_same_size_and_time_is_not_served_stale(folder
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     module = _ready(folder)
     for batch in module.loader("train"):
-        _shown(module, batch)
+        _check_images(module, batch)
 
 
-def test_an_unwritable_cache_folder_names_the_way_out_and_the_way_out_works(folder):
+def test_if_the_cache_folder_cannot_be_written_the_advised_setting_works(folder):
     (folder.parent / "file").touch()
     blocked = str(folder.parent / "file" / "cache")
     with pytest.raises(AgeGenderError, match=r"loader\.cache=none"):
         _ready(folder, cache_dir=blocked)
     module = _ready(folder, cache_dir=blocked, cache="none")
-    _shown(module, next(iter(module.val_dataloader())))
+    _check_images(module, next(iter(module.val_dataloader())))
 
 
-def test_weights_of_the_sampler_reach_the_batches(tmp_path):
+def test_training_batches_use_the_weights_of_the_sampler(tmp_path):
     for number in range(100):
         _draw(tmp_path / "faces", "70_0" if number < 5 else "30_0", number)
     module = _ready(tmp_path / "faces", split=AllIn("train"), sampler=AgeBalancedSampler(power=1.0), stage=None)
@@ -236,18 +238,18 @@ def test_weights_of_the_sampler_reach_the_batches(tmp_path):
     assert 0.3 < old.float().mean() < 0.7
 
 
-def _place(device: str = "cpu", **attributes) -> SimpleNamespace:
-    """What a data module asks its trainer."""
+def _trainer_stub(device: str = "cpu", **attributes) -> SimpleNamespace:
+    """The attributes of a Trainer that a data module reads."""
     loop = SimpleNamespace(epoch_progress=SimpleNamespace(current=SimpleNamespace(processed=0)))
     strategy = SimpleNamespace(root_device=torch.device(device))
     return SimpleNamespace(fit_loop=loop, strategy=strategy, limit_val_batches=1.0, **attributes)
 
 
-def test_one_rank_of_several(folder):
+def test_ranks_divide_the_faces(folder):
     seen: dict[str, list[int]] = {"val": [], "train": []}
     for rank in range(3):
         module = _module(folder, batch_size=2)
-        module.trainer = _place(global_rank=rank, world_size=3)
+        module.trainer = _trainer_stub(global_rank=rank, world_size=3)
         module.setup("fit")
         seen["val"] += torch.cat([batch["index"] for batch in module.val_dataloader()]).tolist()
         seen["train"] += torch.cat([batch["index"] for batch in module.train_dataloader()]).tolist()
@@ -256,7 +258,7 @@ def test_one_rank_of_several(folder):
 
 
 class Recorder(pl.LightningModule):
-    """Learns nothing; writes down what it is shown."""
+    """Learns nothing; records the batches that it gets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,7 +268,7 @@ class Recorder(pl.LightningModule):
 
     def training_step(self, batch, number):
         self.seen.append((self.current_epoch, batch["index"].tolist(), int(batch["image"].long().sum())))
-        halves = batch["image"].float().mean(dim=(1, 2))  # tells mirror images apart
+        halves = batch["image"].float().mean(dim=(1, 2))  # differs between an image and its mirror image
         self.seen[-1] += (halves.sum(dim=0).tolist(),)
         return self.weight.sum()
 
@@ -296,29 +298,29 @@ def _trainer(checkpoints: Path, epochs: int) -> pl.Trainer:
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
-def test_resuming_continues_with_the_next_epochs_order(folder, workers):
-    """Prefetching workers ask for batches before Lightning calls set_epoch, which would replay epoch 0."""
+def test_a_resumed_run_continues_with_the_order_of_the_next_epoch(folder, workers):
+    """Workers load batches before Lightning calls set_epoch; without a correction these would be those of epoch 0."""
 
     def data() -> FaceDataModule:
         return _module(folder, augment=Flip(), num_workers=workers)
 
-    straight = Recorder()
-    _trainer(folder.parent / "straight", 5).fit(straight, datamodule=data())
-    assert [epoch for epoch, *_ in straight.seen] == [epoch for epoch in range(5) for _ in range(4)]
-    orders = {tuple(row for _, rows, *_ in straight.seen[start : start + 4] for row in rows) for start in range(0, 20, 4)}
+    uninterrupted = Recorder()
+    _trainer(folder.parent / "uninterrupted", 5).fit(uninterrupted, datamodule=data())
+    assert [epoch for epoch, *_ in uninterrupted.seen] == [epoch for epoch in range(5) for _ in range(4)]
+    orders = {tuple(row for _, rows, *_ in uninterrupted.seen[start : start + 4] for row in rows) for start in range(0, 20, 4)}
     assert len(orders) == 5
 
-    parts = []
-    for before, epochs in ((0, 2), (2, 3), (3, 5)):  # stopped after two epochs, after a third, then to the end
+    seen = []
+    for before, epochs in ((0, 2), (2, 3), (3, 5)):  # interrupted after epochs 2 and 3
         recorder = Recorder()
-        checkpoint = folder.parent / "parts" / f"epoch={before - 1}.ckpt" if before else None
-        _trainer(folder.parent / "parts", epochs).fit(recorder, datamodule=data(), ckpt_path=checkpoint)
-        parts += recorder.seen
-    assert parts == straight.seen
+        checkpoint = folder.parent / "resumed" / f"epoch={before - 1}.ckpt" if before else None
+        _trainer(folder.parent / "resumed", epochs).fit(recorder, datamodule=data(), ckpt_path=checkpoint)
+        seen += recorder.seen
+    assert seen == uninterrupted.seen
 
 
 class Writer(Recorder):
-    """Each rank writes down what it validates."""
+    """Each rank writes the faces that it validates to a file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -331,7 +333,7 @@ class Writer(Recorder):
 
 @pytest.mark.parametrize("faces", [1, 7])
 def test_two_processes_validate_every_face_once(tmp_path, faces):
-    """Also where one of them has no face at all."""
+    """With one face, one of the processes has none."""
     for number in range(faces):
         _draw(tmp_path / "faces", "30_0", number)
     trainer = pl.Trainer(
@@ -349,18 +351,25 @@ def test_two_processes_validate_every_face_once(tmp_path, faces):
     assert seen == list(range(faces)) and len(list(tmp_path.glob("rank*"))) == 2
 
 
-def test_predicting_sees_the_test_part_in_order(folder):
+def test_prediction_uses_the_test_split_in_order(folder):
     module = _module(folder)
     batches = _trainer(folder.parent, 1).predict(Recorder(), datamodule=module)
     assert torch.cat(batches).tolist() == np.flatnonzero(module.table.frame["split"] == "test").tolist()
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-def test_workers_by_default(folder, monkeypatch):
+def test_default_number_of_workers(folder, monkeypatch):
     monkeypatch.setattr("agegender.data.datamodule.usable_cores", lambda: 8)
     module = _ready(folder, num_workers=None)
     assert module.val_dataloader().num_workers == 0
     for device, expected in (("cpu", 0), ("cuda", 3)):
-        module.trainer = _place(global_rank=0, world_size=2, num_devices=2, device=device)
+        module.trainer = _trainer_stub(global_rank=0, world_size=2, num_devices=2, device=device)
         loader = module.val_dataloader()
         assert (loader.num_workers, loader.pin_memory) == (expected, device == "cuda")
+
+
+def test_sizes_below_1_and_sources_of_the_same_name_raise(folder):
+    with pytest.raises(AgeGenderError, match=r"loader\.batch_size=0, image_size=16: both must be >= 1"):
+        _module(folder, batch_size=0)
+    with pytest.raises(AgeGenderError, match=r"data\.sources: 2 sources have the names faces"):
+        _module(folder, sources={"a": Folder(folder), "b": Folder(folder)})

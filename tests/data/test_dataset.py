@@ -1,4 +1,4 @@
-"""A batch has the agreed form and does not depend on who loads it."""
+"""Batches of a ``FaceDataset``: keys, shapes and dtypes; independence of the number of workers."""
 
 import multiprocessing
 
@@ -21,7 +21,7 @@ def _dataset(augment=None, rows=None) -> FaceDataset:
     return FaceDataset(images, age, age + 2, gender, augment, rows)
 
 
-def test_the_form_of_a_batch():
+def test_keys_shapes_and_dtypes_of_a_batch():
     dataset = _dataset()
     batch = dataset[BatchIndex(np.array([7, 3, 0]), 0)]
     assert {name: (tuple(one.shape), one.dtype) for name, one in batch.items()} == {
@@ -38,14 +38,14 @@ def test_the_form_of_a_batch():
     assert batch["age_low"][0] == 7 and batch["age_high"][0] == 9 and torch.isnan(batch["age_low"][1])
 
 
-def test_faces_may_stand_elsewhere_among_the_images():
+def test_rows_map_faces_to_images():
     rows = np.array([39, 5, 20, 11])
     batch = _dataset(rows=rows)[BatchIndex(np.array([2, 0]), 0)]
     assert np.array_equal(batch["image"].numpy().transpose(0, 2, 3, 1), _dataset().images[[20, 39]])
     assert batch["index"].tolist() == [2, 0] and batch["age_low"].tolist() == [2, 0]
 
 
-def test_augmentation_gets_the_batch_seed_and_leaves_the_images_alone():
+def test_augmentation_gets_the_seed_of_the_batch_and_does_not_change_the_stored_images():
     dataset = _dataset(Standard(hole_size=6))
     before = dataset.images.copy()
     index = BatchIndex(np.array([4, 9]), 123)
@@ -71,9 +71,20 @@ def test_batches_do_not_depend_on_the_number_of_workers(workers):
     assert not torch.equal(next(iter(shared))["image"], alone[0]["image"])
 
 
-def test_evaluation_hands_out_every_face_untouched():
+def test_evaluation_returns_every_image_unchanged():
     dataset = _dataset()
     batches = list(DataLoader(dataset, batch_size=None, sampler=EvalBatches(np.arange(40), 7)))
     assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(40))
     images = torch.cat([batch["image"] for batch in batches]).numpy().transpose(0, 2, 3, 1)
     assert np.array_equal(images, dataset.images)
+
+
+def test_features_replace_the_images_in_their_epochs():
+    class Doubled:
+        def of(self, batch: BatchIndex) -> np.ndarray | None:
+            return 2.0 * batch.indices[:, None] if batch.epoch < 1 else None
+
+    dataset = FaceDataset(_dataset().images, *np.zeros((3, 40)), features=Doubled())  # type: ignore[arg-type]
+    first, second = (dataset[BatchIndex(np.array([7, 3]), 0, epoch)] for epoch in (0, 1))
+    assert first["features"].tolist() == [[14.0], [6.0]] and "image" not in first
+    assert second["image"].shape == (2, 3, 32, 32) and "features" not in second

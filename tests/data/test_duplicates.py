@@ -1,48 +1,17 @@
-"""Byte-identical copies: tied together, and left out where their labels disagree."""
+"""Byte-identical copies: which are dropped, and why."""
 
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from agegender.data.duplicates import resolve, tie
+from agegender.data.duplicates import resolve_duplicates
 from agegender.data.scan import scan
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
 from agegender.sources.utkface import UTKFace
 
 SHARED = Path(os.environ.get("AGEGENDER_SHARED", Path(__file__).parents[2].parent / "shared"))
-
-
-def connected(group: list[int], key: list[int]) -> list[set[int]]:
-    """Reference: a flood over the faces."""
-    found, left = [], set(range(len(group)))
-    while left:
-        part, fresh = set(), {min(left)}
-        while fresh:
-            part |= fresh
-            fresh = {j for i in fresh for j in left - part if group[i] == group[j] or key[i] == key[j]}
-        found.append(part)
-        left -= part
-    return found
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_tie_finds_the_connected_parts(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    group, key = rng.integers(0, 25, 30).tolist(), rng.integers(0, 25, 30).tolist()
-    tied = tie([f"g{one:02}" for one in group], [f"k{one}" for one in key])
-    for part in connected(group, key):
-        assert {tied[i] for i in part} == {f"g{min(group[i] for i in part):02}"}
-    assert len(set(tied)) == len(connected(group, key))
-
-
-def test_tie_goes_along_a_chain_and_takes_nothing() -> None:
-    groups = [f"{i:04}" for i in range(500) for _ in (0, 1)]
-    keys = [f"{(i + 1) // 2}" for i in range(1000)]
-    assert set(tie(groups, keys)) == {"0000"}
-    assert tie([], []) == []
 
 
 def table(*faces: tuple[str, str, float, float, object], group: list[str] | None = None) -> FaceTable:
@@ -72,60 +41,60 @@ FACES = (
 
 
 @pytest.mark.parametrize(
-    ("policy", "stay"),
+    ("policy", "kept"),
     [("keep", "facbeghijklm"), ("drop_conflicting", "faeijk"), ("drop", "aei")],
 )
-def test_policies(policy: str, stay: str) -> None:
+def test_policies(policy: str, kept: str) -> None:
     faces = table(*FACES)
-    resolved = resolve(faces, policy)  # type: ignore[arg-type]
-    assert "".join(resolved.frame["path"]) == stay
-    assert {one.path for one in resolved.skipped} == {f"d/{face[0]}" for face in FACES} - {f"d/{one}" for one in stay}
+    resolved = resolve_duplicates(faces, policy)  # type: ignore[arg-type]
+    assert "".join(resolved.frame["path"]) == kept
+    assert {one.path for one in resolved.skipped} == {f"d/{face[0]}" for face in FACES} - {f"d/{one}" for one in kept}
     assert resolved.notes == [
-        f"5 images stand in several byte-identical files (11 files), 3 of them with conflicting labels (6 files): "
-        f"{12 - len(stay)} faces left out (data.duplicates={policy})"
+        f"5 images have several byte-identical files (11 files), 3 of them with conflicting labels (6 files): "
+        f"{12 - len(kept)} faces dropped (data.duplicates={policy})"
     ]
     assert len(faces) == 12 and faces.skipped == [] and faces.notes == []
 
 
-def test_reasons() -> None:
-    reasons = {one.path: one.reason for one in resolve(table(*FACES), "drop").skipped}
+def test_reasons_name_the_kept_copy_or_the_conflicting_labels() -> None:
+    reasons = {one.path: one.reason for one in resolve_duplicates(table(*FACES), "drop").skipped}
     assert reasons["d/f"] == "byte-identical to d/e"
-    assert reasons["d/b"] == reasons["d/c"] == "byte-identical copies carry conflicting labels: ages 20, 60"
+    assert reasons["d/b"] == reasons["d/c"] == "byte-identical copies have conflicting labels: ages 20, 60"
     assert reasons["d/g"].endswith("genders 0 and 1")
     assert reasons["d/m"].endswith("ages 0-2, 3-9")
 
 
 @pytest.mark.parametrize("policy", ["drop_conflicting", "drop"])
-def test_a_published_test_part_stays_whole(policy: str) -> None:
+def test_faces_of_a_predefined_test_split_are_kept(policy: str) -> None:
     faces = table(*FACES)
     faces.frame["split"] = ["test" if face[1] in ("sex", "agree") else None for face in FACES]
-    resolved = resolve(faces, policy)  # type: ignore[arg-type]
+    resolved = resolve_duplicates(faces, policy)  # type: ignore[arg-type]
     assert set("efgh") < set(resolved.frame["path"]) and not set("bclm") & set(resolved.frame["path"])
-    assert resolved.notes[0].endswith(f"; {2 + (policy == 'drop')} more stay, in a published test part")
+    assert resolved.notes[0].endswith(f"; {2 + (policy == 'drop')} more are kept, because they are in a predefined test split")
 
 
-def test_a_group_of_different_images_is_no_conflict() -> None:
+def test_different_images_of_a_group_do_not_conflict() -> None:
     one_person = table(("a", "x", 20, 20, 0), ("b", "y", 60, 60, 0), group=["anna", "anna"])
-    resolved = resolve(one_person, "drop_conflicting")
+    resolved = resolve_duplicates(one_person, "drop_conflicting")
     assert len(resolved) == 2 and resolved.notes == []
 
 
-def test_one_clear_line() -> None:
-    with pytest.raises(AgeGenderError, match=r"data\.duplicates=remove is none of keep, drop_conflicting, drop"):
-        resolve(table(*FACES), "remove")  # type: ignore[arg-type]
-    with pytest.raises(AgeGenderError, match="leaves no face of 2"):
-        resolve(table(("a", "x", 1, 1, 0), ("b", "x", 2, 2, 0)), "drop_conflicting")
+def test_an_unknown_policy_and_an_empty_result_raise() -> None:
+    with pytest.raises(AgeGenderError, match=r"data\.duplicates=remove must be one of keep, drop_conflicting, drop"):
+        resolve_duplicates(table(*FACES), "remove")  # type: ignore[arg-type]
+    with pytest.raises(AgeGenderError, match="drop_conflicting drops all 2 faces"):
+        resolve_duplicates(table(("a", "x", 1, 1, 0), ("b", "x", 2, 2, 0)), "drop_conflicting")
 
 
-@pytest.mark.skipif(not (SHARED / "data/utkface").is_dir(), reason="UTKFace is not here")
-def test_real_utkface_has_copies_that_disagree() -> None:
+@pytest.mark.skipif(not (SHARED / "data/utkface").is_dir(), reason="UTKFace is not available")
+def test_copies_in_utkface() -> None:
     table = UTKFace(str(SHARED / "data/utkface")).read()
     assert (len(table), len(table.skipped)) == (19326, 3)
     scanned = scan(table, None, progress=False)
     assert len(scanned) == 19326
-    kept = resolve(scanned, "keep")
+    kept = resolve_duplicates(scanned, "keep")
     assert kept.notes[0].startswith(
-        "304 images stand in several byte-identical files (619 files), 185 of them with conflicting labels (378 files)"
+        "304 images have several byte-identical files (619 files), 185 of them with conflicting labels (378 files)"
     )
-    assert len(resolve(scanned, "drop_conflicting")) == 19326 - 378
-    assert len(resolve(scanned, "drop")) == 19326 - 378 - (619 - 378) + (304 - 185)
+    assert len(resolve_duplicates(scanned, "drop_conflicting")) == 19326 - 378
+    assert len(resolve_duplicates(scanned, "drop")) == 19326 - 378 - (619 - 378) + (304 - 185)

@@ -1,4 +1,4 @@
-"""Features on disk: the right rows, whole files or none, and a full disk in one line."""
+"""Feature caches: rows, views, memory layout, interrupted builds and a full disk."""
 
 import errno
 import pickle
@@ -17,8 +17,8 @@ FACES = np.array([2, 3, 7, 11, 12])
 
 
 def batches(scale: float = 1.0) -> Iterator[np.ndarray]:
-    for part in (FACES[:2], FACES[2:]):
-        yield (scale * part[:, None, None] + np.arange(6).reshape(2, 3)).astype(np.float32)
+    for faces in (FACES[:2], FACES[2:]):
+        yield (scale * faces[:, None, None] + np.arange(6).reshape(2, 3)).astype(np.float32)
 
 
 def never() -> Iterator[np.ndarray]:
@@ -27,7 +27,7 @@ def never() -> Iterator[np.ndarray]:
 
 
 @pytest.mark.parametrize("copy", [False, True])
-def test_rows_of_the_face_table_find_their_features(copy: bool, tmp_path: Path) -> None:
+def test_rows_of_the_face_table_map_to_their_features(copy: bool, tmp_path: Path) -> None:
     cache = FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())
     if copy:
         pickled = pickle.dumps(cache)
@@ -38,14 +38,14 @@ def test_rows_of_the_face_table_find_their_features(copy: bool, tmp_path: Path) 
     np.testing.assert_array_equal(found, np.array([11, 2, 12, 2])[:, None, None] + np.arange(6).reshape(2, 3))
 
 
-def test_a_recipe_is_followed_once(tmp_path: Path) -> None:
+def test_the_same_recipe_opens_the_same_cache(tmp_path: Path) -> None:
     FeatureCache.open_or_build(["a", {"x": 1}], FACES, (2, 3), False, tmp_path, batches())
     same = FeatureCache.open_or_build(["a", {"x": 1}], FACES, (2, 3), False, tmp_path, never())
     other = FeatureCache.open_or_build(["a", {"x": 2}], FACES, (2, 3), False, tmp_path, batches(2.0))
     assert same[FACES][0, 0, 0] == 2 and other[FACES][0, 0, 0] == 4
 
 
-def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_build_leaves_no_file_and_the_next_one_succeeds(tmp_path: Path) -> None:
     def interrupted() -> Iterator[np.ndarray]:
         yield next(batches())
         raise KeyboardInterrupt
@@ -56,7 +56,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     assert len(FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())[FACES]) == 5
 
 
-def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_one_line_error_with_alternatives(tmp_path: Path) -> None:
     def full() -> Iterator[np.ndarray]:
         yield next(batches())
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -65,14 +65,14 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, full())
 
 
-def test_an_epoch_has_its_view_and_later_ones_images(tmp_path: Path) -> None:
+def test_epochs_cycle_through_the_views_and_later_ones_use_images(tmp_path: Path) -> None:
     views = [FeatureCache.open_or_build([scale], FACES, (2, 3), False, tmp_path, batches(scale)) for scale in (1.0, 10.0)]
     features = Features(views, epochs=3)
     seen = [features.of(BatchIndex(np.array([7]), 0, epoch)) for epoch in range(4)]
     assert [None if one is None else one[0, 0, 0] for one in seen] == [7, 70, 7, None]
 
 
-def test_feature_maps_keep_the_order_of_their_channels_in_memory(tmp_path: Path) -> None:
+def test_feature_maps_keep_their_memory_layout(tmp_path: Path) -> None:
     maps = np.random.default_rng(0).normal(size=(5, 2, 3, 4)).astype(np.float32)
     for channels_last in (True, False):
         cache = FeatureCache.open_or_build(["a"], FACES, (2, 3, 4), channels_last, tmp_path, [maps[:2], maps[2:]])
@@ -83,8 +83,8 @@ def test_feature_maps_keep_the_order_of_their_channels_in_memory(tmp_path: Path)
             assert tensor.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
-@pytest.mark.parametrize("absent", [0, 5, 13])
-def test_a_face_without_features_is_an_error(absent: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [0, 5, 13])
+def test_a_face_without_features_raises(missing: int, tmp_path: Path) -> None:
     cache = FeatureCache.open_or_build(["a"], FACES, (2, 3), False, tmp_path, batches())
-    with pytest.raises(IndexError, match=f"no features of row {absent} "):
-        cache[np.array([2, absent])]
+    with pytest.raises(IndexError, match=f"no features of row {missing} "):
+        cache[np.array([2, missing])]

@@ -1,4 +1,4 @@
-"""Re-encoded and resized pictures are found and tied; different ones are not."""
+"""Near-identical copies: re-encoded and resized images are found and grouped; different images are not."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.data.near_copies import BITS, near_pairs, perceptual_hash, tie_near_copies
+from agegender.data.near_copies import BITS, group_near_copies, near_pairs, perceptual_hash
 from agegender.data.scan import scan
 from agegender.data.splits import RandomSplit
 from agegender.errors import AgeGenderError
@@ -18,7 +18,7 @@ SHARED = Path(os.environ.get("AGEGENDER_SHARED", Path(__file__).parents[2].paren
 
 
 def picture(seed: int, side: int = 96) -> np.ndarray:
-    """Blobs with some grain, RGB."""
+    """A smooth random RGB image with noise."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) + rng.normal(0, 4, (side, side, 3))
@@ -43,8 +43,8 @@ def brute_force(hashes: np.ndarray, threshold: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(len(bits)) for j in range(i + 1, len(bits)) if (bits[i] != bits[j]).sum() <= threshold]
 
 
-def test_the_hash_is_the_sign_of_slow_waves() -> None:
-    """Against the definition of the discrete cosine transform, summed out."""
+def test_bits_say_which_low_frequencies_are_above_the_median() -> None:
+    """The reference computes the discrete cosine transform by its definition."""
     image = picture(1)
     grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA).astype(float)
     wave = np.cos(np.pi / 32 * (np.arange(32)[None] + 0.5) * np.arange(16)[:, None])
@@ -54,11 +54,11 @@ def test_the_hash_is_the_sign_of_slow_waves() -> None:
     expected[0] = False
     found = np.unpackbits(np.frombuffer(perceptual_hash(image), np.uint8)).astype(bool)
     assert len(found) == BITS
-    assert (found != expected).sum() <= 1  # the median itself may round to either side
+    assert (found != expected).sum() <= 1  # rounding may change the bit of the median itself
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_copies_are_near_and_others_are_far(seed: int) -> None:
+def test_copies_differ_in_few_bits_and_other_images_in_many(seed: int) -> None:
     image = picture(seed)
     copies = [decode(encode(image, quality)) for quality in (60, 75, 90)]
     copies += [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for scale in (0.5, 0.7, 2)]
@@ -68,7 +68,7 @@ def test_copies_are_near_and_others_are_far(seed: int) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 5, 16, 33, 64])
-def test_pairs_are_all_pairs(threshold: int) -> None:
+def test_near_pairs_equal_a_comparison_of_all_pairs(threshold: int) -> None:
     rng = np.random.default_rng(threshold)
     seeds = rng.integers(0, 2, (12, BITS), dtype=np.uint8)
     bits = np.repeat(seeds, 12, axis=0)
@@ -79,15 +79,15 @@ def test_pairs_are_all_pairs(threshold: int) -> None:
     assert expected and near_pairs(hashes, threshold).tolist() == [list(pair) for pair in expected]
 
 
-def test_pairs_of_skewed_hashes_are_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many candidates share each piece, and blocks end in the midst of them."""
+def test_near_pairs_are_complete_if_many_candidates_share_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The candidates of one piece are more than a block holds."""
     monkeypatch.setattr("agegender.data.near_copies._BLOCK", 50)
     hashes = np.packbits(np.random.default_rng(0).random((150, BITS)) < 0.04, axis=1)
     expected = brute_force(hashes, 12)
     assert len(expected) > 100 and near_pairs(hashes, 12).tolist() == [list(pair) for pair in expected]
 
 
-def test_no_pairs_of_none() -> None:
+def test_near_pairs_of_no_or_one_hash() -> None:
     assert near_pairs(np.empty((0, BITS // 8), dtype=np.uint8), 8).shape == (0, 2)
     assert near_pairs(np.zeros((1, BITS // 8), dtype=np.uint8), 8).shape == (0, 2)
 
@@ -98,7 +98,7 @@ def folder(root: Path, **files: bytes) -> FaceTable:
     return FaceTable.of("d", root, {"path": [f"{name}.jpg" for name in files]})
 
 
-def test_near_copies_share_a_group(tmp_path: Path) -> None:
+def test_near_copies_get_one_group(tmp_path: Path) -> None:
     first, other = picture(1), picture(2)
     small = cv2.resize(first, (60, 60), interpolation=cv2.INTER_AREA)
     faces = folder(
@@ -106,45 +106,48 @@ def test_near_copies_share_a_group(tmp_path: Path) -> None:
     )
     scanned = scan(faces, None, progress=False)
     assert scanned.frame["group"].tolist() == ["d/a.jpg", "d/b.jpg", "d/c.jpg", "d/d.jpg", "d/b.jpg"]
-    tied = tie_near_copies(scanned, 32)
-    assert tied.frame["group"].tolist() == ["d/a.jpg", "d/b.jpg", "d/b.jpg", "d/b.jpg", "d/b.jpg"]
-    assert tied.notes == [
-        "4 faces are near-identical copies of 1 pictures, which share a part (data.near_copies=32 of 256 bits)"
+    grouped = group_near_copies(scanned, 32)
+    assert grouped.frame["group"].tolist() == ["d/a.jpg", "d/b.jpg", "d/b.jpg", "d/b.jpg", "d/b.jpg"]
+    assert grouped.notes == [
+        "4 faces are near-identical copies of 1 images; the copies of an image go to the same split "
+        "(data.near_copies=32 of 256 bits)"
     ]
     assert scanned.frame["group"].nunique() == 4 and scanned.notes == []
-    assert tie_near_copies(scanned, None) is scanned
+    assert group_near_copies(scanned, None) is scanned
 
 
-def test_groups_of_the_source_are_joined(tmp_path: Path) -> None:
+def test_groups_of_the_source_are_merged(tmp_path: Path) -> None:
     faces = folder(
         tmp_path, a=encode(picture(1), 95), b=encode(picture(1), 70), c=encode(picture(2), 95), d=encode(picture(3), 95)
     )
     faces.frame["group"] = ["anna", "x", "anna", "x"]
-    assert set(tie_near_copies(scan(faces, None, progress=False), 32).frame["group"]) == {"anna"}
+    assert set(group_near_copies(scan(faces, None, progress=False), 32).frame["group"]) == {"anna"}
 
 
-def test_no_split_tears_copies_apart(tmp_path: Path) -> None:
+def test_copies_go_to_the_same_split(tmp_path: Path) -> None:
     files = {f"{i}{size}": encode(cv2.resize(picture(i), (size, size)), 90) for i in range(30) for size in (64, 96)}
-    tied = tie_near_copies(scan(folder(tmp_path, **files), None, progress=False), 32)
-    split = RandomSplit((0.5, 0.25, 0.25), seed=3).assign(tied).frame
+    grouped = group_near_copies(scan(folder(tmp_path, **files), None, progress=False), 32)
+    split = RandomSplit((0.5, 0.25, 0.25), seed=3).assign(grouped).frame
     assert split["group"].nunique() == 30
     assert (split.groupby("group")["split"].nunique() == 1).all() and split["split"].nunique() == 3
 
 
-def test_a_picture_without_waves_has_a_hash(tmp_path: Path) -> None:
+def test_a_uniform_image_has_a_hash() -> None:
     flat = np.full((40, 40, 3), 128, dtype=np.uint8)
     assert len(perceptual_hash(flat)) == BITS // 8
     assert perceptual_hash(flat) == perceptual_hash(flat + 20)
 
 
 @pytest.mark.parametrize("threshold", [-1, 65, 256])
-def test_a_threshold_out_of_range_names_the_key(tmp_path: Path, threshold: int) -> None:
+def test_a_threshold_out_of_range_raises(tmp_path: Path, threshold: int) -> None:
     scanned = scan(folder(tmp_path, a=encode(picture(1), 95)), None, progress=False)
-    with pytest.raises(AgeGenderError, match=rf"data\.near_copies={threshold}: expected null or 0 to 64 of 256 bits"):
-        tie_near_copies(scanned, threshold)
+    with pytest.raises(
+        AgeGenderError, match=rf"data\.near_copies={threshold} must be null or between 0 and 64 \(of 256 bits\)"
+    ):
+        group_near_copies(scanned, threshold)
 
 
-def test_hashes_are_remembered(tmp_path: Path) -> None:
+def test_a_second_scan_has_the_same_hashes(tmp_path: Path) -> None:
     (tmp_path / "faces").mkdir()
     faces = folder(tmp_path / "faces", a=encode(picture(1), 95), b=encode(picture(2), 95))
     first = scan(faces, tmp_path / "cache", progress=False)
@@ -153,16 +156,16 @@ def test_hashes_are_remembered(tmp_path: Path) -> None:
     assert first.frame["phash"].tolist() == again.frame["phash"].tolist() == expected
 
 
-@pytest.mark.skipif(not (SHARED / "data/utkface").is_dir(), reason="UTKFace is not here")
-def test_real_copies_of_real_faces(tmp_path: Path) -> None:
-    """A hundred faces with a re-encoded and a halved copy each: all found, nothing else tied."""
+@pytest.mark.skipif(not (SHARED / "data/utkface").is_dir(), reason="UTKFace is not available")
+def test_copies_of_utkface_faces(tmp_path: Path) -> None:
+    """For 100 faces, a re-encoded and a half-size copy each are found, and nothing else is grouped."""
     paths = UTKFace(str(SHARED / "data/utkface")).read().frame["path"][::190][:100]
     files = {}
     for number, path in enumerate(paths):
         image = decode((SHARED / "data/utkface" / path).read_bytes())
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         files |= {f"{number}a": encode(image, 95), f"{number}b": encode(image, 60), f"{number}c": encode(half, 80)}
-    tied = tie_near_copies(scan(folder(tmp_path, **files), None, progress=False), 32)
-    numbers = tied.frame["path"].str.extract(r"(\d+)")[0]
-    assert tied.frame.groupby(numbers)["group"].nunique().eq(1).all()
-    assert tied.frame["group"].nunique() == 100
+    grouped = group_near_copies(scan(folder(tmp_path, **files), None, progress=False), 32)
+    numbers = grouped.frame["path"].str.extract(r"(\d+)")[0]
+    assert grouped.frame.groupby(numbers)["group"].nunique().eq(1).all()
+    assert grouped.frame["group"].nunique() == 100

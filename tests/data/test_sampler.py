@@ -1,4 +1,4 @@
-"""Weights of faces against a slow count."""
+"""Sampling weights, against slow references and the code of the authors of LDS."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ def _table(low: list[float], high: list[float] | None = None) -> FaceTable:
     return FaceTable.of("faces", Path("faces"), columns)
 
 
-def test_plain_has_no_weights():
+def test_plain_sampler_has_no_weights():
     assert PlainSampler().weights(_table([1.0])) is None
 
 
 @pytest.mark.parametrize(("band", "power"), [(10, 1.0), (10, 1), (5, 0.5), (7, 0.0)])
-def test_weights_are_inverse_counts_of_the_age_band(band, power):
+def test_age_balanced_weights_are_inverse_counts_of_the_age_band(band, power):
     ages = np.random.default_rng(0).integers(0, 60, 200).astype(float)
     weights = AgeBalancedSampler(band, power).weights(_table(ages.tolist()))
     for age, weight in zip(ages, weights, strict=True):
@@ -30,34 +30,34 @@ def test_weights_are_inverse_counts_of_the_age_band(band, power):
         assert weight == pytest.approx(count**-power)
 
 
-def test_bands_get_equal_shares():
+def test_with_power_1_age_bands_have_equal_shares():
     weights = AgeBalancedSampler(10, power=1.0).weights(_table([1.0] * 30 + [25.0] * 3 + [99.0]))
     assert [weights[:30].sum(), weights[30:33].sum(), weights[33:].sum()] == pytest.approx([1, 1, 1])
 
 
-def test_intervals_count_at_their_middle_and_unknown_ages_get_the_mean():
+def test_intervals_count_as_their_midpoint_and_unknown_ages_get_the_mean_weight():
     low, high = [3.0, 5.0, 70.0, np.nan], [9.0, 5.0, 116.0, np.nan]
     assert AgeBalancedSampler(10, 1.0).weights(_table(low, high)) == pytest.approx([0.5, 0.5, 1.0, 2 / 3])
 
 
-def test_no_age_known_at_all():
+def test_without_known_ages_all_weights_are_equal():
     assert AgeBalancedSampler().weights(_table([np.nan, np.nan])).tolist() == [1.0, 1.0]
 
 
-def test_bad_settings_are_refused():
+def test_wrong_settings_of_the_age_balanced_sampler_raise():
     with pytest.raises(AgeGenderError, match="band=0"):
         AgeBalancedSampler(band=0)
 
 
 def _official_kernel(ks, sigma):
-    """``get_lds_kernel_window`` of the authors' utils.py, for a Gaussian."""
+    """``get_lds_kernel_window`` from the authors' utils.py, for a Gaussian."""
     half_ks = (ks - 1) // 2
     base_kernel = [0.0] * half_ks + [1.0] + [0.0] * half_ks
     return gaussian_filter1d(base_kernel, sigma=sigma) / max(gaussian_filter1d(base_kernel, sigma=sigma))
 
 
 def _official_weights(labels, reweight, ks, sigma, max_target=121):
-    """``_prepare_weights`` of the authors' imdb-wiki-dir/datasets.py, with LDS."""
+    """``_prepare_weights`` from the authors' imdb-wiki-dir/datasets.py, with LDS."""
     value_dict = {x: 0 for x in range(max_target)}
     for label in labels:
         value_dict[min(max_target - 1, int(label))] += 1
@@ -75,8 +75,8 @@ def _official_weights(labels, reweight, ks, sigma, max_target=121):
 
 @pytest.mark.parametrize(("kernel", "sigma"), [(5, 2.0), (9, 1.0), (3, 5.0), (1, 2.0)])
 @pytest.mark.parametrize("reweight", ["sqrt_inv", "inverse"])
-def test_exact_ages_have_the_weights_of_the_authors_code(reweight, kernel, sigma):
-    """Many babies, so that the border counts; fractions of a year; gaps; more than 1,000 faces of one age."""
+def test_lds_weights_of_exact_ages_equal_those_of_the_authors_code(reweight, kernel, sigma):
+    """With many ages near 0, fractions of a year, gaps, and more than 1,000 faces of one age."""
     rng = np.random.default_rng(0)
     ages = np.concatenate([rng.exponential(12, 1500), rng.uniform(60, 121, 60), np.full(1100, 26.9)])
     options = {"sqrt_inv": {"power": 0.5}, "inverse": {"power": 1.0, "clip": [5, 1000]}}[reweight]
@@ -86,7 +86,7 @@ def test_exact_ages_have_the_weights_of_the_authors_code(reweight, kernel, sigma
 
 
 @pytest.mark.parametrize(("sigma", "kernel", "power"), [(2.0, 5, 0.5), (1.0, 9, 1.0), (2.0, 1, 1.0)])
-def test_intervals_count_evenly_in_each_of_their_years(sigma, kernel, power):
+def test_lds_intervals_count_in_equal_fractions_in_each_of_their_years(sigma, kernel, power):
     rng = np.random.default_rng(0)
     low = rng.integers(0, 60, 150).astype(float)
     high = low + rng.choice([0, 0, 0, 9, 30], 150)
@@ -103,26 +103,26 @@ def test_intervals_count_evenly_in_each_of_their_years(sigma, kernel, power):
     assert weights[-1] == pytest.approx(weights[:-1].mean())
 
 
-def test_a_gap_between_frequent_ages_is_not_rare():
-    """30 faces of 40, one of 41, one of 60: 41 is drawn nearly as seldom as 40, 60 often."""
+def test_lds_gives_a_rare_age_beside_a_frequent_age_a_small_weight():
+    """With 30 faces of age 40, one of 41 and one of 60, the weight of 41 is near that of 40, and that of 60 is large."""
     weights = LDSSampler(power=1.0).weights(_table([40.0] * 30 + [41.0, 60.0]))
     assert weights[30] < 1.3 * weights[0] and weights[31] > 20 * weights[0]
     unsmoothed = LDSSampler(kernel=1, power=1.0).weights(_table([40.0] * 30 + [41.0, 60.0]))
     assert unsmoothed[30] == pytest.approx(30 * unsmoothed[0])
 
 
-def test_ages_beyond_120_and_the_end_of_the_last_year():
+def test_lds_weights_of_ages_above_120():
     weights = LDSSampler(power=1.0, kernel=1).weights(_table([120.5, 130.0, 130.9]))
     assert weights == pytest.approx([1.0, 0.5, 0.5])
 
 
-def test_lds_without_any_age_and_with_bad_settings():
+def test_lds_without_known_ages_and_with_wrong_settings():
     assert LDSSampler().weights(_table([np.nan, np.nan])).tolist() == [1.0, 1.0]
     for wrong in ([5], [6, 5], [-1, 5], [0, 0]):
         with pytest.raises(AgeGenderError, match=r"sampler\.clip="):
             LDSSampler(clip=wrong)
     for wrong in ({"sigma": 0}, {"kernel": 4}, {"kernel": 0}, {"power": 0}):
-        with pytest.raises(AgeGenderError, match="allowed are sigma > 0"):
+        with pytest.raises(AgeGenderError, match="sigma must be > 0"):
             LDSSampler(**wrong)
 
 
@@ -133,18 +133,18 @@ def _two_sets(first: int, second: int) -> FaceTable:
     )
 
 
-def test_data_sets_are_drawn_by_their_weights_whatever_their_sizes():
+def test_datasets_are_drawn_by_their_weights_whatever_their_sizes():
     weights = DatasetSampler({"b": 1.5, "a": 0.5}).weights(_two_sets(30, 7))
     assert [weights[:30].sum(), weights[30:].sum()] == pytest.approx([0.5, 1.5])
     assert len(set(weights[:30])) == len(set(weights[30:])) == 1
     drawn = np.concatenate([batch.indices for batch in TrainBatches(np.arange(37), 37, seed=0, weights=weights)])
-    assert (drawn >= 30).sum() > 18  # expected 28 of 37; a plain draw would give 7
+    assert (drawn >= 30).sum() > 18  # 28 of 37 are expected; without weights it would be 7
 
 
-def test_weights_of_data_sets_must_be_those_that_are_there():
-    with pytest.raises(AgeGenderError, match=r"sampler\.weights are of a; the train part has faces of a, b"):
+def test_weights_must_name_the_datasets_of_the_table():
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights names the datasets a; the train split has faces of a, b"):
         DatasetSampler({"a": 1}).weights(_two_sets(2, 2))
-    with pytest.raises(AgeGenderError, match=r"sampler\.weights are of a, b, c; the train part has faces of a, b"):
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights names the datasets a, b, c; the train split has faces of a, b"):
         DatasetSampler({"a": 1, "b": 1, "c": 1}).weights(_two_sets(2, 2))
-    with pytest.raises(AgeGenderError, match=r"sampler\.weights\.b=0 must be positive"):
+    with pytest.raises(AgeGenderError, match=r"sampler\.weights\.b=0 must be > 0"):
         DatasetSampler({"a": 1, "b": 0})

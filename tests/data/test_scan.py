@@ -1,4 +1,4 @@
-"""Every file is looked at once: broken ones listed, identical ones tied, outcomes remembered until a file changes."""
+"""The scan: unreadable and identical files, and stored results that are used until a file changes."""
 
 import hashlib
 import os
@@ -29,15 +29,15 @@ def folder(root: Path, faces: int = 5) -> FaceTable:
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are read, cleared by the test."""
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that have been read; the test may clear the list."""
     names: list[str] = []
     read_bytes = images.read_bytes
     monkeypatch.setattr(images, "read_bytes", lambda path: (names.append(path.name), read_bytes(path))[1])
     return names
 
 
-def test_hashes_groups_and_broken_files(tmp_path: Path) -> None:
+def test_hashes_groups_and_unreadable_files(tmp_path: Path) -> None:
     faces = folder(tmp_path)
     (tmp_path / "2.jpg").write_bytes((tmp_path / "2.jpg").read_bytes()[:300])
     (tmp_path / "3.jpg").unlink()
@@ -54,89 +54,89 @@ def test_hashes_groups_and_broken_files(tmp_path: Path) -> None:
     assert "sha256" not in faces.frame and faces.skipped == []
 
 
-def test_groups_of_the_source_are_kept_and_joined(tmp_path: Path) -> None:
+def test_groups_of_the_source_are_kept_and_merged(tmp_path: Path) -> None:
     folder(tmp_path, 3)
     columns = {"path": ["0.jpg", "1.jpg", "2.jpg", "copy.jpg"], "group": ["x", "x", "z", "y"]}
     scanned = scan(FaceTable.of("d", tmp_path, columns), None, progress=False)
     assert scanned.frame["group"].tolist() == ["x", "x", "z", "x"]
 
 
-def test_a_second_run_reads_nothing_and_says_the_same(tmp_path: Path, looked_at: list[str]) -> None:
+def test_a_second_scan_reads_nothing_and_has_the_same_result(tmp_path: Path, files_read: list[str]) -> None:
     faces = folder(tmp_path / "faces")
     (tmp_path / "faces/2.jpg").write_text("no picture")
     first = scan(faces, tmp_path / "cache", progress=False)
-    assert len(looked_at) == 6
-    looked_at.clear()
+    assert len(files_read) == 6
+    files_read.clear()
     second = scan(faces, tmp_path / "cache", progress=False)
-    assert looked_at == []
+    assert files_read == []
     assert second.frame.equals(first.frame) and second.skipped == first.skipped
 
 
-def test_nothing_is_written_without_a_cache_folder(tmp_path: Path, looked_at: list[str]) -> None:
+def test_nothing_is_written_without_a_cache_folder(tmp_path: Path, files_read: list[str]) -> None:
     faces = folder(tmp_path / "faces")
     scan(faces, None, progress=False)
     scan(faces, None, progress=False)
-    assert len(looked_at) == 12
+    assert len(files_read) == 12
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
-def test_a_changed_file_is_looked_at_again(tmp_path: Path, looked_at: list[str]) -> None:
+def test_a_changed_file_is_read_again(tmp_path: Path, files_read: list[str]) -> None:
     faces = folder(tmp_path / "faces")
     changed = tmp_path / "faces/3.jpg"
     before = scan(faces, tmp_path / "cache", progress=False).frame["sha256"]
-    looked_at.clear()
-    # Same name, size and modification time; written right after the scan.
+    files_read.clear()
+    # The new file has the same name, size and modification time, and is written right after the scan.
     times, data = os.stat(changed), bytearray(changed.read_bytes())
     data[-10] ^= 1
     changed.write_bytes(data)
     os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert os.stat(changed).st_mtime_ns == times.st_mtime_ns and os.stat(changed).st_size == times.st_size
     after = scan(faces, tmp_path / "cache", progress=False).frame["sha256"]
-    assert looked_at == ["3.jpg"]
+    assert files_read == ["3.jpg"]
     assert (before != after).tolist() == [False, False, False, True, False, False]
 
 
-def test_a_file_that_could_not_be_read_is_tried_again(tmp_path: Path, looked_at: list[str]) -> None:
+def test_an_unreadable_file_is_tried_again(tmp_path: Path, files_read: list[str]) -> None:
     faces = folder(tmp_path / "faces")
     (tmp_path / "faces/0.jpg").unlink()
     assert len(scan(faces, tmp_path / "cache", progress=False)) == 5
     write(tmp_path / "faces/0.jpg", 0)
-    looked_at.clear()
+    files_read.clear()
     assert len(scan(faces, tmp_path / "cache", progress=False)) == 6
-    assert looked_at == ["0.jpg"]
+    assert files_read == ["0.jpg"]
 
 
-def test_another_decoder_remembers_nothing(tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_decoder_reads_all_files_again(tmp_path: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     faces = folder(tmp_path / "faces")
     scan(faces, tmp_path / "cache", progress=False)
-    looked_at.clear()
+    files_read.clear()
     monkeypatch.setattr(images, "DECODER", "other")
     scan(faces, tmp_path / "cache", progress=False)
-    assert len(looked_at) == 6
+    assert len(files_read) == 6
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 nonsense", None])
-def test_a_damaged_memory_is_replaced(tmp_path: Path, looked_at: list[str], damage: bytes | None) -> None:
+def test_a_damaged_result_file_is_replaced(tmp_path: Path, files_read: list[str], damage: bytes | None) -> None:
     faces = folder(tmp_path / "faces")
     scan(faces, tmp_path / "cache", progress=False)
-    (memory,) = (tmp_path / "cache").iterdir()
-    memory.write_bytes(memory.read_bytes()[:-100] if damage is None else damage)
-    looked_at.clear()
+    (stored,) = (tmp_path / "cache").iterdir()
+    stored.write_bytes(stored.read_bytes()[:-100] if damage is None else damage)
+    files_read.clear()
     assert len(scan(faces, tmp_path / "cache", progress=False)) == 6
-    assert len(looked_at) == 6
-    looked_at.clear()
+    assert len(files_read) == 6
+    files_read.clear()
     scan(faces, tmp_path / "cache", progress=False)
-    assert looked_at == []
+    assert files_read == []
 
 
-def test_a_cache_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_raises(tmp_path: Path) -> None:
     faces = folder(tmp_path / "faces")
     (tmp_path / "file").touch()
     with pytest.raises(AgeGenderError, match=r"loader\.cache_dir=.*file.* cannot be written.*loader\.cache=none"):
         scan(faces, tmp_path / "file", progress=False)
 
 
-def test_no_usable_image_at_all(tmp_path: Path) -> None:
+def test_a_folder_without_a_usable_image_raises(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     with pytest.raises(AgeGenderError, match=r"none of 1 files is a usable image; the first, .*a\.jpg: empty file"):
         scan(FaceTable.of("d", tmp_path, {"path": ["a.jpg"]}), None, progress=False)

@@ -219,7 +219,7 @@ def test_the_size_is_logged_before_features_are_written(
         "finetune=frozen", "augment=none", "test=false", "pool=none", "trunk.layers=[{_target_:torch.nn.Flatten}]",
         "image_size=64", f"loader.cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
-    monkeypatch.setattr("agegender.data.features._build", full)
+    monkeypatch.setattr("agegender.data.features._write", full)
     with pytest.raises(AgeGenderError, match=r"feature cache .*\.npy \(0\.000393 GB\): No space left on device"):
         train(config, RunDirectory(tmp_path / "run"))
     assert "features (train): 48 faces, 0.000393 GB" in (tmp_path / "run/log.txt").read_text()
