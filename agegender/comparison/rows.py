@@ -16,7 +16,7 @@ ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
 ASIDE_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
 # The other keys of a data section are passed on to its sources, where they stand again.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
-WATCHERS = {"callbacks.history", "callbacks.layers"}  # they write down what happens
+WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress"}  # they write down what happens
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
 TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
 

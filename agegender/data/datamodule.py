@@ -154,6 +154,11 @@ class FaceDataModule(LightningDataModule):
         return self.table.frame[{"age": "age_low", "gender": "gender"}[task]].notna().to_numpy(dtype=bool)
 
     @property
+    def image_cache(self) -> Path | None:
+        """The file of decoded images; None with ``cache="none"`` or before ``setup``."""
+        return self._images.path if isinstance(self._images, ImageCache) else None
+
+    @property
     def batches_per_epoch(self) -> int:
         """Training batches per process and epoch, computed without a data loader.
 

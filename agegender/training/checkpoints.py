@@ -22,6 +22,8 @@ class EpochCheckpoint(Checkpoint):
         monitor: Metric to minimise, for example ``val/age_distance``. NaN never counts as an improvement.
     """
 
+    writes = ("last", "best")
+
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor
         self.best_score = math.inf

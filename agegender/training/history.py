@@ -25,6 +25,8 @@ class History(Checkpoint):
     epoch. List it before the callback that saves, so that a checkpoint holds the row of its own epoch.
     """
 
+    writes = ("history", "curves")
+
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._began = 0.0

@@ -19,6 +19,8 @@ ALIGNED = "<<<>>"
 class LayerTable(Callback):
     """Writes ``layers.txt`` and ``model.json`` when training starts; what trains in any epoch counts as trainable."""
 
+    writes = ("layers", "model")
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the table and the counts, once for all processes."""
         assert isinstance(pl_module, AgeGenderModule)

@@ -45,6 +45,8 @@ class Wandb(Logger):
         faces: Show the images of those faces, too. They leave this machine, if online: mind the licence of the data.
     """
 
+    writes = ("wandb",)
+
     def __init__(
         self,
         save_dir: Path,

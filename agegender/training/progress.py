@@ -1,0 +1,113 @@
+"""Progress of a run in its log: what it trains and writes, and every few minutes how far it is."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from agegender.data.datamodule import FaceDataModule
+from agegender.runs.run_directory import RunDirectory
+from agegender.training.setting_checks import require
+
+log = logging.getLogger(__name__)
+
+# Attributes of RunDirectory. A callback or logger that writes files of the run directory lists their attributes in ``writes``.
+EVERY_RUN = ("config", "versions", "split", "seen", "log")
+EVERY_TEST = ("metrics", "predictions", "predictions_picture", "faces_picture")
+
+
+class Progress(Callback):
+    """Logs a line when training starts, and a progress line every few minutes if there is no progress bar.
+
+    The first line has the number of parameters, the steps per epoch, the image cache and the files that the run writes.
+    A progress line has the epoch, the step, the images per second in training steps since the previous line, and the
+    time left until the last epoch ends. The time left is estimated from the mean time of a step in this session,
+    validation included.
+
+    Args:
+        interval: Seconds between two progress lines; ``.inf`` for none.
+
+    Raises:
+        AgeGenderError: The interval is negative.
+    """
+
+    def __init__(self, interval: float = 120.0) -> None:
+        require(interval >= 0, "callbacks.progress.interval", interval, "at least 0")
+        self.interval = interval
+        self._due = math.inf
+        self._began = self._since = self._paused = 0.0
+        self._first_step = self._images = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Logs the first line and starts the clock, on rank 0 only."""
+        if not trainer.is_global_zero:
+            return
+        log.info(_first_line(trainer, pl_module))
+        if trainer.progress_bar_callback is None:
+            self._began, self._first_step = time.monotonic(), trainer.global_step
+            self._start_interval(self._began)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Counts the images, and logs a progress line when one is due."""
+        self._images += len(batch["index"])
+        if (now := time.monotonic()) >= self._due:
+            log.info(self._progress_line(trainer, now))
+            self._start_interval(now)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stops the clock of images per second."""
+        self._paused = time.monotonic()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the clock of images per second again."""
+        self._since += time.monotonic() - self._paused
+
+    def _start_interval(self, now: float) -> None:
+        self._since, self._images, self._due = now, 0, now + self.interval
+
+    def _progress_line(self, trainer: L.Trainer, now: float) -> str:
+        epoch, step, steps = trainer.current_epoch + 1, trainer.global_step, trainer.estimated_stepping_batches
+        speed = f"{self._images * trainer.world_size / max(now - self._since, 1e-9):,.1f} images/s"
+        if math.isinf(steps):
+            return f"epoch {epoch}  step {step}  {speed}"
+        line = f"epoch {epoch}/{trainer.max_epochs}  step {step}/{steps}  {speed}"
+        if (done := step - self._first_step) == 0:  # gradients are accumulated for the first step
+            return line
+        return f"{line}  time left {timedelta(seconds=round((now - self._began) / done * (steps - step)))}"
+
+
+def _first_line(trainer: L.Trainer, module: L.LightningModule) -> str:
+    data: FaceDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    network: nn.Module = module.network  # type: ignore[assignment]
+    total, trainable = (sum(p.numel() for p in network.parameters() if p.requires_grad or every) for every in (True, False))
+    steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    images = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+    cache = data.image_cache
+    run = RunDirectory(trainer.default_root_dir)
+    return "; ".join([
+        f"training {trainable:,} of {total:,} parameters",
+        f"{steps} steps per epoch, {images} images per step",
+        f"image cache {cache} ({cache.stat().st_size / 1e9:.3g} GB)" if cache else "no image cache (loader.cache=none)",
+        f"files of the run: {', '.join(_written(trainer, run))}",
+        f"files of its test: {', '.join(_relative(run, EVERY_TEST))}",
+    ])  # fmt: skip
+
+
+def _written(trainer: L.Trainer, run: RunDirectory) -> list[str]:
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    writes = [name for writer in (*callbacks, *trainer.loggers) for name in getattr(writer, "writes", ())]
+    folders = [os.path.relpath(logger.log_dir, run.path) for logger in trainer.loggers if logger.log_dir]
+    return [*_relative(run, (*EVERY_RUN, *writes)), *(f"{folder}{os.sep}" for folder in folders)]
+
+
+def _relative(run: RunDirectory, attributes: Iterable[str]) -> list[str]:
+    return [os.path.relpath(getattr(run, attribute), run.path) for attribute in attributes]
