@@ -1,4 +1,4 @@
-"""Resizing against arithmetic and against OpenCV."""
+"""Resizing equals means computed with NumPy and the interpolation of OpenCV."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from agegender.sources.resizing import squared
 
 
-def test_images_are_stretched_to_the_square() -> None:
+def test_images_are_resized_without_cropping() -> None:
     left, right = np.full((40, 40, 3), 10, np.uint8), np.full((40, 40, 3), 90, np.uint8)
     small = squared(np.concatenate([left, right], axis=1), 20)
     assert small.shape == (20, 20, 3) and (small[:, :10] == 10).all() and (small[:, 10:] == 90).all()
@@ -27,6 +27,6 @@ def test_an_image_with_one_side_too_small_is_interpolated(shape: tuple[int, int]
     assert np.array_equal(squared(image, 20), cv2.resize(image, (20, 20), interpolation=cv2.INTER_LINEAR))
 
 
-def test_an_image_of_the_right_size_is_returned_as_it_is() -> None:
+def test_an_image_of_this_size_is_returned_unchanged() -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     assert squared(image, 20) is image
