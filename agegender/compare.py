@@ -149,10 +149,10 @@ def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: in
 
 def _network(run: Any) -> Any:
     """The tested network of a run."""
+    from agegender.models.checkpoint import load_network
     from agegender.runs.run_directory import RunDirectory
-    from agegender.training.module import AgeGenderModule
 
-    return AgeGenderModule.load_from_checkpoint(RunDirectory(run.origin.path).best).network
+    return load_network(RunDirectory(run.origin.path).best).network
 
 
 def _as_trained(run: Any) -> Any:

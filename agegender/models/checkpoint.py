@@ -1,23 +1,140 @@
-"""A model as a file that anyone can load: no network connection, no other file, and no code of the file's runs."""
+"""A trained network from a checkpoint file, without Lightning. Nothing is downloaded, and no code in the file is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from agegender.configuration.build import build
+from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.models.network import Network
 
+PREFIX = "network."  # of the network's weights among those of an AgeGenderModule
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A trained network, how to prepare its images, what its labels mean, and what it was trained on.
+
+    Attributes:
+        network: On the CPU, in evaluation mode. It takes uint8 images and normalises them itself.
+        image_size: Side of the square images in pixels; ``agegender.sources.resizing.squared`` resizes as training did.
+        mean: Mean of each RGB channel, of images in 0..1, that the network normalises with.
+        std: Standard deviation of each RGB channel, of images in 0..1.
+        tasks: Those it estimates, of ``age`` and ``gender``.
+        age_range: Lowest and highest age in years.
+        gender: Name of each label (``0``: male, ``1``: female) and, as ``meaning``, what the labels stand for: appearance.
+        licenses: Licence and source of each dataset it was trained on, by name of the dataset.
+    """
+
+    network: Network
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    tasks: tuple[str, ...]
+    age_range: tuple[float, float]
+    gender: dict[str, str]
+    licenses: dict[str, str]
+
+
+def load_network(path: str | Path) -> TrainedNetwork:
+    """Loads a network from a checkpoint file of a run, such as ``RUN_DIR/checkpoints/best.ckpt``.
+
+    The optimizer, the schedule and the balance of the losses are not loaded.
+
+    Raises:
+        AgeGenderError: The file is missing, is not a checkpoint of this project, or names a class that is not allowed.
+    """
+    arguments, weights = read_model(path)
+    with errors_named(path):
+        network = build_network(arguments["network"], arguments["tasks"])
+        network.load_state_dict({k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)})
+        about = arguments["about"]
+        low, high = about["age_range"]
+        return TrainedNetwork(
+            network=network.eval(),
+            image_size=network.image_size,
+            mean=tuple(network.backbone.mean),
+            std=tuple(network.backbone.std),
+            tasks=tuple(arguments["tasks"]),
+            age_range=(low, high),
+            gender=dict(about["gender"]),
+            licenses=dict(about["data"]),
+        )
+
+
+def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Reads what is needed to rebuild the ``AgeGenderModule`` of a checkpoint.
+
+    Class paths of earlier versions are replaced by the current ones. Sources of pretrained weights are removed, so
+    that building the network downloads and reads nothing.
+
+    Returns:
+        The arguments of its constructor, and its state dict.
+
+    Raises:
+        AgeGenderError: The file is missing or is not a checkpoint of this project.
+    """
+    checkpoint = read_checkpoint(path)
+    arguments = checkpoint.get("hyper_parameters")
+    if not isinstance(arguments, dict) or "network" not in arguments or "state_dict" not in checkpoint:
+        raise AgeGenderError(f"{path}: not a checkpoint of agegender (it has no hyper_parameters or no state_dict)")
+    with errors_named(path):
+        arguments = with_current_targets(arguments)
+        return {**arguments, "network": without_weights(arguments["network"])}, dict(checkpoint["state_dict"])
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads the tensors and plain values of a checkpoint to the CPU. An object that needs code to load is refused.
+
+    Raises:
+        AgeGenderError: The file is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise AgeGenderError(f"{path}: there is no such checkpoint") from error
+    except Exception as error:  # torch reports damage through many exception types
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise AgeGenderError(f"{path}: cannot be read as a checkpoint of tensors and plain values: {reason[0]}") from error
+    if not isinstance(checkpoint, dict):
+        raise AgeGenderError(f"{path}: not a checkpoint, but a {type(checkpoint).__name__}")
+    return checkpoint
+
+
+@contextmanager
+def errors_named(path: str | Path) -> Iterator[None]:
+    """Names the checkpoint in the errors of building a model from it.
+
+    Raises:
+        AgeGenderError: One line, in place of the errors of missing or wrong arguments and of weights that do not fit.
+    """
+    try:
+        yield
+    except AgeGenderError as error:
+        raise AgeGenderError(f"{path}: {error}") from error
+    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else shorten(str(error), 300, placeholder=" ...")
+        raise AgeGenderError(f"{path}: does not fit this version of agegender: {reason}") from error
+
 
 def build_network(config: Mapping[str, Any], tasks: Sequence[str]) -> Network:
-    """Builds the network from its sections of the configuration, with heads for the given tasks.
+    """Builds the network that a configuration describes.
 
     Args:
-        config: Plain values under ``backbone``, ``pool``, ``trunk``, ``tower``, ``head``, ``gender_head``, ``image_size``.
-        tasks: Of ``age`` and ``gender``.
+        config: Plain values of the sections ``backbone``, ``pool``, ``trunk``, ``tower``, ``head``, ``gender_head`` and
+            ``image_size``.
+        tasks: Of ``age`` and ``gender``; each gets a head.
+
+    Raises:
+        AgeGenderError: A class is not allowed in its section, or the layers do not fit each other.
     """
     head_keys = {"age": "head", "gender": "gender_head"}
     return Network(
@@ -30,35 +147,16 @@ def build_network(config: Mapping[str, Any], tasks: Sequence[str]) -> Network:
     )
 
 
-def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Tensors and plain values of a checkpoint; an object that would need code to load is refused.
-
-    Raises:
-        AgeGenderError: The file is missing, damaged, or holds more than tensors and plain values.
-    """
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError as error:
-        raise AgeGenderError(f"{path}: there is no such checkpoint") from error
-    except Exception as error:  # torch reports damage through many exception types
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise AgeGenderError(f"{path}: cannot be read as a checkpoint of tensors and plain values: {reason[0]}") from error
-    if not isinstance(checkpoint, dict):
-        raise AgeGenderError(f"{path}: not a checkpoint, but a {type(checkpoint).__name__}")
-    return checkpoint
-
-
 def portable(config: Mapping[str, Any], network: Network) -> dict[str, Any]:
-    """The network's configuration with the preprocessing resolved and without a source of weights to fetch again."""
+    """The configuration of a network for its checkpoint: mean and std as numbers, no source of pretrained weights."""
     portable = without_weights(config)
     if "mean" in portable["backbone"]:
-        backbone: Any = network.backbone
-        portable["backbone"] |= {"mean": list(backbone.mean), "std": list(backbone.std)}
+        portable["backbone"] |= {"mean": list(network.backbone.mean), "std": list(network.backbone.std)}
     return portable
 
 
 def without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The network's configuration without a source of weights."""
+    """A copy of a network's configuration without a source of pretrained weights."""
     plain = deepcopy(dict(config))
     off = {"pretrained": False, "weights": None}
     plain["backbone"] = {key: off.get(key, value) for key, value in plain["backbone"].items()}

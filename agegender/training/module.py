@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from agegender.configuration.build import build
-from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.metrics.epoch import EpochMetrics
 from agegender.metrics.losses import RunningLosses
-from agegender.models.checkpoint import build_network, portable, read_checkpoint, without_weights
+from agegender.models.checkpoint import build_network, errors_named, portable, read_checkpoint, read_model
 from agegender.models.network import Network
 
 __all__ = ["AgeGenderModule", "Batch", "read_checkpoint"]
@@ -213,23 +212,17 @@ class AgeGenderModule(L.LightningModule):
             scheduler.step()
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu", **kwargs: Any) -> "AgeGenderModule":  # type: ignore[override]
-        """Rebuilds a model from a checkpoint alone, in evaluation mode. Nothing is downloaded and no code of the file runs.
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu") -> "AgeGenderModule":  # type: ignore[override]
+        """Rebuilds a model from a checkpoint alone, in evaluation mode. Nothing is downloaded.
 
-        Lightning's own loader imports and calls whatever a file's hyperparameters name as ``_instantiator``; this one
-        reads tensors and plain values only and builds classes from the closed list of ``agegender.configuration.build``.
+        Lightning's own loader imports and calls whatever a file names as ``_instantiator``. This one reads tensors and
+        plain values only, and builds classes from the closed list of ``agegender.configuration.build``.
 
         Raises:
-            AgeGenderError: The file is missing, is not a checkpoint of this project, or names a class not on the list.
+            AgeGenderError: The file is missing, is not a checkpoint of this project, or names a class that is not allowed.
         """
-        checkpoint = read_checkpoint(checkpoint_path, map_location)
-        hyperparameters = checkpoint.get("hyper_parameters")
-        if not isinstance(hyperparameters, dict) or "network" not in hyperparameters:
-            raise AgeGenderError(f"{checkpoint_path}: not a checkpoint of agegender (it has no hyper_parameters)")
-        try:
-            hyperparameters = with_current_targets(hyperparameters)
-            module = cls(**{**hyperparameters, "network": without_weights(hyperparameters["network"])}, **kwargs)
-            module.load_state_dict(checkpoint["state_dict"])
-        except (TypeError, KeyError, ValueError, RuntimeError) as error:
-            raise AgeGenderError(f"{checkpoint_path}: does not fit this version of agegender: {error}") from error
+        arguments, weights = read_model(checkpoint_path)
+        with errors_named(checkpoint_path):
+            module = cls(**arguments)
+            module.load_state_dict(weights)
         return module.to(map_location).eval()

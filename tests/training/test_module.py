@@ -11,7 +11,7 @@ import torch
 
 from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
-from agegender.training.module import AgeGenderModule, read_checkpoint
+from agegender.training.module import AgeGenderModule
 
 NAN = float("nan")
 
@@ -145,12 +145,3 @@ def test_crafted_hyperparameters_run_nothing(change: dict[str, Any], tmp_path: P
     with pytest.raises(AgeGenderError):
         AgeGenderModule.load_from_checkpoint(path)
     assert not (tmp_path / "FLAG").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken zip"])
-def test_damaged_files_are_named(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x.ckpt").write_bytes(content)
-    with pytest.raises(AgeGenderError, match=r"x\.ckpt"):
-        read_checkpoint(tmp_path / "x.ckpt")
-    with pytest.raises(AgeGenderError, match="no such checkpoint"):
-        read_checkpoint(tmp_path / "absent.ckpt")
