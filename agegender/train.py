@@ -176,7 +176,7 @@ def _best_score(trainer: Any) -> float | None:
 
 
 def _restore_callbacks(run: RunDirectory, trainer: Any) -> None:
-    from agegender.training.module import read_checkpoint
+    from agegender.models.checkpoint import read_checkpoint
 
     states = read_checkpoint(run.last)["callbacks"]
     for callback in trainer.callbacks:
@@ -185,7 +185,7 @@ def _restore_callbacks(run: RunDirectory, trainer: Any) -> None:
 
 
 def _finished(run: RunDirectory, max_epochs: int | None) -> bool:
-    from agegender.training.module import read_checkpoint
+    from agegender.models.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(run.last)
     stopped = any("stopped_epoch" in s and s["stopped_epoch"] > 0 for s in checkpoint["callbacks"].values())

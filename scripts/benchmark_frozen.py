@@ -18,9 +18,9 @@ import torch
 from agegender.configuration.command import compose
 from agegender.configuration.schema import validate
 from agegender.data.assemble import assemble
+from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
-from agegender.training.module import read_checkpoint
 
 
 def timed(config: dict[str, Any], folder: Path) -> tuple[float, RunDirectory]:

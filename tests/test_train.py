@@ -25,9 +25,10 @@ from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
-from agegender.training.module import AgeGenderModule, read_checkpoint
+from agegender.training.module import AgeGenderModule
 
 Configure = Callable[..., dict[str, Any]]
 GROUPS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in ("backbone", "head", "balance")}

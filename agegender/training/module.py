@@ -14,10 +14,8 @@ from agegender.configuration.build import build
 from agegender.errors import AgeGenderError
 from agegender.metrics.epoch import EpochMetrics
 from agegender.metrics.losses import RunningLosses
-from agegender.models.checkpoint import build_network, errors_named, portable, read_checkpoint, read_model
+from agegender.models.checkpoint import build_network, errors_named, portable, read_model
 from agegender.models.network import Network
-
-__all__ = ["AgeGenderModule", "Batch", "read_checkpoint"]
 
 Batch = dict[str, Tensor]
 

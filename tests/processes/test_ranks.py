@@ -20,10 +20,11 @@ from agegender.data.assemble import assemble
 from agegender.data.batches import TrainBatches
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.models.checkpoint import read_checkpoint
 from agegender.processes import ranks
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
-from agegender.training.module import AgeGenderModule, read_checkpoint
+from agegender.training.module import AgeGenderModule
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the processes of a job in /proc")
 

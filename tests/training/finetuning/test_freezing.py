@@ -15,10 +15,10 @@ from torch import nn
 from agegender.configuration.build import build
 from agegender.configuration.resume import continued
 from agegender.data.assemble import assemble
+from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import _new_module, train
 from agegender.training.finetuning.freezing import _set_modes
-from agegender.training.module import read_checkpoint
 
 
 def assert_same(first: Any, second: Any, path: str = "") -> None:

@@ -15,12 +15,12 @@ import torch
 from agegender.configuration.resume import continued
 from agegender.data.augment import Flip
 from agegender.errors import AgeGenderError
+from agegender.models.checkpoint import read_checkpoint
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.checkpoints import EpochCheckpoint
 from agegender.training.finetuning import frozen_features
-from agegender.training.module import read_checkpoint
 
 
 def assert_equal_weights(one: RunDirectory, other: RunDirectory) -> None:

@@ -13,11 +13,11 @@ from agegender.configuration.build import build
 from agegender.data.assemble import assemble
 from agegender.errors import AgeGenderError
 from agegender.models.backbones import TimmBackbone
+from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import _new_module
 from agegender.training.finetuning.freezing import Freezing
 from agegender.training.finetuning.stages import Frozen, Gradual, TwoStage, check_freezing, ddp_strategy, last_layers
-from agegender.training.module import read_checkpoint
 
 
 def test_learning_rates_and_weight_decay_of_each_epoch(epochs_of_a_run: tuple[str, list[Path]]) -> None:
