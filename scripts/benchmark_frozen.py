@@ -1,8 +1,11 @@
-"""How much time a frozen backbone's remembered features save: the same whole training runs, once with and once without.
+"""Measures the CPU time that the feature cache of a frozen backbone saves.
 
-Both sides are complete runs from the same decoded images, computing the features included; testing is left out. They
-should end in the same head, and how far they differ is told:
-python scripts/benchmark_frozen.py [--faces 2000] [--epochs 10] [--backbone efficientnet_b0] [--image-size 224]
+    python scripts/benchmark_frozen.py
+    python scripts/benchmark_frozen.py --faces 2000 --epochs 10 --backbone efficientnet_b0 --image-size 224
+
+Trains twice from the same cached images: once with the backbone running in every epoch, and once with its features
+computed once. The time of the second run includes the computation of the features; neither run is tested. Both runs should
+give the same heads; the largest difference of their weights is printed.
 """
 
 import argparse
@@ -24,7 +27,7 @@ from agegender.train import train
 
 
 def timed(config: dict[str, Any], folder: Path) -> tuple[float, RunDirectory]:
-    """CPU seconds of a run, and the run."""
+    """Returns the CPU time of a training run in seconds, and its directory."""
     validate(config)
     run = RunDirectory(folder)
     began = time.process_time()
@@ -34,7 +37,7 @@ def timed(config: dict[str, Any], folder: Path) -> tuple[float, RunDirectory]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=int, default=2000, help="toy faces drawn for it, a tenth of which validate")
+    parser.add_argument("--faces", type=int, default=2000, help="number of generated toy faces; a tenth is the val split")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--backbone", default="efficientnet_b0")
     parser.add_argument("--image-size", type=int, default=224)
@@ -56,7 +59,7 @@ def main() -> None:
         assemble(compose(base)).prepare_data()
         slow, images = timed(compose([*base, "finetune.frozen.views=0"]), Path(folder) / "images")
         fast, features = timed(compose(base), Path(folder) / "features")
-        logging.getLogger("agegender").handlers.clear()  # they write into the folder that ends here
+        logging.getLogger("agegender").handlers.clear()  # the log file is in the temporary folder
         one, two = (read_checkpoint(run.last)["state_dict"] for run in (images, features))
         heads = [name for name in one if name.startswith("network.heads")]
         difference = max(float((one[name] - two[name]).abs().max()) for name in heads)
@@ -64,9 +67,9 @@ def main() -> None:
     print(
         f"{arguments.backbone} at {arguments.image_size} px, {arguments.precision}, {arguments.faces} faces, "
         f"{arguments.epochs} epochs, {arguments.threads} thread(s)\n"
-        f"  images in every epoch:  {slow:8.1f} CPU s\n"
-        f"  features computed once: {fast:8.1f} CPU s\n"
-        f"  {slow / fast:.1f} times faster; the heads' weights, up to {size:.2f}, differ by at most {difference:.1e}"
+        f"  backbone in every epoch: {slow:8.1f} CPU s\n"
+        f"  features computed once:  {fast:8.1f} CPU s\n"
+        f"  {slow / fast:.1f} times faster; largest weight of the heads {size:.2f}, largest difference {difference:.1e}"
     )
 
 

@@ -1,12 +1,12 @@
-"""How much faster is loading from the decode-once cache than decoding at every use, with the same augmentation?
+"""Compares loading from the image cache with decoding the files at every use.
 
     python scripts/benchmark_loading.py
     python scripts/benchmark_loading.py --root FOLDER_OF_FACES --size 112 --augment geometric
 
-Prints medians over interleaved rounds of one run: CPU time of one core for the two ways to a batch and for their
-parts, then images/s of the cache through torch's DataLoader with worker processes (its hand-over through shared memory
-costs about as much as it wins on small images, which is why no workers are the default beside a CPU trainer). Only
-ratios carry over to other machines.
+Prints the CPU time of one core with and without augmentation, then the images/s of the cache through a DataLoader with
+worker processes. All values are medians over rounds, in which the measurements alternate. Only their ratios apply to other
+machines. With small images, a DataLoader's transfer of batches through shared memory takes about as much time as the
+workers save; therefore a CPU trainer has no workers by default.
 """
 
 import argparse
@@ -31,7 +31,7 @@ AUGMENTS = {"standard": Standard, "geometric": Geometric, "flip": Flip, "none": 
 
 
 def draw_faces(folder: Path, count: int, side: int = 200) -> list[Path]:
-    """Writes JPEGs whose size on disk is like that of aligned faces (7 to 10 kB at 200 px)."""
+    """Writes JPEG files with the size of aligned faces: 7 to 10 kB at 200 px."""
     generator = np.random.default_rng(0)
     files = []
     for number in range(count):
@@ -50,7 +50,7 @@ def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def interleaved(ways: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Median seconds of each way; rounds alternate, so that a busy neighbour slows all of them alike."""
+    """Returns the median seconds of each way. Ways alternate, so that other load on the machine slows them equally."""
     for work in ways.values():
         work()
     taken: dict[str, list[float]] = {name: [] for name in ways}
@@ -62,7 +62,7 @@ def interleaved(ways: dict[str, Callable[[], object]], rounds: int, clock: Calla
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, help="folder of real JPEG faces; by default they are drawn")
+    parser.add_argument("--root", type=Path, help="folder of JPEG faces; by default, images are generated")
     parser.add_argument("--faces", type=int, default=512)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=32)

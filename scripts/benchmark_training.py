@@ -1,9 +1,14 @@
-"""What the framework costs beside the model: two ratios, both sides in one process, interleaved.
+"""Measures the CPU time that Lightning and data loading add to the time of the network.
 
-1. A Lightning step of this project against the same step in a bare loop, on batches that lie in memory.
-2. An epoch from the cache (loading, flip augmentation) against the same epoch on batches that lie in memory.
+    python scripts/benchmark_training.py
+    python scripts/benchmark_training.py --threads 1 --rounds 5
 
-Run it with nothing else on the machine: python scripts/benchmark_training.py [--threads 1] [--rounds 5]
+Makes two comparisons, with alternating measurements in one process:
+
+1. A training step with Lightning and the same step in a plain PyTorch loop, on batches in memory.
+2. A training epoch from the image cache (with loading and augmentation) and the same epoch on batches in memory.
+
+Run it while the machine is idle.
 """
 
 import argparse
@@ -22,11 +27,11 @@ from agegender.configuration.command import compose
 from agegender.data.assemble import assemble
 from agegender.training.module import AgeGenderModule
 
-SMALL = ["image_size=16", "backbone.widths=[4,8]"]  # so that the model does not drown what is measured
+SMALL = ["image_size=16", "backbone.widths=[4,8]"]  # with a larger network, the difference would be too small to measure
 
 
 class InMemory(L.LightningDataModule):
-    """Batches made beforehand."""
+    """A data module of batches that are already in memory."""
 
     def __init__(self, batches: list[dict[str, torch.Tensor]]) -> None:
         super().__init__()
@@ -45,7 +50,7 @@ def new_module(config: dict[str, Any]) -> AgeGenderModule:
 
 
 def lightning_epoch(config: dict[str, Any], data: L.LightningDataModule) -> float:
-    """CPU seconds of one epoch with the settings of a real run, without checkpoints and validation."""
+    """Returns the CPU seconds of an epoch with the default settings, without checkpoints and validation."""
     trainer = L.Trainer(
         **{**config["trainer"], "max_epochs": 1, "limit_val_batches": 0}, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, callbacks=[Clock()],
@@ -55,7 +60,7 @@ def lightning_epoch(config: dict[str, Any], data: L.LightningDataModule) -> floa
 
 
 class Clock(L.Callback):
-    """CPU time between the first and the last step of an epoch."""
+    """Measures the CPU time of the training epoch."""
 
     def on_train_epoch_start(self, *_: Any) -> None:
         self.began = time.process_time()
@@ -64,8 +69,8 @@ class Clock(L.Callback):
         self.seconds = time.process_time() - self.began
 
 
-def bare_epoch(config: dict[str, Any], batches: list[dict[str, torch.Tensor]]) -> float:
-    """CPU seconds of the same steps in a plain PyTorch loop: forward, loss, backward, optimizer, schedule."""
+def plain_epoch(config: dict[str, Any], batches: list[dict[str, torch.Tensor]]) -> float:
+    """Returns the CPU seconds of the same steps in a plain PyTorch loop: forward, loss, backward, optimizer, schedule."""
     module = new_module(config).train()
     optimizer = module.optimizer.build(module)
     schedule = module.schedule.build(optimizer, total_steps=len(batches), steps_per_epoch=len(batches))["scheduler"]
@@ -85,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--faces", type=int, default=4000, help="toy faces drawn for it")
+    parser.add_argument("--faces", type=int, default=4000, help="number of generated toy faces")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.filterwarnings("ignore")
@@ -98,19 +103,19 @@ def main() -> None:
         cached.prepare_data()
         cached.setup("fit")
         batches = [{**batch, "image": batch["image"].clone()} for batch in cached.train_dataloader()]
-        rows: dict[str, list[float]] = {name: [] for name in ("bare", "lightning", "memory", "cache")}
+        rows: dict[str, list[float]] = {name: [] for name in ("plain", "lightning", "memory", "cache")}
         for _ in range(arguments.rounds):
-            rows["bare"].append(bare_epoch(small, batches))
+            rows["plain"].append(plain_epoch(small, batches))
             rows["lightning"].append(lightning_epoch(small, InMemory(batches)))
             rows["memory"].append(lightning_epoch(real, InMemory(batches)))
             rows["cache"].append(lightning_epoch(real, assemble(real)))
     step = {name: 1000 * np.array(seconds) / len(batches) for name, seconds in rows.items()}
-    print(f"{len(batches)} steps of {batches[0]['image'].shape[0]} faces, {arguments.threads} thread(s), CPU ms a step")
+    print(f"{len(batches)} steps of {batches[0]['image'].shape[0]} faces, {arguments.threads} thread(s), CPU ms per step")
     for name, values in step.items():
         print(f"  {name:10} median {np.median(values):6.2f}  all {' '.join(f'{v:.2f}' for v in values)}")
-    more, times = np.median(step["lightning"] - step["bare"]), np.median(step["lightning"] / step["bare"])
-    print(f"Lightning over a bare loop (tiny network): {more:+.2f} ms a step, {times:.2f} times")
-    print(f"cache against memory (default network): {np.median(step['memory'] / step['cache']):.2f} of its speed")
+    more, times = np.median(step["lightning"] - step["plain"]), np.median(step["lightning"] / step["plain"])
+    print(f"Lightning compared with a plain loop (tiny network): {more:+.2f} ms per step, {times:.2f} times the time")
+    print(f"cache compared with memory (default network): {np.median(step['memory'] / step['cache']):.2f} times the speed")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""What a threshold of `data.near_copies` finds, and what it confuses.
+"""Measures the recall and the matches of each threshold of ``data.near_copies``.
 
     python scripts/measure_near_copies.py FOLDER_OF_FACES
     python scripts/measure_near_copies.py FOLDER_OF_FACES --sheets FOLDER --from 36 --to 52
 
-Finds: copies of faces taken from the folder are re-encoded (JPEG quality 60, 75, 90) and resized (to 0.5, 0.7, 0.9 of
-their side, quality 90; to half and quality 60), and a copy counts as found if its hash is within the threshold of its
-original's.
+Recall: faces of the folder are copied by re-encoding (JPEG quality 60, 75, 90) and by resizing (to 0.5, 0.7 and 0.9 of the
+side with quality 90; to 0.5 with quality 60). A copy is found if its hash differs from that of the original in at most
+``threshold`` bits.
 
-Confuses: pairs in the folder within the threshold that are not the same to the byte. Whether they show the same picture
-only an eye can tell: `--sheets` writes pairs side by side with their distance, to be looked at and thrown away.
+Matches: pairs of faces in the folder within the threshold that are not byte-identical. Whether they are copies or different
+people must be judged by eye: ``--sheets`` writes images with the pairs side by side and their distance.
 
-Measured on 19,326 faces of UTKFace, all pairs from 30 to 52 bits looked at one by one: every copy is found from 12 bits on,
-and the folder holds hundreds of near-identical copies itself (aligned anew, blurred, marked), up to 40 bits nothing else.
-Different persons who look alike begin at 42 (1 pair) and grow fast: 11 pairs within 48 bits, half of all pairs at 50. Their
-number grows with the square of the number of faces, so the default is 32.
+Results on 19,326 faces of UTKFace, after inspection of all pairs from 30 to 52 bits: with 12 bits or more, all copies are
+found. UTKFace itself has hundreds of near-identical copies (realigned, blurred, marked); up to 40 bits all pairs are such
+copies. The first pair of different people is at 42 bits. There are 11 such pairs up to 48 bits, and at 50 bits they are half
+of all pairs. Their number grows with the square of the number of faces, so the default is 32.
 """
 
 import argparse
@@ -52,7 +52,8 @@ def bits(hashes: list[bytes]) -> np.ndarray:
 
 def copied(image: np.ndarray, scale: float, quality: int) -> np.ndarray:
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return images.decode(cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -61,10 +62,10 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def sheet(files: list[Path], pairs: np.ndarray, distance: np.ndarray, columns: int = 6, side: int = 100) -> np.ndarray:
     cells = []
-    for (i, j), bits in zip(pairs, distance, strict=True):
+    for (i, j), differing in zip(pairs, distance, strict=True):
         cell = np.full((side, 2 * side + 6, 3), 255, dtype=np.uint8)
         cell[:, : 2 * side] = np.hstack([cv2.resize(images.read(files[k]), (side, side)) for k in (i, j)])
-        cells.append(cv2.putText(cell, str(bits), (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1))
+        cells.append(cv2.putText(cell, str(differing), (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)])
 
@@ -72,10 +73,10 @@ def sheet(files: list[Path], pairs: np.ndarray, distance: np.ndarray, columns: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
-    parser.add_argument("--copies", type=int, default=500, help="faces that are copied in each way")
-    parser.add_argument("--sheets", type=Path, help="folder for sheets of pairs")
-    parser.add_argument("--from", dest="low", type=int, default=36, help="smallest distance on the sheets")
-    parser.add_argument("--to", dest="high", type=int, default=52, help="largest distance on the sheets")
+    parser.add_argument("--copies", type=int, default=500, help="number of faces to copy in each way")
+    parser.add_argument("--sheets", type=Path, help="folder for images of pairs")
+    parser.add_argument("--from", dest="low", type=int, default=36, help="smallest distance of the pairs in the images")
+    parser.add_argument("--to", dest="high", type=int, default=52, help="largest distance of the pairs in the images")
     arguments = parser.parse_args()
 
     table = scan(faces(arguments.root), None, progress=True)
@@ -88,13 +89,13 @@ def main() -> None:
         for name, how in COPIES.items()
     }
 
-    alone = np.flatnonzero(~table.frame.duplicated("sha256"))
+    unique = np.flatnonzero(~table.frame.duplicated("sha256"))
     began = time.perf_counter()
-    pairs = alone[near_pairs(hashes[alone], MAX_THRESHOLD)]
+    pairs = unique[near_pairs(hashes[unique], MAX_THRESHOLD)]
     seconds = time.perf_counter() - began
     distance = distances(hashes[pairs[:, 0]], hashes[pairs[:, 1]])
 
-    print(f"{len(files)} faces, {len(alone)} of them different to the byte; {len(chosen)} copied in each way")
+    print(f"{len(files)} faces, {len(unique)} different files; {len(chosen)} faces copied in each way")
     print(f"{len(pairs)} pairs within {MAX_THRESHOLD} bits, found in {seconds:.1f} s\n")
     print("bits  " + "".join(f"{name:>9}" for name in found) + f"{'pairs':>9}")
     for threshold in THRESHOLDS:

@@ -1,0 +1,62 @@
+"""The scripts run, each at its smallest size, and print their results."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+BENCHMARKS = {
+    "benchmark_frozen.py": (
+        ["--faces=40", "--epochs=2", "--backbone=custom_cnn", "--image-size=16"],
+        [r"custom_cnn at 16 px, 32-true, 40 faces, 2 epochs", r"times faster; largest weight .* largest difference"],
+    ),
+    "benchmark_loading.py": (
+        ["--faces=8", "--size=16", "--augment=flip", "--batch-size=4", "--rounds=1", "--workers", "0", "1"],
+        [r"8 faces, .* 16 px, augment=flip, batches of 4, 1 rounds", r"1 workers +\d+ us an image +\d+ images/s"],
+    ),
+    "benchmark_training.py": (
+        ["--faces=80", "--rounds=1"],
+        [r"2 steps of 32 faces, 1 thread", r"Lightning compared with a plain loop", r"cache compared with memory"],
+    ),
+}
+
+
+def run(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, PROJECT / "scripts" / script, *arguments],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", BENCHMARKS)
+def test_benchmarks(script: str) -> None:
+    arguments, expected = BENCHMARKS[script]
+    printed = run(script, *arguments)
+    for pattern in expected:
+        assert re.search(pattern, printed), printed
+
+
+def test_measured_recall_and_matches_of_near_copies(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(6):
+        coarse = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC))
+    cv2.imwrite(str(tmp_path / "copy.jpg"), cv2.imread(str(tmp_path / "3.png")))
+    printed = run(
+        "measure_near_copies.py", str(tmp_path), "--copies=3", f"--sheets={tmp_path / 'pairs'}", "--from=0", "--to=32"
+    )
+    assert "7 faces, 7 different files; 3 faces copied in each way" in printed
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.strip()[:1].isdigit()}
+    assert rows["32"] == ["100.0%"] * 7 + ["1"]  # the recall of seven ways to copy, and one match
+    assert len(list((tmp_path / "pairs").iterdir())) == 1
