@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.io import loadmat
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
@@ -17,7 +18,7 @@ _LISTED = 5
 
 
 class ImdbWiki:
-    """Reads `imdb.mat` or `wiki.mat` and its images. Requires scipy.
+    """Reads `imdb.mat` or `wiki.mat` and its images.
 
     The crawler knows only the year of an image and assigns its label to the face with the highest detector score, so many
     labels are wrong. Skipped, each with a reason: images without a detected face, with a low detector score, with a second
@@ -61,8 +62,8 @@ class ImdbWiki:
         """List the files and read the metadata, without decoding images.
 
         Raises:
-            AgeGenderError: scipy is not installed, the metadata cannot be read or lack a field, images are missing (with
-                `missing=error`) or outside the root, or no face is left.
+            AgeGenderError: the metadata cannot be read or lack a field, images are missing (with `missing=error`) or outside
+                the root, or no face is left.
         """
         files, skipped = list_files(self.root, self.name)
         faces = self._metadata()
@@ -112,12 +113,6 @@ class ImdbWiki:
         )
 
     def _fields(self) -> dict[str, Any]:
-        try:
-            from scipy.io import loadmat
-        except ImportError as error:
-            raise AgeGenderError(
-                f"{self.part}.mat is a MATLAB file and needs scipy: pip install scipy, or agegender[imdb_wiki]"
-            ) from error
         file = self.root / f"{self.part}.mat"
         if not file.is_file():
             raise AgeGenderError(f"data.root={self.root} has no {self.part}.mat")

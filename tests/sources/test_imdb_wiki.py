@@ -1,17 +1,15 @@
 """IMDB-WIKI, with small MATLAB metadata that have the known errors of the release."""
 
 import datetime
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from agegender.errors import AgeGenderError
 from agegender.sources.imdb_wiki import ImdbWiki
-
-io = pytest.importorskip("scipy.io", reason="needs scipy to write MATLAB files")
 
 INF, NAN = float("inf"), float("nan")
 
@@ -56,7 +54,7 @@ def write(root: Path, entries: list[tuple], part: str = "imdb", drop: str = "", 
         "name": cells,
     } | replaced
     record.pop(drop, None)
-    io.savemat(root / f"{part}.mat", {part: record})
+    savemat(root / f"{part}.mat", {part: record})
     return root
 
 
@@ -139,10 +137,3 @@ def test_invalid_metadata_are_errors(tmp_path: Path) -> None:
         (tmp_path / "imdb.mat").write_bytes(data)
         with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as IMDB-WIKI metadata"):
             ImdbWiki(str(tmp_path)).read()
-
-
-def test_without_scipy_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, ENTRIES)
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(AgeGenderError, match=r"imdb\.mat is a MATLAB file and needs scipy: pip install scipy"):
-        ImdbWiki(str(tmp_path)).read()
