@@ -1,3 +1,5 @@
+"""Balances of task losses against their formulas, with and without labels."""
+
 import math
 
 import pytest
@@ -18,7 +20,7 @@ def test_fixed_weights_are_a_weighted_sum():
     assert (both["age"].grad.item(), both["gender"].grad.item()) == pytest.approx((0.1, 2.0))
 
 
-def test_fixed_weights_of_one_task_have_no_parameters():
+def test_fixed_weights_work_for_one_task_and_have_no_parameters():
     balance = Fixed(gender=4.0)
     assert balance(losses(gender=0.5)).item() == pytest.approx(2.0)
     assert list(balance.parameters()) == []
@@ -30,7 +32,7 @@ def test_uncertainty_is_the_formula_of_the_paper():
     assert balance(losses(age=3.0, gender=0.5)).item() == pytest.approx(expected)
 
 
-def test_learned_weights_settle_at_the_inverse_of_twice_the_loss():
+def test_learned_weights_converge_to_the_inverse_of_twice_the_loss():
     balance = Uncertainty()
     optimizer = torch.optim.SGD(balance.parameters(), lr=0.3)
     for _ in range(300):
@@ -41,7 +43,7 @@ def test_learned_weights_settle_at_the_inverse_of_twice_the_loss():
     assert weights == pytest.approx({"age": 1 / 14, "gender": 1 / 0.4}, rel=1e-3)
 
 
-def test_one_task_trains_alone_and_the_other_parameter_stays_connected():
+def test_the_parameter_of_an_absent_task_has_a_zero_gradient():
     balance = Uncertainty(gender=2.0)
     total = balance(losses(age=3.0))
     total.backward()
@@ -69,7 +71,7 @@ def test_log_variances_stay_in_range_and_come_back():
     assert balance.log_variances["age"].grad.item() < 0  # free to rise again
 
 
-def test_a_label_that_another_process_sees_counts():
+def test_a_label_on_another_rank_counts():
     balance = Uncertainty(age=1.0)
     none_here = losses(age=0.0)
     total = balance(none_here, {"age": torch.tensor(True)})

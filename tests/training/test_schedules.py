@@ -1,3 +1,5 @@
+"""Schedules: learning rates of each step against formulas, and exact resuming."""
+
 import copy
 import io
 import math
@@ -83,7 +85,7 @@ def test_one_cycle_starts_low_peaks_and_ends_lower():
 
 
 @pytest.mark.parametrize("cycle", [True, False])
-def test_one_cycle_moves_momentum_on_request(cycle):
+def test_one_cycle_changes_momentum_if_set(cycle):
     optimizer = AdamW().build(nn.Linear(2, 2))
     OneCycle(cycle_momentum=cycle).build(optimizer, TOTAL, EPOCH)
     assert optimizer.param_groups[0]["betas"] == ((0.95, 0.999) if cycle else (0.9, 0.999))
@@ -94,14 +96,14 @@ def test_plateau_halves_every_group_after_its_patience():
     plateau = Plateau(factor=0.5, patience=1, min_lr=0.15)
     scheduler = plateau.build(optimizer, TOTAL, EPOCH)["scheduler"]
     seen = []
-    for figure in [5.0, 4.0, 4.0, 4.0, 4.5, 4.1]:
-        scheduler.step(figure)
+    for metric in [5.0, 4.0, 4.0, 4.0, 4.5, 4.1]:
+        scheduler.step(metric)
         seen.append([group["lr"] for group in optimizer.param_groups])
     assert seen == [[0.8, 0.2]] * 3 + [[0.4, 0.15]] * 2 + [[0.2, 0.15]]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_what_lightning_is_told(name):
+def test_the_entry_for_lightning(name):
     entry = SCHEDULES[name].build(optimizer_of(nn.Linear(2, 2)), TOTAL, EPOCH)
     if name == "plateau":
         assert (entry["interval"], entry["monitor"]) == ("epoch", "val/loss")
@@ -113,7 +115,7 @@ def test_what_lightning_is_told(name):
 @pytest.mark.parametrize("builder", [SGD(lr=0.1), AdamW(lr=0.1)], ids=["sgd", "adamw"])
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("stop", [0, 7, 23])
-def test_resuming_equals_never_having_stopped_to_the_last_bit(schedule, builder, stop):
+def test_a_resumed_run_has_the_same_weights_to_the_last_bit(schedule, builder, stop):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
     inputs = torch.randn(TOTAL, 16, 4)
@@ -160,7 +162,7 @@ def test_resuming_equals_never_having_stopped_to_the_last_bit(schedule, builder,
      (OneCycle, "div_factor", [0, 0.9], [1]), (OneCycle, "final_div_factor", [0.5], [1]), (Plateau, "factor", [0, 1], [0.9]),
      (Plateau, "patience", [-1], [0]), (Plateau, "threshold", [-1], [0]), (Plateau, "min_lr", [-1], [0])],
 )  # fmt: skip
-def test_impossible_values_are_refused_by_name(schedule, key, wrong, right):
+def test_values_out_of_range_are_an_error_that_names_the_key(schedule, key, wrong, right):
     for value in wrong:
         with pytest.raises(AgeGenderError, match=rf"^schedule\.{key}={value}: must be "):
             schedule(**{key: value})
