@@ -106,6 +106,28 @@ class TimmBackbone(Backbone):
         groups = group_parameters(self.net, self.net.group_matcher(coarse=False))
         return [[f"net.{name}" for name in groups[depth]] for depth in sorted(groups)]
 
+    def cam_layer(self) -> nn.Module:
+        """The first norm of the last block in a vision transformer; the backbone itself in other models.
+
+        After the last block, only the class token of a transformer reaches the heads.
+        """
+        blocks = getattr(self.net, "blocks", None)
+        last = blocks[-1] if isinstance(blocks, nn.Sequential | nn.ModuleList) else None
+        return getattr(last, "norm1", self)
+
+    def as_map(self, output: Tensor) -> Tensor:
+        """Rearranges [B, tokens, C] or [B, h, w, C] to [B, C, h, w]; class and register tokens are left out.
+
+        Raises:
+            AgeGenderError: The tokens are not one for each patch of the image.
+        """
+        if output.ndim == 4:
+            return output.permute(0, 3, 1, 2) if getattr(self.net, "output_fmt", "NCHW") == "NHWC" else output
+        height, width = getattr(getattr(self.net, "patch_embed", None), "grid_size", None) or (0, 0)
+        if not 0 < height * width <= output.shape[1]:
+            raise AgeGenderError(f"no map of {type(self.net).__name__}: its tokens are not one for each patch of the image")
+        return output[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
+
 
 def _check_name(name: str) -> None:
     """Refuses names and tags that timm does not know, showing the nearest it does."""

@@ -1,4 +1,4 @@
-"""What a backbone is."""
+"""The interface of a backbone."""
 
 from abc import ABC, abstractmethod
 
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """Maps normalised images to a feature map, pools it, and knows how its images must be normalised.
+    """Maps normalised images to a feature map and pools it.
 
     Attributes:
-        mean: Mean of each RGB channel, of images in 0..1, that its weights expect.
+        mean: Mean of each RGB channel, of images in 0..1, that its images are normalised with.
         std: Standard deviation of each RGB channel, of images in 0..1.
         num_features: Size of the pooled features.
     """
@@ -28,4 +28,12 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def depth_groups(self) -> list[list[str]]:
-        """Names of the parameters by depth, those nearest the image first, each exactly once."""
+        """Names of the parameters in groups by depth, the group nearest the image first. Each name is in one group."""
+
+    def cam_layer(self) -> nn.Module:
+        """The layer that Grad-CAM explains: by default the backbone itself, with its feature map as the output."""
+        return self
+
+    def as_map(self, output: Tensor) -> Tensor:
+        """Rearranges the output of ``cam_layer`` to [B, C, h, w], the rows and columns of the image."""
+        return output

@@ -1,4 +1,4 @@
-"""Grad-CAM against arithmetic by hand, and against models that know nothing."""
+"""Grad-CAM against arithmetic by hand, and against models with random weights."""
 
 import pytest
 import timm

@@ -194,3 +194,51 @@ def test_real_weights_match_completely(name, file, pad_type, caplog):
     assert f"{total} of {total} tensors match" in caplog.text
     assert "missing" not in caplog.text
     assert "mismatched" not in caplog.text
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Builds a ``TimmBackbone`` around a small model of timm."""
+    original = timm.create_model
+
+    def build(name, **options):
+        monkeypatch.setattr(timm, "create_model", lambda *_, **__: original(name, num_classes=0, **options))
+        return TimmBackbone(name, image_size=32).eval()
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("test_vit", {}), ("test_vit", {"reg_tokens": 4}), ("test_vit_relpos", {}), ("beit_base_patch16_224", {"depth": 3})],
+)
+def test_grad_cam_takes_the_patches_of_the_last_blocks_first_norm(small, name, options):
+    backbone = small(name, img_size=32, **options)
+    image, outputs = torch.randn(2, 3, 32, 32), []
+    backbone.cam_layer().register_forward_hook(lambda layer, inputs, output: outputs.append(output))
+    backbone(image)
+    last = len(backbone.net.blocks) - 1
+    (before,) = backbone.net.forward_intermediates(image, indices=[last - 1], intermediates_only=True)
+    expected = backbone.net.blocks[last].norm1(before.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(backbone.as_map(outputs[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("test_resnet", {}, (64, 96)),
+        ("test_mambaout", {}, (64, 96)),  # channels last
+        ("swin_tiny_patch4_window7_224", {"img_size": 56, "depths": (1, 1)}, (56, 56)),  # channels last
+    ],
+)
+def test_grad_cam_takes_the_feature_map_of_other_models(small, name, options, size):
+    backbone, image = small(name, **options), torch.randn(2, 3, *size)
+    assert backbone.cam_layer() is backbone
+    (expected,) = backbone.net.forward_intermediates(image, indices=1, norm=True, intermediates_only=True)
+    torch.testing.assert_close(backbone.as_map(backbone(image)), expected)
+
+
+def test_tokens_that_are_not_patches_have_no_map(small):
+    backbone = small("levit_128s")
+    with pytest.raises(AgeGenderError, match="no map of LevitDistilled: its tokens are not one for each patch"):
+        backbone.as_map(backbone(torch.randn(1, 3, 224, 224)))
