@@ -276,44 +276,17 @@ def test_a_killed_process_resumes_on_the_command_line_and_is_evaluated(faces: Pa
     assert "test part" in output and "appearance" in output
 
 
-def test_other_faces_than_the_runs_own_are_not_tested(configure: Configure, faces: Path, tmp_path: Path) -> None:
-    shutil.copytree(faces, tmp_path / "faces")
-    directory = run(configure(f"data.root={tmp_path / 'faces'}", "trainer.max_epochs=1"), tmp_path / "run")
-    next((tmp_path / "faces").iterdir()).unlink()
-    with pytest.raises(AgeGenderError, match="faces differ"):
-        evaluate(directory, directory.read_config(), "test")
-
-
 def test_the_test_part_is_left_alone_when_asked(configure: Configure, tmp_path: Path) -> None:
     directory = run(configure("test=false"), tmp_path)
     assert not directory.metrics.exists()
     assert directory.best.exists()
 
 
-def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
-    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path
-) -> None:
-    directory = run(configure("trainer.max_epochs=1"), tmp_path / "run")
-    config = directory.read_config()
-    config["data"]["sources"]["utkface"]["root"] = str(make_utkface(tmp_path / "others", 30, seed=7))
-    config["data"]["sources"]["utkface"]["name"] = "others"
-    metrics = evaluate(directory, config, "test", others=True)
-    assert metrics["test"]["n"] == 3
-    assert len(list((directory.path / "evaluation").glob("others-test-*/metrics.json"))) == 1
-    config["split"]["fractions"] = [0.0, 0.0, 1.0]
-    assert evaluate(directory, config, "test", others=True)["test"]["n"] == 30
-    own = directory.read_config()
-    own["split"]["seed"] = 5
-    own["data"]["sources"]["utkface"]["name"] = "under_another_name"
-    with pytest.raises(AgeGenderError, match="train or val split"):
-        evaluate(directory, own, "test", others=True)
-
-
 def test_a_split_without_a_test_part_says_which_part_the_figures_are_of(configure: Configure, tmp_path: Path) -> None:
     directory = run(configure("split.fractions=[0.8,0.2,0]", "trainer.max_epochs=1"), tmp_path)
     metrics = json.loads(directory.metrics.read_text())
     assert metrics["split"]["part"] == "val" and "test" not in metrics
-    assert "no test part" in (directory.path / "log.txt").read_text()
+    assert "there is no test split" in (directory.path / "log.txt").read_text()
 
 
 def test_a_resumed_run_keeps_its_faces(configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path) -> None:

@@ -83,26 +83,58 @@ def validate(config: Mapping[str, Any]) -> None:
     Raises:
         AgeGenderError: Lists every fault found, one a line, each with the key, its value and what is allowed.
     """
-    problems: list[str] = []
     settings = parameters("agegender.configuration.schema.Settings") or {}
-    _check("", {k: v for k, v in config.items() if k in settings}, settings, problems)
+    problems = key_problems(config, settings, [path.name for path in CONF.iterdir() if path.is_dir()])
     problems += _check_settings(config)
     _check_paper(config.get("paper"), problems)
-    validate_targets({k: v for k, v in config.items() if k not in settings}, problems)
+    problems += section_problems({k: v for k, v in config.items() if k not in settings})
+    if problems:
+        raise AgeGenderError("\n".join(problems))
 
 
-def validate_targets(config: Mapping[str, Any], problems: Sequence[str] = ()) -> None:
+def validate_targets(config: Mapping[str, Any]) -> None:
     """Checks every section of a resolved configuration against the class of which it holds the arguments.
 
     Raises:
-        AgeGenderError: Lists the given problems and every problem found.
+        AgeGenderError: Lists every problem found.
     """
-    problems = list(problems)
+    if problems := section_problems(config):
+        raise AgeGenderError("\n".join(problems))
+
+
+def key_problems(config: Mapping[str, Any], settings: Signature, groups: Sequence[str]) -> list[str]:
+    """Checks the top level of a resolved configuration: unknown and missing keys, types, and ranges of values.
+
+    Args:
+        config: A mapping under an unknown key is accepted, because it may be a group of the user's own.
+        settings: The keys outside groups.
+        groups: The names of the groups.
+
+    Returns:
+        Every problem found.
+    """
+    problems: list[str] = []
+    _check("", {key: value for key, value in config.items() if key in settings}, settings, problems)
+    ages, seed, known = config.get("age_range"), config.get("seed"), sorted({*settings, *groups})
+    if isinstance(ages, list) and all(_is_number(age) for age in ages) and not (len(ages) == 2 and 0 <= ages[0] < ages[1]):
+        problems.append(f"age_range={ages}: expected two ages in years, [lowest, highest], for example [0, 116]")
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        problems.append(f"seed={seed}: expected an integer from 0 to {2**32 - 1}")
+    problems += [
+        f"{name}: unknown key{did_you_mean(name, known)}. Allowed: {', '.join(known)}"
+        for name, value in config.items()
+        if name not in known and not isinstance(value, dict)
+    ]
+    return problems
+
+
+def section_problems(config: Mapping[str, Any]) -> list[str]:
+    """Checks every section of a resolved configuration, and returns every problem found."""
+    problems: list[str] = []
     for key, values, signature in signed_sections(config):
         known = {name: value for name, value in values.items() if name in signature or key not in OPEN}
         _check(key, known, signature, problems)
-    if problems:
-        raise AgeGenderError("\n".join(problems))
+    return problems
 
 
 def signed_sections(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Signature]]:
@@ -133,9 +165,7 @@ def _signed_targets(path: str, value: Any) -> Iterator[tuple[str, dict[str, Any]
 
 def _check_settings(config: Mapping[str, Any]) -> list[str]:
     problems = []
-    ages, tasks, size = config.get("age_range"), config.get("tasks"), config.get("image_size")
-    if not (isinstance(ages, list) and len(ages) == 2 and all(_is_number(a) for a in ages) and 0 <= ages[0] < ages[1]):
-        problems.append(f"age_range={ages}: expected two ages in years, [lowest, highest], such as [0, 116]")
+    tasks, size = config.get("tasks"), config.get("image_size")
     if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
         problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
     if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
@@ -147,22 +177,11 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
             problems.append(f"monitor={config.get('monitor')}: with tasks={tasks} allowed: {allowed}")
     if not (isinstance(size, int) and 16 <= size <= 1024):
         problems.append(f"image_size={size}: expected pixels between 16 and 1024")
-    if not (isinstance(config.get("seed"), int) and 0 <= config["seed"] < 2**32):
-        problems.append(f"seed={config.get('seed')}: expected an integer from 0 to {2**32 - 1}")
     trainer = config.get("trainer") or {}
     if isinstance(trainer.get("max_epochs"), int | None) and (trainer.get("max_epochs") or 0) < 1:
         problems.append(f"trainer.max_epochs={trainer.get('max_epochs')}: expected an integer of 1 or more")
     if trainer.get("limit_val_batches") == 0:
         problems.append("trainer.limit_val_batches=0: the best epoch is chosen on the validation part")
-    known = {
-        *(parameters("agegender.configuration.schema.Settings") or {}),
-        *(path.name for path in CONF.iterdir() if path.is_dir()),
-    }
-    problems += [
-        f"{name}: unknown key{did_you_mean(name, known)}. Allowed: {', '.join(sorted(known))}"
-        for name, value in config.items()
-        if name not in known and not isinstance(value, dict)  # a group of one's own is a mapping
-    ]
     return problems
 
 

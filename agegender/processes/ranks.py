@@ -79,20 +79,20 @@ def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
     return {**trainer, **where, "strategy": "ddp" if world_size() > 1 else "auto"}
 
 
-def on_rank_zero(name: str, work: Callable[[], str]) -> str:
+def on_rank_zero(name: str, work: Callable[[], str | None]) -> str:
     """Runs a function on rank 0 only and returns its result on every rank, before the ranks are connected.
 
     The other ranks wait for the result.
 
     Args:
         name: Identifies the result; each call in a job needs another name.
-        work: The function.
+        work: The function; the result None becomes the empty string.
     """
-    if world_size() == 1:
-        return work()
     if rank() > 0:
         return _store().get(name).decode()
-    result = work()
+    result = work() or ""
+    if world_size() == 1:
+        return result
     _store().set(name, result)
     return result
 
@@ -105,6 +105,15 @@ def _store() -> Any:
     store, _, _ = next(iter(rendezvous("env://")))
     store.set_timeout(timedelta(days=30))  # reading millions of files takes long; a dead rank 0 ends the wait
     return store
+
+
+def disconnect() -> None:
+    """Waits until every rank arrives here, then ends the connection between them."""
+    if world_size() > 1:
+        import torch.distributed
+
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager

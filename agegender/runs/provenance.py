@@ -1,20 +1,34 @@
-"""Which code made a run: git revision, versions of Python and of the packages, precision."""
+"""What made a run: its configuration, git revision, versions of Python and of the packages, precision."""
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from agegender import __version__
 from agegender.configuration.paths import PACKAGE
+from agegender.runs.run_directory import RunDirectory
 
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "hydra-core", "albumentations", "opencv-python-headless",
             "numpy", "pandas", "torchmetrics")  # fmt: skip
 
 
+def record_settings(run: RunDirectory, config: Mapping[str, Any], precision: str) -> None:
+    """Writes the configuration and the versions of a session.
+
+    Args:
+        run: Where they are written.
+        config: Plain and resolved.
+        precision: See ``versions``.
+    """
+    run.write_config(config)
+    run.write_versions(versions(precision))
+
+
 def versions(precision: str) -> dict[str, Any]:
-    """What ``RunDirectory.write_versions`` records.
+    """Versions of this package, its git revision, Python and the main packages, and the precision.
 
     Args:
         precision: The one that the trainer uses, which may differ from the configured one: on a CPU ``16-mixed`` becomes

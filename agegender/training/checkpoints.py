@@ -50,10 +50,27 @@ class EpochCheckpoint(Checkpoint):
             os.replace(last, run.last)
         trainer.strategy.barrier()
 
+    @property
+    def best(self) -> float | None:
+        """The smallest value of the monitor so far; None before it was measured."""
+        return self.best_score if self.best_epoch >= 0 else None
+
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far and its epoch."""
+        """The best value of the monitor so far and its epoch."""
         return {"best_score": self.best_score, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues from a saved score."""
+        """Continues from a saved value."""
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+
+
+def epoch_checkpoint(trainer: L.Trainer) -> EpochCheckpoint:
+    """The callback that saves the epochs of a Trainer.
+
+    Raises:
+        AgeGenderError: There is none.
+    """
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, EpochCheckpoint):
+            return callback
+    raise AgeGenderError(f"callbacks: one of them must be {EpochCheckpoint.__module__}.{EpochCheckpoint.__name__}")

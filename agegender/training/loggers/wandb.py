@@ -5,8 +5,7 @@ wandb is imported when a run begins.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
@@ -30,7 +29,7 @@ BEGIN_SECONDS, END_SECONDS = 30, 120  # at most; what was not uploaded stays on 
 class Wandb(Logger):
     """A run of a W&B project, fed by the first process only.
 
-    It begins and ends with ``dashboards``. Resuming a run directory, wherever it lies now, continues the same W&B run.
+    It begins and ends as ``sessions`` says. Resuming a run directory, wherever it lies now, continues the same W&B run.
     Where the server cannot be reached the run is written as an offline one, which ``wandb sync`` uploads later.
 
     Args:
@@ -180,28 +179,13 @@ class Wandb(Logger):
 
     @rank_zero_only
     def end(self, failed: bool) -> None:
-        """Ends the run; what the server has not got within two minutes stays on disk for ``wandb sync``."""
-        if self._run:
-            self._run.finish(exit_code=int(failed))
-            self._run = None
-
-
-@contextmanager
-def dashboards(loggers: Iterable[Logger], config: Mapping[str, Any]) -> Iterator[None]:
-    """Begins the W&B runs among loggers and ends them on every path: success, error, interruption."""
-    runs = [logger for logger in loggers if isinstance(logger, Wandb)]
-    failed = True
-    try:
-        for run in runs:
-            run.begin(config)
-        yield
-        failed = False
-    finally:
-        for run in runs:
-            try:
-                run.end(failed)
-            except Exception as error:  # the run itself is done, or has an error of its own to tell
-                log.warning("W&B: the run could not be ended (%s); wandb sync uploads what is on disk", error)
+        """Ends the W&B run. What the server has not received within two minutes stays on disk for ``wandb sync``."""
+        run, self._run = self._run, None
+        try:
+            if run:
+                run.finish(exit_code=int(failed))
+        except Exception as error:  # of the upload alone: the training is done, or has failed for a reason of its own
+            log.warning("W&B: the run could not be ended (%s); wandb sync uploads what is on disk", error)
 
 
 def _short(value: Any) -> str:

@@ -17,7 +17,8 @@ from agegender.configuration.resume import continued
 from agegender.data.assemble import assemble
 from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
-from agegender.train import _new_module, train
+from agegender.train import train
+from agegender.training.assemble import assemble_module
 from agegender.training.finetuning.freezing import _set_modes
 
 
@@ -91,7 +92,7 @@ def test_layers_after_an_unused_pooling_are_neither_counted_nor_trained(
         "image_size=32", "finetune=two_stage", "finetune.two_stage.epochs=0", "finetune.two_stage.layers=1", tiny=False,
     )  # fmt: skip
     data = assemble(config)
-    module, (callback,) = _new_module(config, data), build(config["finetune"], "callbacks").values()
+    module, (callback,) = assemble_module(config, {}), build(config["finetune"], "callbacks").values()
     callback.setup(SimpleNamespace(datamodule=data), module, "fit")
     backbone = module.network.backbone
     trainable = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
@@ -191,4 +192,4 @@ def test_freezing_random_weights_is_a_warning(configure: Callable[..., dict[str,
     base = ["backbone=resnet50", "backbone.name=test_resnet", "image_size=32"]
     for overrides, random in (([], True), ([f"backbone.weights={file}"], False)):
         config = configure(*base, *overrides, tiny=False)
-        assert _new_module(config, assemble(config)).random_backbone == random
+        assert assemble_module(config, {}).random_backbone == random

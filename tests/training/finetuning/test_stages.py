@@ -15,7 +15,7 @@ from agegender.errors import AgeGenderError
 from agegender.models.backbones import TimmBackbone
 from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
-from agegender.train import _new_module
+from agegender.training.assemble import assemble_module
 from agegender.training.finetuning.freezing import Freezing
 from agegender.training.finetuning.stages import Frozen, Gradual, TwoStage, check_freezing, ddp_strategy, last_layers
 
@@ -72,7 +72,7 @@ def test_more_layers_than_the_backbone_has_are_an_error_before_any_face_is_read(
     callbacks = build(config["finetune"], "callbacks")
     data = assemble(config)
     with pytest.raises(AgeGenderError, match=r"finetune\.two_stage\.layers=50: must be at most 2"):
-        check_freezing(callbacks.values(), _new_module(config, data), data)
+        check_freezing(callbacks.values(), assemble_module(config, {}), data)
     assert not (tmp_path / "cache").exists()
 
 

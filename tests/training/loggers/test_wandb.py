@@ -15,13 +15,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pandas as pd
 import pytest
 import wandb
 from lightning.pytorch.utilities import rank_zero_only
 from wandb.proto import wandb_internal_pb2
 
-from agegender import train as training
 from agegender.configuration.paths import CONF, PACKAGE
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
@@ -30,7 +30,8 @@ from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
 from agegender.train import train
 from agegender.training.loggers import wandb as wandb_logging
-from agegender.training.loggers.wandb import Wandb, dashboards
+from agegender.training.loggers.sessions import sessions as running
+from agegender.training.loggers.wandb import Wandb
 
 Configure = Callable[..., dict[str, Any]]
 KEY = "0123456789abcdef" * 2 + "76543210"
@@ -202,11 +203,11 @@ def test_a_moved_run_continues_the_same_run(configure: Configure, tmp_path: Path
 def test_the_run_ends_as_failed_whatever_happens(
     error: BaseException, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         assert wandb.run is not None
         raise error
 
-    monkeypatch.setattr(training, "_fit_and_test", fail)
+    monkeypatch.setattr(lightning.Trainer, "fit", fail)
     with pytest.raises(type(error)):
         go(configure(*OFFLINE), tmp_path / "run")
     assert wandb.run is None
@@ -216,11 +217,12 @@ def test_the_run_ends_as_failed_whatever_happens(
 def test_a_dashboard_that_cannot_end_hides_no_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    logger = Wandb(tmp_path, "project")
-    monkeypatch.setattr(logger, "begin", lambda config: None)
-    monkeypatch.setattr(logger, "end", lambda failed: 1 / 0)
-    with pytest.raises(AgeGenderError, match="the reason"), dashboards([logger], {}):
-        raise AgeGenderError("the reason")
+    RunDirectory(tmp_path).write_versions({"git": None})
+    with monkeypatch.context() as patch, pytest.raises(AgeGenderError, match="the reason"):
+        patch.setattr(wandb.Run, "finish", lambda run, exit_code: 1 / 0)
+        with running([Wandb(tmp_path, "project", mode="offline")], {}):
+            raise AgeGenderError("the reason")
+    wandb.finish()
     assert "could not be ended (division by zero)" in caplog.text
 
 

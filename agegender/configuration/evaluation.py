@@ -1,0 +1,76 @@
+"""The configuration of ``agegender.evaluate``: what it may hold, and how it changes the configuration of the run."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agegender.configuration.path_arguments import path_arguments
+from agegender.configuration.schema import key_problems, section_problems
+from agegender.configuration.signatures import parameters
+from agegender.errors import AgeGenderError
+
+FOR_OTHER_FACES = ("seed", "age_range", "split")
+
+
+@dataclass
+class EvaluationSettings:
+    """The keys outside groups; each is described in ``conf/evaluate.yaml``."""
+
+    checkpoint: str
+    part: Literal["train", "val", "test"]
+    root: str | None
+    batch_size: int | None
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    seed: int
+    age_range: Sequence[float]
+
+
+def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
+    """Checks names, types, ranges and choices of a resolved configuration.
+
+    Args:
+        config: With the keys of ``conf/evaluate.yaml``.
+        overrides: Those of the command line, of which some make no sense together.
+
+    Raises:
+        AgeGenderError: Lists every problem found, one a line, each with the key, its value and what is allowed.
+    """
+    settings = parameters("agegender.configuration.evaluation.EvaluationSettings") or {}
+    problems = key_problems(config, settings, ("data", "split"))
+    batch_size = config.get("batch_size")
+    if isinstance(batch_size, int) and batch_size < 1:
+        problems.append(f"batch_size={batch_size}: expected an integer of at least 1, or null")
+    if config.get("data") is not None:
+        problems += section_problems({key: config[key] for key in ("data", "split")})
+        if config.get("root") is not None:
+            problems.append(f"root={config['root']}: applies to the run's own faces; with data=... give data.root=...")
+    elif not problems:
+        ignored = [one for one in overrides if one.lstrip("+~").partition("=")[0].partition(".")[0] in FOR_OTHER_FACES]
+        problems += [f"{one}: applies to other faces only, which data=... chooses" for one in ignored]
+    if problems:
+        raise AgeGenderError("\n".join(problems))
+
+
+def evaluated(saved: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a run, with the faces that are to be evaluated.
+
+    Args:
+        saved: Of the run.
+        config: Validated, with the keys of ``conf/evaluate.yaml``.
+
+    Raises:
+        AgeGenderError: ``root`` is given for a run with several sources.
+    """
+    changed = deepcopy(dict(saved))
+    if config["root"] is not None:
+        inputs = path_arguments({"data": changed["data"]})
+        folders = [one for one in inputs if one.section.startswith("data.sources.") and one.kind == "folder"]
+        if len(folders) != 1:
+            raise AgeGenderError("root=: this run has several sources; give all of them with data=... instead")
+        folders[0].holder[folders[0].name] = config["root"]
+    if config["batch_size"] is not None:
+        changed["loader"]["batch_size"] = config["batch_size"]
+    if config.get("data") is not None:
+        changed |= {key: config[key] for key in ("data", "split", "age_range")}
+    return changed

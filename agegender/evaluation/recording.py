@@ -1,0 +1,75 @@
+"""Recording a test: metrics, predictions, pictures, a table in the log, and loggers."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.plots import draw_test
+from agegender.evaluation.results import baseline, part_metrics, results_table
+from agegender.runs.run_directory import RunDirectory
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class LogsTest(Protocol):
+    """A logger with this method gets the test; others, such as Lightning's, get the curves of the training alone."""
+
+    def log_test(self, metrics: Mapping[str, Any], predictions: pd.DataFrame, roots: Mapping[str, Path]) -> None:
+        """Shows a test.
+
+        Args:
+            metrics: As in ``metrics.json``.
+            predictions: Of the tested split (``split.part`` of the metrics); a face table with predictions.
+            roots: The folder of each dataset.
+        """
+
+
+def record_test(
+    run: RunDirectory,
+    data: FaceDataModule,
+    predictions: Mapping[str, pd.DataFrame],
+    age_classes: Sequence[int],
+    seed: int,
+    more: Mapping[str, Any] | None = None,
+    loggers: Iterable[Any] = (),
+) -> dict[str, Any]:
+    """Computes the metrics of a test, and writes, logs and draws everything about it.
+
+    Args:
+        run: The run, or the folder of an evaluation.
+        data: Set up, with the faces and their splits.
+        predictions: For each measured split the rows of the face table with ``age_pred`` and ``probability_female``. The
+            last one is the tested split.
+        age_classes: First year of each age class of the head; empty for a head without classes.
+        seed: Of the bootstrap.
+        more: Further content of ``metrics.json``.
+        loggers: Those of the Trainer, if it has trained.
+
+    Returns:
+        The content of ``metrics.json``.
+    """
+    table, tested = data.table, list(predictions)[-1]
+    faces = predictions[tested]
+    metrics: dict[str, Any] = {
+        "schema": 1,
+        "split": {"name": data.split_name, "sha256": data.split_sha256, "part": tested, "n": len(faces)},
+        **{split: part_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
+        "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
+        **(more or {}),
+    }
+    run.write_predictions(pd.concat(predictions.values()))
+    draw_test(faces, metrics[tested], table.roots, run)
+    run.write_metrics(metrics)
+    log.info("\n%s", results_table(metrics))
+    for logger in loggers:
+        if isinstance(logger, LogsTest):
+            logger.log_test(metrics, faces, table.roots)
+    for source in data.sources.values():
+        log.info("%s: %s", source.name, source.license)
+    log.info("all metrics: %s", run.metrics)
+    return metrics

@@ -1,0 +1,28 @@
+"""A module from the sections of a configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agegender.training.module import AgeGenderModule
+
+NETWORK = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
+TRAINING = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
+
+
+def assemble_module(config: Mapping[str, Any], licenses: Mapping[str, str]) -> AgeGenderModule:
+    """Builds network, heads, balance, optimizer and schedule, with initial or pretrained weights.
+
+    Args:
+        config: Plain values with the keys of ``conf/train.yaml``.
+        licenses: The licence of each dataset, in the order of the datasets; the checkpoint carries it.
+    """
+    return AgeGenderModule(
+        network={key: config[key] for key in NETWORK},
+        **{key: config[key] for key in TRAINING},
+        about={
+            "age_range": config["age_range"],
+            "image_size": config["image_size"],
+            "gender": {"0": "male", "1": "female", "meaning": "appearance as judged by others, binary"},
+            "data": dict(licenses),
+        },
+    )

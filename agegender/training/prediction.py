@@ -1,0 +1,81 @@
+"""Predictions for all faces of a split: each face exactly once, in full precision, whatever the number of ranks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from agegender.data.datamodule import FaceDataModule
+from agegender.training.module import AgeGenderModule
+from agegender.training.trainer import build_trainer
+
+PLACE = ("accelerator", "devices", "strategy", "num_nodes")  # arguments of the Trainer that say where it runs
+
+
+class Collector(L.Callback):
+    """Keeps the outputs of ``predict_step`` of all ranks."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, np.ndarray]] = []
+
+    def on_predict_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:
+        """Moves the outputs of one batch to the CPU. A rank with fewer faces than others may have an empty batch."""
+        if not len(outputs["index"]):
+            return
+        self.outputs.append({name: value.float().cpu().numpy() if name != "index" else value.cpu().numpy()
+                             for name, value in outputs.items()})  # fmt: skip
+
+    def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Gathers the outputs of all ranks, which may differ in number."""
+        if trainer.world_size > 1:
+            shares: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(shares, self.outputs)
+            self.outputs = [batch for share in shares for batch in share]
+
+
+def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, trainer: Mapping[str, Any]) -> pd.DataFrame:
+    """Predicts in full precision, with a new Trainer that has none of the training's callbacks and settings.
+
+    Args:
+        model: Loaded from a checkpoint.
+        loader: Batches with ``index``, the row of each face in ``table``.
+        table: The face table.
+        trainer: Arguments of the Trainer. Only ``accelerator``, ``devices``, ``strategy`` and ``num_nodes`` are used.
+
+    Returns:
+        The rows of ``table`` that the loader holds, in the order of ``table``, with the columns ``age_pred`` in years and
+        ``probability_female`` in 0..1 for the tasks that the model has.
+
+    Raises:
+        AgeGenderError: There is no such device.
+    """
+    collector = Collector()
+    place = {key: trainer[key] for key in PLACE if trainer.get(key) is not None}
+    build_trainer(**place, precision="32-true", callbacks=[collector], logger=False, enable_checkpointing=False,
+                  enable_progress_bar=False).predict(model, loader, return_predictions=False)  # fmt: skip
+    columns = {name: np.concatenate([batch[name] for batch in collector.outputs]) for name in collector.outputs[0]}
+    predicted = pd.DataFrame(columns).rename(columns={"age": "age_pred"}).set_index("index").sort_index()
+    return pd.concat([table.iloc[predicted.index].reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
+
+
+def predict_held_out(model: AgeGenderModule, data: FaceDataModule, trainer: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Predicts the validation and the test split.
+
+    Args:
+        model: Loaded from a checkpoint.
+        data: Set up.
+        trainer: See ``predict``.
+
+    Returns:
+        The predictions under ``val`` and ``test``, without a split that has no faces.
+    """
+    table = data.table.frame
+    return {
+        split: predict(model, data.loader(split), table, trainer)
+        for split in ("val", "test")
+        if (table["split"] == split).any()
+    }

@@ -1,0 +1,58 @@
+"""The Lightning Trainer of a run."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+
+from agegender.configuration.build import build
+from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
+from agegender.training.checkpoints import epoch_checkpoint
+from agegender.training.finetuning.stages import ddp_strategy
+
+REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a small model
+
+
+def build_trainer(**arguments: Any) -> L.Trainer:
+    """A Trainer for this project's data and models.
+
+    Args:
+        **arguments: As Lightning's Trainer takes them.
+
+    Raises:
+        AgeGenderError: Lightning rejects them, for example because there is no such device.
+    """
+    try:
+        return L.Trainer(**arguments, enable_model_summary=False, use_distributed_sampler=False)
+    except (MisconfigurationException, ValueError) as error:
+        raise AgeGenderError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def training_trainer(config: Mapping[str, Any], run: RunDirectory, callbacks: Iterable[Callback]) -> L.Trainer:
+    """The Trainer that trains a run.
+
+    Args:
+        config: The run's configuration, of which ``trainer`` and ``logger`` are used.
+        run: Where loggers and callbacks write.
+        callbacks: In the order in which Lightning calls them.
+
+    Raises:
+        AgeGenderError: Lightning rejects the settings, or no callback saves the epochs.
+    """
+    callbacks, settings, terminal = list(callbacks), config["trainer"], sys.stderr.isatty()
+    trainer = build_trainer(
+        **{**settings, "strategy": ddp_strategy(settings["strategy"], callbacks)},
+        callbacks=[*callbacks, TQDMProgressBar(refresh_rate=REDRAW)] if terminal else callbacks,
+        logger=[build({**one, "save_dir": run.path}, f"logger.{name}") for name, one in config["logger"].items()],
+        default_root_dir=run.path,
+        enable_checkpointing=True,
+        enable_progress_bar=terminal,
+    )
+    epoch_checkpoint(trainer)  # without it there would be nothing to test
+    if trainer.world_size > 1 and settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
+        raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
+    return trainer

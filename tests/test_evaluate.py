@@ -1,0 +1,121 @@
+"""The command and the function that test a model again: on its own faces, on others, and after mistakes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from agegender.configuration.command import compose
+from agegender.configuration.paths import CONF
+from agegender.errors import AgeGenderError
+from agegender.evaluate import evaluate
+from agegender.runs.run_directory import RunDirectory
+from agegender.train import train
+
+TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=1", "logger=none"]
+
+
+@pytest.fixture(scope="module")
+def own_faces(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(faces, tmp_path_factory.mktemp("own") / "faces")
+
+
+@pytest.fixture(scope="module")
+def trained(own_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    directory = RunDirectory(tmp_path_factory.mktemp("trained") / "run")
+    train(compose(["data=utkface", f"data.root={own_faces}", *TINY]), directory)
+    return directory
+
+
+@pytest.fixture
+def run(trained: RunDirectory, tmp_path: Path) -> RunDirectory:
+    """A copy, so that no test sees the evaluations of another."""
+    return RunDirectory(shutil.copytree(trained.path, tmp_path / "run"))
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    return subprocess.run(
+        [sys.executable, "-m", "agegender.evaluate", *arguments], capture_output=True, text=True, cwd=cwd, env=environment
+    )
+
+
+def test_the_command_repeats_the_test_of_the_training(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    result = command("checkpoint=../run", cwd=tmp_path / "elsewhere")
+    assert result.returncode == 0, result.stderr
+    own = run.evaluation("test")
+    assert own.read_metrics()["test"] == run.read_metrics()["test"]
+    assert "test part: 6 faces" in result.stdout and "appearance" in result.stdout
+    assert f"all metrics: {Path('../run/evaluation/test/metrics.json')}" in result.stdout
+    assert own.read_config() == run.read_config() and own.read_split() == run.read_split()
+    assert own.predictions_picture.exists() and own.faces_picture.exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("part=x", "error: part=x: expected train, val or test"),
+        ("batch_size=x", "error: batch_size=x: expected"),
+        ("accelerator=foo", "error: accelerator=foo: expected"),
+        ("age_range=5", "error: age_range=5: expected"),
+        ("seed=-1", "error: seed=-1: expected"),
+        ("batch_size=0", "error: batch_size=0: expected"),
+        ("seed=3", "error: seed=3: applies to other faces"),
+        ("accelerator=gpu", "error: trainer: .*gpu"),
+        ("root=/nowhere", "error: .*data.root"),
+        ("checkpoint=/nowhere", "error: /nowhere: not a run directory"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(override: str, expected: str, trained: RunDirectory, tmp_path: Path) -> None:
+    if override == "accelerator=gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    arguments = [override] if override.startswith("checkpoint") else [f"checkpoint={trained.path}", override]
+    result = command(*arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and re.match(expected, lines[0]), result.stderr
+    assert not (trained.path / "evaluation").exists()
+
+
+def test_changed_faces_are_not_tested(run: RunDirectory, own_faces: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(own_faces, tmp_path / "moved")
+    config = run.read_config()
+    config["data"]["sources"]["utkface"]["root"] = str(moved)
+    assert evaluate(run, config, "test")["test"] == run.read_metrics()["test"]
+    next(moved.iterdir()).unlink()
+    with pytest.raises(AgeGenderError, match="faces differ"):
+        evaluate(run, config, "test")
+
+
+def test_a_split_without_faces_is_named(run: RunDirectory) -> None:
+    config = run.read_config()
+    config["split"]["fractions"] = [0.8, 0.2, 0.0]
+    with pytest.raises(AgeGenderError, match=r"part=test: the split .* has no such faces"):
+        evaluate(run, config, "test")
+
+
+def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
+    run: RunDirectory, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = run.read_config()
+    config["data"]["sources"]["utkface"]["root"] = str(make_utkface(tmp_path / "others", 30, seed=7))
+    config["data"]["sources"]["utkface"]["name"] = "others"
+    metrics = evaluate(run, config, "test", others=True)
+    assert metrics["test"]["n"] == 3
+    name = f"others-test-{metrics['split']['sha256'][:8]}"
+    assert run.evaluation(name).read_metrics() == metrics
+    config["split"]["fractions"] = [0.0, 0.0, 1.0]
+    assert evaluate(run, config, "test", others=True)["test"]["n"] == 30
+    own = run.read_config()
+    own["split"]["seed"] = 5
+    own["data"]["sources"]["utkface"]["name"] = "under_another_name"
+    with pytest.raises(AgeGenderError, match="train or val split"):
+        evaluate(run, own, "test", others=True)

@@ -1,0 +1,28 @@
+"""The average of the weights, against the formula."""
+
+import copy
+
+import torch
+from torch import nn
+
+from agegender.training.ema import EMA
+
+
+def test_each_step_moves_the_average_by_one_minus_decay() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    callback = EMA(decay=0.9)
+    average = torch.optim.swa_utils.AveragedModel(network, use_buffers=True, **callback._kwargs)
+    average.update_parameters(network)  # the first one copies
+    expected = copy.deepcopy(network)
+    for _ in range(3):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+            network(torch.randn(8, 3))  # moves the running statistics
+            for old, new in zip(expected.state_dict().values(), network.state_dict().values(), strict=True):
+                if old.is_floating_point():
+                    old.mul_(0.9).add_(new, alpha=0.1)
+        average.update_parameters(network)
+    for (name, one), other in zip(average.module.state_dict().items(), expected.state_dict().values(), strict=True):
+        if one.is_floating_point():
+            torch.testing.assert_close(one, other, msg=name)
