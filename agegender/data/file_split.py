@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from agegender.data.splits import Split, count, validation_rows, with_splits
+from agegender.data.splits import Split, count, validation_rows
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
 from agegender.sources.faces import SPLITS, FaceTable
@@ -71,7 +71,7 @@ class FileSplit(Split):
         empty = [split for split in SPLITS if split not in splits and (split in self.files or self.val_fraction)]
         if empty:
             raise AgeGenderError(f"split ({self.name}): none of {count(len(table), 'face')} is in {' or '.join(empty)}")
-        return with_splits(table, splits)
+        return table.with_columns(split=splits)
 
     def predefined(self, table: FaceTable) -> FaceTable:
         """Returns the faces that the files name; splits that a dataset predefines are ignored.
@@ -108,7 +108,7 @@ class FileSplit(Split):
             raise AgeGenderError(
                 f"split ({self.name}) names no face of {', '.join(sorted(unnamed))}: the files must name faces of every dataset"
             )
-        result = with_splits(table, splits).where(named, "not named by the split")
+        result = table.with_columns(split=splits).where(named, "not named by the split")
         if missing:
             first = ", ".join(missing[:_EXAMPLES]) + (", ..." if len(missing) > _EXAMPLES else "")
             what = f"{count(len(missing), 'face')} named by the split not found in the data: {first}"

@@ -111,12 +111,11 @@ def group_near_copies(table: FaceTable, threshold: int | None) -> FaceTable:
     codes, unique = pd.factorize(table.frame["phash"])
     hashes = np.frombuffer(bytes.fromhex("".join(unique)), dtype=np.uint8).reshape(len(unique), -1)
     image = components(len(unique), near_pairs(hashes, threshold))[codes]
-    frame = table.frame.assign(group=pd.array(merge_groups(table.frame["group"], image), dtype="string"))
-    copies = frame.assign(image=image).groupby("image")["sha256"].agg(["nunique", "size"]).query("nunique > 1")
-    notes = list(table.notes)
+    grouped = table.with_columns(group=merge_groups(table.frame["group"], image))
+    copies = table.frame.assign(image=image).groupby("image")["sha256"].agg(["nunique", "size"]).query("nunique > 1")
     if len(copies):
-        notes.append(
+        grouped.notes.append(
             f"{copies['size'].sum()} faces are near-identical copies of {len(copies)} images; the copies of an image go to "
             f"the same split (data.near_copies={threshold} of {BITS} bits)"
         )
-    return FaceTable(frame, dict(table.roots), list(table.skipped), notes)
+    return grouped

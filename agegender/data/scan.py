@@ -73,12 +73,9 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
     readable = [not result.reason for result in results]
     if results and not any(readable):
         raise AgeGenderError(f"none of {len(results)} files is a usable image; the first, {paths[0]}: {results[0].reason}")
-    scanned = FaceTable(table.frame.copy(), table.roots, table.skipped, table.notes)
-    for column in ("sha256", "phash"):
-        scanned.frame[column] = pd.array([getattr(result, column) for result in results], dtype="string")
-    scanned = scanned.where(readable, [result.reason for result in results])
-    scanned.frame["group"] = pd.array(merge_groups(scanned.frame["group"], scanned.frame["sha256"]), dtype="string")
-    return scanned
+    hashes = {name: pd.array([getattr(result, name) for result in results], dtype="string") for name in ("sha256", "phash")}
+    scanned = table.with_columns(**hashes).where(readable, [result.reason for result in results])
+    return scanned.with_columns(group=merge_groups(scanned.frame["group"], scanned.frame["sha256"]))
 
 
 def _stat(path: str) -> _Result:

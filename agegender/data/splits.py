@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 
 from agegender.data.stratified import random_key, stratified_groups
 from agegender.errors import AgeGenderError
@@ -119,7 +118,7 @@ class RandomSplit(Split):
                 f"{count(table.frame['group'].nunique(), 'group')} gives no face to {' and '.join(empty)}: use more faces, or "
                 "set that fraction to 0"
             )
-        result = with_splits(table, splits)
+        result = table.with_columns(split=splits)
         result.notes += notes
         return result
 
@@ -167,9 +166,3 @@ def _drop_leaks(table: FaceTable) -> FaceTable:
 def count(number: int, thing: str) -> str:
     """Returns a number with its noun: ``1 face``, ``2 faces``."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
-def with_splits(table: FaceTable, splits: np.ndarray) -> FaceTable:
-    """Returns the table with another column ``split``; None is stored as NA."""
-    frame = table.frame.assign(split=pd.array(list(splits), dtype="string"))
-    return FaceTable(frame, dict(table.roots), list(table.skipped), list(table.notes))

@@ -38,8 +38,7 @@ def read_faces(
         folders = ", ".join(str(source.root) for source in sources.values())
         example = f"; for example, {table.skipped[0].path}: {table.skipped[0].reason}" if table.skipped else ""
         raise AgeGenderError(f"no face in {folders}{example}")
-    table.frame["row"] = np.arange(len(table))
-    return table
+    return table.with_columns(row=np.arange(len(table)))
 
 
 def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Policy) -> FaceTable:

@@ -171,6 +171,10 @@ class FaceTable:
             ]
         return FaceTable(self.frame[keep], dict(self.roots), skipped, list(self.notes))
 
+    def with_columns(self, **columns: Any) -> "FaceTable":
+        """Return the same faces with added or replaced columns."""
+        return FaceTable(self.frame.assign(**columns), dict(self.roots), list(self.skipped), list(self.notes))
+
 
 def concat(tables: Sequence[FaceTable]) -> FaceTable:
     """Join tables into one, in the given order.

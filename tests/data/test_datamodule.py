@@ -57,7 +57,7 @@ class EveryFifth(NothingPredefined):
 
     def complete(self, table: FaceTable) -> FaceTable:
         splits = np.array(["train", "train", "val", "test", "train"])[np.arange(len(table)) % 5]
-        return FaceTable(table.frame.assign(split=splits), table.roots, table.skipped, table.notes)
+        return table.with_columns(split=splits)
 
 
 class AllIn(NothingPredefined):
@@ -67,7 +67,7 @@ class AllIn(NothingPredefined):
         self.name, self.split = f"all in {split}", split
 
     def complete(self, table: FaceTable) -> FaceTable:
-        return FaceTable(table.frame.assign(split=self.split), table.roots, table.skipped, table.notes)
+        return table.with_columns(split=self.split)
 
 
 def _draw(folder: Path, label: str, number: int) -> Path:

@@ -35,6 +35,19 @@ def test_files_are_absolute_and_in_row_order(tmp_path: Path, monkeypatch: pytest
     assert faces.files() == [tmp_path / "faces/z/1.jpg", tmp_path / "faces/b.jpg"]
 
 
+def test_columns_are_added_and_replaced_in_a_new_table() -> None:
+    faces = table(split=["train", None, "test"])
+    faces.notes.append("one")
+    changed = faces.with_columns(split=np.array(["val", None, "val"], dtype=object), sha256=["x", "y", "z"])
+    changed.notes.append("two")
+    assert changed.frame["split"].fillna("").tolist() == ["val", "", "val"] and changed.frame["split"].dtype == "string"
+    assert changed.frame["sha256"].tolist() == ["x", "y", "z"] and changed.notes == ["one", "two"]
+    assert faces.frame["split"].fillna("").tolist() == ["train", "", "test"] and faces.notes == ["one"]
+    assert "sha256" not in faces.frame
+    with pytest.raises(AgeGenderError, match="split must be"):
+        faces.with_columns(split=["train", "training", "test"])
+
+
 @pytest.mark.parametrize(
     ("columns", "rule"),
     [
