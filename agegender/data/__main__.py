@@ -1,11 +1,16 @@
 """``python -m agegender.data``: prints a summary of a folder of faces and of its split."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agegender.configuration.command import entry
 from agegender.configuration.schema import validate_targets
+from agegender.errors import AgeGenderError
+
+if TYPE_CHECKING:
+    from agegender.sources.faces import Skipped
 
 
 @entry("faces")
@@ -20,10 +25,17 @@ def main(config: dict[str, Any]) -> None:
     licenses = {name: source.license for name, source in datamodule.sources.items()}
     print("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
     if config["skipped"] is not None:
-        with Path(config["skipped"]).open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
+        _write(Path(config["skipped"]), datamodule.table.skipped)
+
+
+def _write(file: Path, skipped: "Sequence[Skipped]") -> None:
+    try:
+        with file.open("w", newline="", encoding="utf-8") as opened:
+            rows = csv.writer(opened, lineterminator="\n")
             rows.writerow(["path", "reason"])
-            rows.writerows((skipped.path, skipped.reason) for skipped in datamodule.skipped)
+            rows.writerows((one.path, one.reason) for one in skipped)
+    except OSError as error:
+        raise AgeGenderError(f"skipped={file} cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

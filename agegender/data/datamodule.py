@@ -18,7 +18,7 @@ from agegender.data.features import Features
 from agegender.data.split_csv import checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
-from agegender.sources.faces import SPLITS, Skipped, Source
+from agegender.sources.faces import SPLITS, Source
 
 MAX_WORKERS = 8
 
@@ -28,7 +28,6 @@ class FaceDataModule(LightningDataModule):
 
     Attributes:
         table: ``FaceTable`` with the split of each face, after ``setup``; ``index`` in a batch is a row of it.
-        skipped: Skipped files and faces with reasons, after ``setup``.
         split_name: Name of the split rule for these faces, after ``setup``.
         split_csv: The split as CSV text, after ``setup``.
         split_sha256: Checksum of ``split_csv``, after ``setup``.
@@ -129,7 +128,6 @@ class FaceDataModule(LightningDataModule):
             return
         faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies)
         self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
-        self.skipped: list[Skipped] = self.table.skipped
         self.split_name = self.split.describe(faces)
         self.split_csv = split_csv(self.table)
         self.split_sha256 = checksum(self.split_csv)
@@ -178,14 +176,8 @@ class FaceDataModule(LightningDataModule):
 
     def _train_batches(self) -> TrainBatches:
         rows = self.learnable_rows()
-        chosen = np.isin(np.arange(len(self.table)), rows)
-        return TrainBatches(
-            rows,
-            self.batch_size,
-            self.seed,
-            *self._rank_and_world_size(),
-            weights=self.sampler.weights(self.table.where(chosen)),
-        )
+        weights = self.sampler.weights(self.table.where(np.isin(np.arange(len(self.table)), rows)))
+        return TrainBatches(rows, self.batch_size, self.seed, *self._rank_and_world_size(), weights)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled and augmented batches of the train split."""
@@ -199,7 +191,7 @@ class FaceDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Batches of the val split, in table order."""
-        return self._eval_loader("val", self.features.get("val"))
+        return self.loader("val", self.features.get("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Batches of the test split, in table order."""
@@ -209,11 +201,8 @@ class FaceDataModule(LightningDataModule):
         """Batches of the test split, in table order."""
         return self.loader("test")
 
-    def loader(self, split: Literal["train", "val", "test"]) -> DataLoader[Any]:
+    def loader(self, split: Literal["train", "val", "test"], features: Features | None = None) -> DataLoader[Any]:
         """Batches of a split in table order, not augmented; over all ranks, every face occurs exactly once."""
-        return self._eval_loader(split, None)
-
-    def _eval_loader(self, split: str, features: Features | None) -> DataLoader[Any]:
         return self.batches(EvalBatches(self.rows(split), self.batch_size, *self._rank_and_world_size()), None, features)
 
     def _rank_and_world_size(self) -> tuple[int, int]:

@@ -138,7 +138,7 @@ def test_after_dropped_faces_rows_still_have_their_images(folder):
     _draw(folder, "31_0", 97)
     (folder / "25_1_096.png").write_bytes((folder / "31_0_097.png").read_bytes())  # copies with conflicting labels
     module = _ready(folder, age_range=[15, 116])
-    reasons = {skipped.path: skipped.reason for skipped in module.skipped}
+    reasons = {skipped.path: skipped.reason for skipped in module.table.skipped}
     assert set(reasons) == {f"faces/{name}.png" for name in ("00_0_099", "10_0_098", "31_0_097", "25_1_096")}
     assert "age_range" in reasons["faces/10_0_098.png"] and len(module.table) == 30
     assert any(note.startswith("1 face") and "age_range=[15, 116]" in note for note in module.table.notes)

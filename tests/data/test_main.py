@@ -46,3 +46,12 @@ def test_a_mistake_is_a_one_line_error(override: str, message: str, make_utkface
     done = run(tmp_path, "data=utkface", f"data.root={root}", override)
     assert done.returncode == 2 and done.stdout == ""
     assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_list_of_skipped_files_that_cannot_be_written_is_a_one_line_error(
+    make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "faces", 30)
+    done = run(tmp_path, "data=utkface", f"data.root={root}", "skipped=nowhere/skipped.csv")
+    assert done.returncode == 2
+    assert done.stderr == "error: skipped=nowhere/skipped.csv cannot be written: No such file or directory\n"
