@@ -1,4 +1,4 @@
-"""Folders as they come: each broken file is set aside and named, each hopeless folder gives one clear line."""
+"""Folders with faults: unreadable files are skipped and listed; folders without usable faces are one-line errors."""
 
 import json
 from collections.abc import Callable

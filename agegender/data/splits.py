@@ -43,7 +43,7 @@ class Split(ABC):
         """Returns the faces with a split for each."""
 
     def describe(self, table: FaceTable) -> str:
-        """Returns the name of the rule for these faces, whose ``split`` holds predefined splits only."""
+        """Returns the name of the rule for these faces; column ``split`` holds predefined splits only."""
         return self.name
 
 

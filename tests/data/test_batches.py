@@ -19,13 +19,13 @@ def _shapes(count: int):
 def test_several_ranks_have_the_global_batches_of_one_rank():
     for rows, batch, ranks, seed in _shapes(200):
         for epoch in (0, 1, 7):
-            parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
+            shards = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
             whole = TrainBatches(rows, batch * ranks, seed)
-            for one in (*parts, whole):
+            for one in (*shards, whole):
                 one.set_epoch(epoch)
-            steps = [list(one) for one in parts]
+            steps = [list(one) for one in shards]
             expected = list(whole)
-            assert {len(one) for one in steps} == {len(expected)} == {len(one) for one in (*parts, whole)}
+            assert {len(one) for one in steps} == {len(expected)} == {len(one) for one in (*shards, whole)}
             for number, step in enumerate(expected):
                 together = np.concatenate([one[number].indices for one in steps])
                 assert sorted(together) == sorted(step.indices)
@@ -34,12 +34,12 @@ def test_several_ranks_have_the_global_batches_of_one_rank():
 
 def test_a_face_occurs_at_most_once_an_epoch_and_only_an_incomplete_batch_is_dropped():
     for rows, batch, ranks, seed in _shapes(200):
-        parts = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
-        seen = np.concatenate([step.indices for part in parts for step in part])
+        shards = [TrainBatches(rows, batch, seed, rank, ranks) for rank in range(ranks)]
+        seen = np.concatenate([step.indices for shard in shards for step in shard])
         assert len(set(seen)) == len(seen) and set(seen) <= set(rows)
         complete = len(rows) // (batch * ranks) * batch * ranks
         assert len(seen) == (complete or len(rows))
-        assert all(len(step.indices) for part in parts for step in part)
+        assert all(len(step.indices) for shard in shards for step in shard)
 
 
 def test_order_and_seeds_depend_on_the_epoch_number_only():
@@ -85,19 +85,19 @@ def test_fewer_faces_than_ranks_raise():
 
 def test_evaluation_has_every_face_exactly_once_in_order():
     for rows, batch, ranks, _ in _shapes(200):
-        parts = [EvalBatches(rows, batch, rank, ranks) for rank in range(ranks + 2) if rank < ranks]
-        seen = [step.indices for part in parts for step in part]
+        shards = [EvalBatches(rows, batch, rank, ranks) for rank in range(ranks + 2) if rank < ranks]
+        seen = [step.indices for shard in shards for step in shard]
         assert np.array_equal(np.concatenate(seen), rows)
-        for part in parts:
-            assert len(part) == len(list(part))
-            assert all(len(step.indices) == batch for step in list(part)[:-1])
-        sizes = [len(part.indices) for part in parts]
+        for shard in shards:
+            assert len(shard) == len(list(shard))
+            assert all(len(step.indices) == batch for step in list(shard)[:-1])
+        sizes = [len(shard.indices) for shard in shards]
         assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.mark.parametrize(("faces", "batch", "sizes"), [(2, 8, [[1], [1], [0]]), (7, 2, [[2, 1], [2, 0], [2, 0]])])
 def test_evaluation_has_equally_many_batches_on_each_rank_and_the_last_may_be_empty(faces, batch, sizes):
-    parts = [EvalBatches(np.arange(faces), batch, rank, 3) for rank in range(3)]
-    assert [[len(step.indices) for step in part] for part in parts] == sizes
-    assert len({len(part) for part in parts}) == 1
+    shards = [EvalBatches(np.arange(faces), batch, rank, 3) for rank in range(3)]
+    assert [[len(step.indices) for step in shard] for shard in shards] == sizes
+    assert len({len(shard) for shard in shards}) == 1
     assert list(EvalBatches(np.arange(0), 8)) == []

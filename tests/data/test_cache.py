@@ -29,7 +29,7 @@ folder, root, hold = map(Path, sys.argv[1:4])
 count, decode, lock = 0, cache.decode, threading.Lock()
 def report(data):
     global count
-    with lock:  # images are decoded in threads, whose lines must not mix
+    with lock:  # threads must not write into the same line
         count += 1
         sys.stdout.write("decoded\\n")
         sys.stdout.flush()
