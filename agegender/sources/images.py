@@ -95,6 +95,26 @@ def decode(data: bytes) -> np.ndarray:
     return _decode_with_pillow(data)
 
 
+def damage(data: bytes) -> str | None:
+    """Find damage that a decoder hides: it fills missing pixels with grey, or continues behind corrupt ones.
+
+    Only a JPEG file can be damaged and still decode: decoders of the other formats raise an error. The file is decoded to
+    grey pixels at an eighth of its size, which takes a third of the time of `decode`.
+
+    Returns:
+        The reason, or None for a file without damage and for other formats.
+    """
+    if data[:2] != b"\xff\xd8":
+        return None
+    from simplejpeg import decode_jpeg  # not installed with the light packages for prediction
+
+    try:
+        decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
+    except ValueError as error:
+        return f"damaged JPEG: {str(error).removeprefix('Corrupt JPEG data: ')}"
+    return None
+
+
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"image too small: {width}x{height} pixels (minimum {MIN_SIDE}x{MIN_SIDE})")

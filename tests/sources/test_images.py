@@ -17,7 +17,7 @@ from PIL import Image
 
 from agegender.errors import AgeGenderError
 from agegender.sources import images
-from agegender.sources.images import ImageError, decode, read
+from agegender.sources.images import ImageError, damage, decode, read
 
 
 def picture(height: int = 40, width: int = 60) -> np.ndarray:
@@ -264,3 +264,29 @@ def test_a_very_large_file_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="file too large"):
         read(tmp_path / "sparse.jpg")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_damage_that_a_decoder_hides_is_found(progressive: bool, subsampling: int) -> None:
+    data = encoded(Image.fromarray(picture()), "JPEG", quality=95, progressive=progressive, subsampling=subsampling)
+    assert damage(data) is None
+    whole, found = decode(data), []
+    for cut in np.linspace(len(data) // 2, len(data) - 3, 40).astype(int):
+        noise = np.random.default_rng(cut).integers(0, 255, len(data) - cut, dtype=np.uint8)  # 255 would start a marker
+        for end in (b"", noise.tobytes()):
+            broken = data[:cut] + end + b"\xff\xd9"
+            try:
+                image = decode(broken)
+            except ImageError:
+                continue
+            if not close(image, whole, tolerance=2):
+                found.append((damage(broken) or "").startswith("damaged JPEG: "))
+    assert len(found) > 10
+    assert np.mean(found) > (0.75 if progressive else 0.95)  # the end of a scan of a progressive file looks complete
+
+
+def test_bytes_behind_the_image_and_other_formats_are_no_damage() -> None:
+    assert damage(jpeg() + b"trailer") is None
+    assert damage(encoded(Image.fromarray(picture()), "PNG")) is None
+    assert damage(encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG")) is None
