@@ -38,6 +38,7 @@ class DataSettings:
     pretrained: bool
     image_size: int
     near_copies: int | None = None
+    damaged: Literal["skip", "keep"] = "keep"
 
 
 @dataclass
@@ -67,8 +68,8 @@ SECTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "loader": (
         "agegender.data.datamodule.FaceDataModule",
-        ("sources", "split", "sampler", "augment", "image_size", "age_range", "duplicates", "near_copies", "tasks", "seed",
-         "progress"),
+        ("sources", "split", "sampler", "augment", "image_size", "age_range", "duplicates", "near_copies", "damaged", "tasks",
+         "seed", "progress"),
     ),
     "trunk": ("agegender.configuration.schema.TrunkSettings", ()),
     "tower": ("agegender.configuration.schema.TowerSettings", ()),

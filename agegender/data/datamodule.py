@@ -15,6 +15,7 @@ from agegender.data.cores import usable_cores
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import Policy
 from agegender.data.features import Features
+from agegender.data.scan import Damaged
 from agegender.data.split_csv import checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
@@ -43,6 +44,7 @@ class FaceDataModule(LightningDataModule):
         duplicates: What to do with byte-identical copies.
         near_copies: Largest number of bits (of 256) in which the perceptual hashes of near-identical images differ; None
             looks for byte-identical files only.
+        damaged: Whether to ``keep`` or ``skip`` JPEG files that decode only in part.
         tasks: ``age`` and ``gender``, or one of them. Faces without a label for any of these tasks are not used in
             training.
         batch_size: Faces per process and step, at least 1.
@@ -68,6 +70,7 @@ class FaceDataModule(LightningDataModule):
         age_range: Sequence[float],
         duplicates: Policy = "drop_conflicting",
         near_copies: int | None = None,
+        damaged: Damaged = "skip",
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -93,6 +96,7 @@ class FaceDataModule(LightningDataModule):
         self.age_range = age_range
         self.duplicates: Policy = duplicates
         self.near_copies = near_copies
+        self.damaged: Damaged = damaged
         self.tasks = tasks
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -126,7 +130,7 @@ class FaceDataModule(LightningDataModule):
     def _load(self) -> None:
         if self._images is not None:
             return
-        faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies)
+        faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies, self.damaged)
         self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
         self.split_name = self.split.describe(faces)
         self.split_csv = split_csv(self.table)

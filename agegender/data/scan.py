@@ -1,4 +1,4 @@
-"""Reads every image file once: unreadable files, byte-identical files, and a perceptual hash of each image."""
+"""Reads every image file once: unreadable, damaged and byte-identical files, and a perceptual hash of each image."""
 
 import hashlib
 import os
@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from tqdm import tqdm
@@ -18,13 +19,18 @@ from agegender.errors import AgeGenderError
 from agegender.sources import images
 from agegender.sources.faces import FaceTable
 
+Damaged = Literal["skip", "keep"]
+
 _CLOCK_TICK_NS = 20_000_000
 _FILES_PER_TASK = 64
 
 
 @dataclass(frozen=True)
 class _Result:
-    """What was found in a file; valid while the state of the file is the same."""
+    """What was found in a file; valid while the state of the file is the same.
+
+    A file with a ``reason`` is not a usable image. A damaged one can be decoded, and has a ``phash`` if it has been.
+    """
 
     path: str
     size: int
@@ -34,13 +40,14 @@ class _Result:
     sha256: str = ""
     phash: str = ""
     reason: str = ""
+    damage: str = ""
 
     @property
     def state(self) -> tuple[int, ...]:
         return self.size, self.mtime_ns, self.ctime_ns, self.inode
 
 
-def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
+def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Damaged = "skip") -> FaceTable:
     """Reads and decodes every file, unless an earlier scan has done so and the file has not changed since.
 
     A file counts as changed if its size, its times or its inode differ. Another version of the decoder or of the
@@ -50,10 +57,12 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
         table: Faces as a source lists them.
         cache_dir: Folder for the results; None neither reads nor stores results.
         progress: Show a progress bar if there is a terminal.
+        damaged: Whether to keep JPEG files that decode only in part (see ``images.damage``).
 
     Returns:
-        The readable faces, with new columns ``sha256`` (of the bytes of the file) and ``phash`` (of the image), both
-        hexadecimal. Byte-identical faces are in one group. Unreadable files are in ``skipped``.
+        The usable faces, with new columns ``sha256`` (of the bytes of the file) and ``phash`` (of the image), both
+        hexadecimal. Byte-identical faces are in one group. Unreadable and damaged files are in ``skipped``; a note counts
+        the damaged ones that are kept.
 
     Raises:
         AgeGenderError: No file is readable, or the folder cannot be written.
@@ -65,16 +74,19 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool) -> FaceTable:
     # A file that is rewritten within one clock tick of the file system keeps its times, so wait for the next tick.
     if time.time_ns() - max((state.ctime_ns for state in states), default=0) < _CLOCK_TICK_NS:
         time.sleep(_CLOCK_TICK_NS / 1e9)
-    new = [state for state in states if state.path not in known or known[state.path].state != state.state]
-    read = {result.path: result for result in _read_all(new, progress)}
+    new = [state for state in states if not _is_current(known.get(state.path), state, damaged)]
+    read = {result.path: result for result in _read_all(new, progress, damaged)}
     results = [read.get(path) or known[path] for path in paths]
     if stored is not None and read:
         _save(stored, [result for result in results if result.sha256])
-    readable = [not result.reason for result in results]
-    if results and not any(readable):
-        raise AgeGenderError(f"none of {len(results)} files is a usable image; the first, {paths[0]}: {results[0].reason}")
+    reasons = [result.reason or (result.damage if damaged == "skip" else "") for result in results]
+    if results and all(reasons):
+        raise AgeGenderError(f"none of {len(results)} files is a usable image; the first, {paths[0]}: {reasons[0]}")
     hashes = {name: pd.array([getattr(result, name) for result in results], dtype="string") for name in ("sha256", "phash")}
-    scanned = table.with_columns(**hashes).where(readable, [result.reason for result in results])
+    scanned = table.with_columns(**hashes).where([not reason for reason in reasons], reasons)
+    kept = [f"{result.path} ({result.damage})" for result in results if result.damage and damaged == "keep"]
+    if kept:
+        scanned.notes.append(f"{len(kept)} damaged images are kept (data.damaged=keep), for example {kept[0]}")
     return scanned.with_columns(group=merge_groups(scanned.frame["group"], scanned.frame["sha256"]))
 
 
@@ -86,28 +98,37 @@ def _stat(path: str) -> _Result:
     return _Result(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _read_all(states: list[_Result], progress: bool) -> list[_Result]:
+def _is_current(known: _Result | None, state: _Result, damaged: Damaged) -> bool:
+    """Whether a stored result is still valid and complete."""
+    if known is None or known.state != state.state:
+        return False
+    return bool(known.phash or known.reason) or damaged == "skip"
+
+
+def _read_all(states: list[_Result], progress: bool, damaged: Damaged) -> list[_Result]:
     """Reads and decodes files in threads; OpenCV and hashlib release the global interpreter lock."""
     tasks = [states[start : start + _FILES_PER_TASK] for start in range(0, len(states), _FILES_PER_TASK)]
     results: list[_Result] = []
     bar = tqdm(total=len(states), desc="Reading faces", unit="file", disable=None if progress else True)
     with bar, ThreadPoolExecutor(usable_cores()) as pool:
-        for some in pool.map(lambda task: [_read(state) for state in task], tasks):
+        for some in pool.map(lambda task: [_read(state, damaged) for state in task], tasks):
             results += some
             bar.update(len(some))
     return results
 
 
-def _read(state: _Result) -> _Result:
+def _read(state: _Result, damaged: Damaged) -> _Result:
     """Reads one file. A file with unreadable bytes gets no ``sha256`` and is not stored: the next scan tries it again."""
-    sha256, phash, reason = "", "", ""
+    sha256, phash, reason, damage = "", "", "", None
     try:
         data = images.read_bytes(Path(state.path))
         sha256 = hashlib.sha256(data).hexdigest()
-        phash = perceptual_hash(images.decode(data)).hex()
+        damage = images.damage(data)
+        if damage is None or damaged == "keep":  # OpenCV prints a warning without a file name for each damaged image
+            phash = perceptual_hash(images.decode(data)).hex()
     except images.ImageError as error:
         reason = str(error)
-    return replace(state, sha256=sha256, phash=phash, reason=reason)
+    return replace(state, sha256=sha256, phash=phash, reason=reason, damage=damage or "")
 
 
 def _key(table: FaceTable) -> str:

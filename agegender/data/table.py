@@ -7,14 +7,18 @@ import numpy as np
 
 from agegender.data.duplicates import Policy, resolve_duplicates
 from agegender.data.near_copies import group_near_copies
-from agegender.data.scan import scan
+from agegender.data.scan import Damaged, scan
 from agegender.data.splits import Split
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, Source, concat
 
 
 def read_faces(
-    sources: Mapping[str, Source], cache_dir: Path | None, progress: bool = True, near_copies: int | None = None
+    sources: Mapping[str, Source],
+    cache_dir: Path | None,
+    progress: bool = True,
+    near_copies: int | None = None,
+    damaged: Damaged = "skip",
 ) -> FaceTable:
     """Reads all sources and scans every file.
 
@@ -25,15 +29,17 @@ def read_faces(
         progress: Show a progress bar if there is a terminal.
         near_copies: Largest number of bits (of 256) in which the perceptual hashes of near-identical images differ; None
             looks for byte-identical files only.
+        damaged: Whether to keep JPEG files that decode only in part.
 
     Returns:
-        All readable faces, with copies in one group and three more columns: ``sha256``, ``phash`` and ``row``. ``row`` is
+        All usable faces, with copies in one group and three more columns: ``sha256``, ``phash`` and ``row``. ``row`` is
         the number of the row; it identifies the image after other faces are dropped.
 
     Raises:
-        AgeGenderError: There is no face, or none is readable.
+        AgeGenderError: There is no face, or none is usable.
     """
-    table = group_near_copies(scan(concat([source.read() for source in sources.values()]), cache_dir, progress), near_copies)
+    scanned = scan(concat([source.read() for source in sources.values()]), cache_dir, progress, damaged)
+    table = group_near_copies(scanned, near_copies)
     if not len(table):
         folders = ", ".join(str(source.root) for source in sources.values())
         example = f"; for example, {table.skipped[0].path}: {table.skipped[0].reason}" if table.skipped else ""

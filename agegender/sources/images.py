@@ -84,14 +84,11 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         ImageError: The bytes are not an image, or the image is too small, too large, truncated or damaged.
     """
-    if data[:2] == b"\xff\xd8":
-        width, height, channels = _jpeg_header(data)
-        _check_size(width, height)
-        if channels in (1, 3):
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-            if image is None:
-                raise ImageError("damaged JPEG")
-            return image
+    if data[:2] == b"\xff\xd8" and _jpeg_channels(data) in (1, 3):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if image is None:
+            raise ImageError("damaged JPEG")
+        return image
     return _decode_with_pillow(data)
 
 
@@ -99,13 +96,18 @@ def damage(data: bytes) -> str | None:
     """Find damage that a decoder hides: it fills missing pixels with grey, or continues behind corrupt ones.
 
     Only a JPEG file can be damaged and still decode: decoders of the other formats raise an error. The file is decoded to
-    grey pixels at an eighth of its size, which takes a third of the time of `decode`.
+    grey pixels at an eighth of its size, which takes 0.4 times as long as `decode`.
 
     Returns:
         The reason, or None for a file without damage and for other formats.
+
+    Raises:
+        ImageError: It is a JPEG file that does not decode, because its header is damaged, its end is missing, or its image
+            is too small or too large.
     """
     if data[:2] != b"\xff\xd8":
         return None
+    _jpeg_channels(data)
     from simplejpeg import decode_jpeg  # not installed with the light packages for prediction
 
     try:
@@ -113,6 +115,13 @@ def damage(data: bytes) -> str | None:
     except ValueError as error:
         return f"damaged JPEG: {str(error).removeprefix('Corrupt JPEG data: ')}"
     return None
+
+
+def _jpeg_channels(data: bytes) -> int:
+    """Number of channels of a JPEG, after a check of its size and of its end."""
+    width, height, channels = _jpeg_header(data)
+    _check_size(width, height)
+    return channels
 
 
 def _check_size(width: int, height: int) -> None:

@@ -19,8 +19,8 @@ def test_every_section_reaches_the_data_module(configure: Configure, tmp_path: P
     module = assemble(
         configure(
             "seed=5", "image_size=24", "age_range=[10,80]", "tasks=[age]", "data.duplicates=keep", "data.near_copies=12",
-            "split.fractions=[0.6,0.2,0.2]", "sampler=age_balanced", "sampler.band=7", "augment=flip", "loader.batch_size=3",
-            "loader.num_workers=2", f"loader.cache_dir={tmp_path}",
+            "data.damaged=keep", "split.fractions=[0.6,0.2,0.2]", "sampler=age_balanced", "sampler.band=7", "augment=flip",
+            "loader.batch_size=3", "loader.num_workers=2", f"loader.cache_dir={tmp_path}",
         )
     )  # fmt: skip
     (source,) = module.sources.values()
@@ -29,14 +29,16 @@ def test_every_section_reaches_the_data_module(configure: Configure, tmp_path: P
     assert isinstance(module.sampler, AgeBalancedSampler) and module.sampler.band == 7
     assert isinstance(module.augment, Flip)
     assert (module.seed, module.image_size, module.age_range, module.tasks) == (5, 24, [10, 80], ["age"])
-    assert (module.duplicates, module.near_copies) == ("keep", 12)
+    assert (module.duplicates, module.near_copies, module.damaged) == ("keep", 12, "keep")
+    assert assemble(configure()).damaged == "skip"
     assert (module.batch_size, module.num_workers, module.cache_dir) == (3, 2, tmp_path)
 
 
-def test_a_configuration_of_an_earlier_version_has_no_near_copies(configure: Configure) -> None:
+def test_a_run_of_an_earlier_version_has_the_same_faces_as_then(configure: Configure) -> None:
     config = configure()
-    del config["data"]["near_copies"]
-    assert assemble(config).near_copies is None
+    del config["data"]["near_copies"], config["data"]["damaged"]
+    module = assemble(config)
+    assert module.near_copies is None and module.damaged == "keep"
 
 
 def test_no_file_is_read(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,46 @@ def test_an_unreadable_file_is_tried_again(tmp_path: Path, files_read: list[str]
     assert files_read == ["0.jpg"]
 
 
+def damaged_folder(root: Path) -> FaceTable:
+    """Two whole images, one cut in half with an end marker behind it, and one with noise in its second half."""
+    faces = folder(root, 4)
+    for name, middle in ("2.jpg", b""), ("3.jpg", np.random.default_rng(0).integers(0, 255, 300, dtype=np.uint8).tobytes()):
+        data = (root / name).read_bytes()
+        (root / name).write_bytes(data[: len(data) * 2 // 3] + middle + b"\xff\xd9")
+    return faces
+
+
+def test_damaged_images_are_skipped_with_a_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    faces = damaged_folder(tmp_path)
+    scanned = scan(faces, None, progress=False)
+    assert scanned.frame["path"].tolist() == ["0.jpg", "1.jpg", "copy.jpg"]
+    assert [one.path for one in scanned.skipped] == ["d/2.jpg", "d/3.jpg"]
+    assert all(one.reason.startswith("damaged JPEG: ") for one in scanned.skipped) and scanned.notes == []
+    assert "Corrupt" not in capfd.readouterr().err  # the decoder's own warning, which names no file
+
+
+def test_damaged_images_are_kept_and_counted_if_asked_for(tmp_path: Path, files_read: list[str]) -> None:
+    faces = damaged_folder(tmp_path / "faces")
+    scan(faces, tmp_path / "cache", progress=False)
+    files_read.clear()
+    kept = scan(faces, tmp_path / "cache", progress=False, damaged="keep")
+    assert sorted(files_read) == ["2.jpg", "3.jpg"]  # they had not been decoded
+    assert len(kept) == 5 and kept.skipped == [] and kept.frame["phash"].str.len().eq(64).all()
+    assert kept.notes[0].startswith("2 damaged images are kept (data.damaged=keep), for example ")
+    assert "2.jpg (damaged JPEG: " in kept.notes[0]
+    files_read.clear()
+    assert len(scan(faces, tmp_path / "cache", progress=False, damaged="keep")) == 5
+    assert len(scan(faces, tmp_path / "cache", progress=False)) == 3
+    assert files_read == []
+
+
+def test_a_folder_of_damaged_images_raises(tmp_path: Path) -> None:
+    damaged_folder(tmp_path)
+    table = FaceTable.of("d", tmp_path, {"path": ["2.jpg", "3.jpg"]})
+    with pytest.raises(AgeGenderError, match=r"none of 2 files is a usable image; the first, .*2\.jpg: damaged JPEG: "):
+        scan(table, None, progress=False)
+
+
 def test_another_decoder_reads_all_files_again(tmp_path: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     faces = folder(tmp_path / "faces")
     scan(faces, tmp_path / "cache", progress=False)
