@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from agegender.configuration.command import compose
 from agegender.data.assemble import assemble
 from agegender.training.module import AgeGenderModule
+from agegender.training.task_losses import loss_sums
 
 SMALL = ["image_size=16", "backbone.widths=[4,8]"]  # with a larger network, the difference would be too small to measure
 
@@ -77,7 +78,7 @@ def plain_epoch(config: dict[str, Any], batches: list[dict[str, torch.Tensor]]) 
     began = time.process_time()
     for batch in batches:
         outputs = module.network(batch["image"])
-        sums, counts = module._loss_sums(outputs, batch)
+        sums, counts = loss_sums(module.network.heads, outputs, batch)
         loss = module.balance({task: sums[task] / counts[task] for task in sums})
         optimizer.zero_grad()
         loss.backward()

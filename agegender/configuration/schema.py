@@ -170,7 +170,7 @@ def _check_settings(config: Mapping[str, Any]) -> list[str]:
     if not (isinstance(tasks, list) and tasks and len(set(tasks)) == len(tasks)):
         problems.append(f"tasks={tasks}: allowed: [age,gender], [age], [gender]")
     if isinstance(tasks, list) and all(isinstance(task, str) for task in tasks):
-        keys = monitors(tasks, classes="edges" in (config.get("head") or {}))
+        keys = monitors(tasks, classes=True)  # whether the head has classes is checked when it is built
         prefix, _, key = str(config.get("monitor")).rpartition("/")
         datasets = ["val", *(f"val/{name}" for name in (config.get("data") or {}).get("sources", {}))]
         if prefix not in datasets or key not in keys:

@@ -87,7 +87,7 @@ def test_a_mistake_dies_with_the_allowed_values_and_without_a_traceback(
         ("data.missing=ignore", ["data.missing=ignore", "error or skip"]),
         ("monitor=val/gender_accuracy", ["monitor=val/gender_accuracy", "val/gender_error"]),
         ("tasks=[gender] monitor=val/age_mae", ["monitor=val/age_mae", "val/gender_error"]),
-        ("monitor=val/age_class_error", ["monitor=val/age_class_error", "val/age_mae"]),
+        ("tasks=[gender] monitor=val/age_class_error", ["monitor=val/age_class_error", "val/gender_error"]),
         ("monitor=valx/age_mae", ["monitor=valx/age_mae", "val/age_mae"]),
         ("seed=-1", ["seed=-1", "0 to"]),
         ("+nonsense=1", ["nonsense: unknown key", "backbone"]),

@@ -1,8 +1,9 @@
-"""The module: masked losses against a reference, reproducible noise, and checkpoints that cannot run code."""
+"""The module: its loss against a reference, the monitors it accepts, and checkpoints that cannot run code."""
 
 import copy
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,17 @@ def batch(age: list[float], gender: list[int], high: list[float] | None = None) 
     }
 
 
+def loss_of(model: AgeGenderModule, faces: dict[str, torch.Tensor]) -> torch.Tensor:
+    model.trainer = SimpleNamespace(log_every_n_steps=0)  # type: ignore[assignment]
+    return model.training_step(faces, 0)
+
+
 @pytest.mark.parametrize("head", ["regression", "age_bins", "dldl"])
 def test_the_loss_is_the_weighted_sum_of_means_over_known_labels(head: str) -> None:
     model = module(f"head={head}", "balance.age=0.1", "balance.gender=2.0").eval()
     faces = batch([20.0, NAN, 40.0, 3.0, NAN], [0, 1, -1, 1, -1], [20.0, NAN, 49.0, 9.0, NAN])
     with torch.no_grad():
-        total = model._loss(faces)
+        total = loss_of(model, faces)
         outputs = model.network(faces["image"])
     heads: Any = model.network.heads
     age = [
@@ -57,7 +63,7 @@ def test_the_loss_is_the_weighted_sum_of_means_over_known_labels(head: str) -> N
 @pytest.mark.parametrize("balance", ["fixed", "uncertainty"])
 def test_a_batch_without_any_label_of_a_task_gives_it_zero_but_connected_gradients(balance: str) -> None:
     model = module(f"balance={balance}")
-    model._loss(batch([NAN, NAN, NAN], [0, 1, 1])).backward()
+    loss_of(model, batch([NAN, NAN, NAN], [0, 1, 1])).backward()
     heads: Any = model.network.heads
     gradients = {name: p.grad for name, p in model.named_parameters()}
     assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients.values())
@@ -67,7 +73,7 @@ def test_a_batch_without_any_label_of_a_task_gives_it_zero_but_connected_gradien
 
 def test_a_batch_without_any_label_at_all_changes_nothing() -> None:
     model = module()
-    loss = model._loss(batch([NAN, NAN], [-1, -1]))
+    loss = loss_of(model, batch([NAN, NAN], [-1, -1]))
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(p.grad.abs().sum() == 0 for p in model.parameters() if p.grad is not None)
@@ -78,6 +84,26 @@ def test_estimates_have_the_promised_units() -> None:
     assert estimates["age"].shape == estimates["probability_female"].shape == (2,)
     assert ((estimates["age"] >= 0) & (estimates["age"] <= 116)).all()
     assert ((estimates["probability_female"] >= 0) & (estimates["probability_female"] <= 1)).all()
+
+
+def test_a_monitor_of_age_classes_needs_a_head_with_classes() -> None:
+    module("head=age_bins", "monitor=val/age_class_error")
+    with pytest.raises(AgeGenderError, match=r"monitor=val/age_class_error: .* Allowed: .*val/age_mae") as error:
+        module("monitor=val/age_class_error")
+    assert "age_class" not in str(error.value).partition("Allowed")[2]
+    with pytest.raises(AgeGenderError, match="monitor=val/age_class_error"):
+        module("head=age_bins", "tasks=[gender]", "monitor=val/age_class_error")
+
+
+def test_the_noise_of_a_step_follows_from_its_number_alone() -> None:
+    model = module()
+    model.trainer = SimpleNamespace(current_epoch=1, global_rank=0)  # type: ignore[assignment]
+    drawn = []
+    for step in (0, 1, 0):
+        torch.rand(step + 1)
+        model.on_train_batch_start({}, step)
+        drawn.append(torch.rand(3))
+    assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
 
 
 def saved(path: Path, model: AgeGenderModule, **changes: Any) -> Path:
