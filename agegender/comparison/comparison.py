@@ -13,6 +13,7 @@ from agegender.comparison.per_face import per_face
 from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
 from agegender.metrics.ranges import NINE, ranges_of_labels
+from agegender.regular_files import open_text
 from agegender.runs.finished_run import Run
 from agegender.runs.run_directory import RunDirectory
 
@@ -201,7 +202,8 @@ def _majority_class(run: Run, classes: Sequence[int]) -> float | None:
     if not classes:
         return None
     try:
-        faces = pd.read_csv(RunDirectory(run.path).split, usecols=["split", "age_low", "age_high"])
+        with open_text(RunDirectory(run.path).split) as file:
+            faces = pd.read_csv(file, usecols=["split", "age_low", "age_high"])
         parts = [faces[faces["split"] == part].astype({"age_low": float, "age_high": float}) for part in ("train", run.part)]
     except (OSError, ValueError):
         return None

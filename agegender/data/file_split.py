@@ -4,11 +4,11 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from agegender.data.splits import Split, count, validation_rows
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
+from agegender.sources.csv_rows import csv_rows
 from agegender.sources.faces import SPLITS, FaceTable
 
 _EXAMPLES = 5  # names in a message
@@ -123,10 +123,14 @@ class FileSplit(Split):
 
 
 def _read_names(file: Path, column: str, key: str) -> list[str]:
-    try:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise AgeGenderError(f"{key}={file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if column not in frame.columns:
-        raise AgeGenderError(f"{key}={file} has no column {column!r} (split.column); it has {', '.join(frame.columns)}")
-    return frame[column].tolist()
+    rows = csv_rows(file, name=f"{key}={file}")
+    header = next(rows, (0, []))[1]
+    if column not in header:
+        has = f"it has {', '.join(header)}" if header else "it is empty"
+        raise AgeGenderError(f"{key}={file} has no column {column!r} (split.column); {has}")
+    names = []
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise AgeGenderError(f"{key}={file} row {line} has {len(cells)} cells; expected {len(header)}")
+        names.append(cells[header.index(column)])
+    return names

@@ -16,6 +16,7 @@ from agegender.data.cores import usable_cores
 from agegender.data.groups import merge_groups
 from agegender.data.near_copies import HASH, perceptual_hash
 from agegender.errors import AgeGenderError
+from agegender.regular_files import open_bytes
 from agegender.sources import images
 from agegender.sources.faces import FaceTable
 
@@ -138,7 +139,8 @@ def _key(table: FaceTable) -> str:
 
 def _load(stored: Path) -> dict[str, _Result]:
     try:
-        frame = pd.read_parquet(stored)
+        with open_bytes(stored) as file:
+            frame = pd.read_parquet(file)
         columns = [frame[field.name].tolist() for field in fields(_Result)]
     except (OSError, ValueError, KeyError):  # missing, damaged or written by an earlier version: read all files
         return {}

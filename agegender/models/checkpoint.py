@@ -15,6 +15,7 @@ from agegender.configuration.build import build
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.models.network import Network
+from agegender.regular_files import open_bytes
 
 PREFIX = "network."  # of the network's weights among those of an AgeGenderModule
 
@@ -98,7 +99,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         AgeGenderError: The file is missing, damaged, or holds more than tensors and plain values.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with open_bytes(path) as file:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AgeGenderError(f"{path}: there is no such checkpoint") from error
     except Exception as error:  # torch reports damage through many exception types

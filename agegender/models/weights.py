@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from agegender.errors import AgeGenderError
+from agegender.regular_files import open_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
 def _read(path: Path) -> dict[str, Tensor]:
     """Reads the named tensors of a file, without running any code a pickle may carry."""
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             start = file.read(9)
         is_safetensors = start[8:9] == b"{"  # 8 bytes of length, then a JSON object
         content = safetensors.torch.load_file(path) if is_safetensors else torch.load(path, "cpu", weights_only=True)

@@ -12,6 +12,7 @@ import yaml
 
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
+from agegender.regular_files import open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ class RunDirectory:
             AgeGenderError: The folder is not a run directory.
         """
         try:
-            config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            config = yaml.safe_load(_read(self.config))
             if not isinstance(config, dict):
                 raise ValueError(f"expected a mapping, not {type(config).__name__}")
         except (OSError, ValueError, yaml.YAMLError) as error:
@@ -138,12 +139,10 @@ class RunDirectory:
         return set(self._read_faces(self.seen).split())
 
     def _read_faces(self, file: Path) -> str:
-        try:
-            return file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise AgeGenderError(
-                f"{self.path}: has no {file.name}, so the faces that the model was trained on are unknown"
-            ) from error
+        if not file.exists():
+            raise AgeGenderError(f"{self.path}: has no {file.name}, so the faces that the model was trained on are unknown")
+        with _reading(file):
+            return _read(file)
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Writes one row an epoch, under the union of the rows' columns."""
@@ -161,7 +160,7 @@ class RunDirectory:
         """
         if not self.history.is_file():
             return []
-        with _reading(self.history), self.history.open(newline="", encoding="utf-8") as file:
+        with _reading(self.history), open_text(self.history, newline="") as file:
             return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
     def write_layers(self, table: str) -> None:
@@ -232,6 +231,11 @@ def _whole(file: Path) -> Iterator[Path]:
     os.replace(partial, file)
 
 
+def _read(file: Path) -> str:
+    with open_text(file) as opened:
+        return opened.read()
+
+
 def _write(file: Path, text: str) -> None:
     with _whole(file) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -251,7 +255,7 @@ def _reading(file: Path) -> Iterator[None]:
 
 def _read_json(file: Path) -> dict[str, Any]:
     with _reading(file):
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(_read(file))
         if not isinstance(value, dict):
             raise ValueError(f"expected a mapping, not {type(value).__name__}")
     return value

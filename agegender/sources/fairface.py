@@ -1,6 +1,5 @@
 """FairFace (Karkkainen & Joo, WACV 2021): 97,698 faces with one of nine age ranges, balanced over seven races."""
 
-import csv
 import math
 import re
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Literal
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
+from agegender.sources.csv_rows import csv_rows
 from agegender.sources.download import FAIRFACE_FILES, download_fairface
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import list_files
@@ -136,18 +136,14 @@ class FairFace:
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the place of each row of a label file, for messages, and its cells without surrounding spaces."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, restval="")
-            absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if absent:
-                header = ", ".join(reader.fieldnames or ["empty"])
-                raise AgeGenderError(f"{file} has no column {', '.join(absent)}; its header is {header}")
-            for row in reader:
-                yield f"{file}, line {reader.line_num}", {column: row[column].strip() for column in COLUMNS}
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AgeGenderError(f"data.root: the label file {file} cannot be read: {reason}") from error
+    rows = csv_rows(file, name=f"data.root: the label file {file}")
+    header = next(rows, (0, []))[1]
+    absent = [column for column in COLUMNS if column not in header]
+    if absent:
+        raise AgeGenderError(f"{file} has no column {', '.join(absent)}; its header is {', '.join(header) or 'empty'}")
+    for line, cells in rows:
+        row = dict(zip(header, cells, strict=False))  # a row that is too short has no label, which is an error of its own
+        yield f"{file} row {line}", {column: row.get(column, "") for column in COLUMNS}
 
 
 def _age(text: str, where: str) -> str:

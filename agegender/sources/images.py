@@ -6,7 +6,6 @@ before decoding. Truncated files are an error (OpenCV would fill the missing pix
 
 import io
 import os
-import stat
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,7 @@ import PIL
 from PIL import Image, ImageOps
 
 from agegender.errors import AgeGenderError
+from agegender.regular_files import open_bytes
 
 MIN_SIDE = 16
 MAX_PIXELS = 64_000_000
@@ -50,23 +50,19 @@ def read(path: Path) -> np.ndarray:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a regular file of limited size. Pipes and devices raise an error and do not block.
+    """Read a regular file of limited size.
 
     Raises:
         ImageError: The file cannot be read, is not a regular file, is empty or is larger than `MAX_BYTES`.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError("not a regular file")
-            if status.st_size > MAX_BYTES:
-                raise ImageError(f"file too large: {status.st_size} bytes (limit {MAX_BYTES})")
+        with open_bytes(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ImageError(f"file too large: {size} bytes (limit {MAX_BYTES})")
             data = file.read()
-    except (OSError, ValueError) as error:  # ValueError: null byte in the path
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise ImageError(f"cannot be read: {reason or error}") from error
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
     if not data:
         raise ImageError("empty file")
     return data

@@ -9,6 +9,7 @@ from scipy.io import loadmat
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
+from agegender.regular_files import open_bytes
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import IMAGE_SUFFIXES, list_files, path_in_root
 
@@ -117,7 +118,8 @@ class ImdbWiki:
         if not file.is_file():
             raise AgeGenderError(f"data.root={self.root} has no {self.part}.mat")
         try:  # loadmat parses numbers, text, cells and structs of MATLAB 5 files and executes no code
-            record = loadmat(str(file), squeeze_me=False, variable_names=[self.part])[self.part][0, 0]
+            with open_bytes(file) as opened:
+                record = loadmat(opened, squeeze_me=False, variable_names=[self.part])[self.part][0, 0]
         except Exception as error:  # an untrusted file raises ValueError, TypeError, KeyError, zlib.error, MatReadError ...
             raise AgeGenderError(f"{file} cannot be read as IMDB-WIKI metadata: {error or type(error).__name__}") from error
         absent = [field for field in FIELDS if field not in (record.dtype.names or ())]

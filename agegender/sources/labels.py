@@ -17,7 +17,8 @@ MAX_AGE = 120
 _GENDERS = {"male": MALE, "female": FEMALE}
 _CLOSED: dict[str, Mapping[str, Any]] = {"gender": _GENDERS, "split": {split: split for split in SPLITS}}
 _YEARS = re.compile(r"\d{1,4}(\.\d+)?", re.ASCII)
-_RANGE = re.compile(r"\(?\s*(?P<low>[\d.]+)\s*[-,]\s*(?P<high>[\d.]+)\s*\)?", re.ASCII)
+# 25-32, (25-32) or (25, 32). Without parentheses, a comma may be the decimal mark of one age.
+_RANGE = re.compile(r"([\d.]+)\s*-\s*([\d.]+)|\(\s*([\d.]+)\s*[-,]\s*([\d.]+)\s*\)", re.ASCII)
 _LISTED = 5
 
 Values = Mapping[str, Mapping[Any, str]]
@@ -110,7 +111,7 @@ def _meaning(label: str, text: str) -> Any:
         return _CLOSED[label][text]
     if label == "age":
         ends = _RANGE.fullmatch(text)
-        low, high = (ends["low"], ends["high"]) if ends else (text, text)
+        low, high = [end for end in ends.groups() if end] if ends else (text, text)
         age = _years(low, text), _years(high, text)
         if age[0] > age[1]:
             raise ValueError(f"the range {text!r} ends before it starts")
@@ -120,7 +121,7 @@ def _meaning(label: str, text: str) -> Any:
 
 def _years(text: str, whole: str) -> float:
     if not _YEARS.fullmatch(text):
-        raise ValueError(f"{whole!r} is neither an age in years (35) nor a range of ages (25-32)")
+        raise ValueError(f"{whole!r} is neither an age in years (35 or 35.5) nor a range of ages (25-32)")
     if float(text) > MAX_AGE:
         raise ValueError(f"{whole!r} is above {MAX_AGE} years")
     return float(text)

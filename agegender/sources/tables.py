@@ -1,6 +1,5 @@
 """Reads a text file with one image per line: a CSV file, a list of file names, or parallel lists."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
+from agegender.sources.csv_rows import LINES, csv_rows
 from agegender.sources.labels import LABELS
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": "|"}
@@ -23,7 +23,7 @@ class RawLabels:
     Attributes:
         file: File name as given to `Table`.
         images: Path or name of the image of each row.
-        lines: Line number of each row, starting with 1.
+        lines: Line number of each row, starting with 1; of a row with several lines, the first.
         texts: One column per label, one row per image. Includes the constant `labels` of `Table`.
         headings: Column name in the file for each label.
         unread: Columns of the file that are not used.
@@ -96,7 +96,7 @@ class Table:
         Raises:
             AgeGenderError: The file cannot be read, a row has too few or too many cells, or a column is missing.
         """
-        cells = _cells(_find(root, self.file), self.file, self.delimiter)
+        cells = _rows(root, self.file, self.delimiter)
         header = self.header or next(cells, (0, []))[1]
         if len(set(header)) < len(header) or not header:
             reason = f"two columns have the same name: {', '.join(header)}" if header else "the file is empty"
@@ -120,7 +120,7 @@ class Table:
             images = [self.image.format_map(dict(zip(header, row, strict=True))) for row in rows]
         texts = table[list(wanted.values())].set_axis(list(wanted), axis=1)
         for label, file in self.beside.items():
-            values = dict(_cells(_find(root, file), file, "\n"))
+            values = dict(_rows(root, file, LINES))
             if list(values) != lines:
                 raise AgeGenderError(
                     f"{file} ({len(values)} lines) and {self.file} ({len(lines)}) must have values on the same lines"
@@ -159,29 +159,7 @@ class Table:
         return wanted
 
 
-def _find(root: Path, file: str) -> Path:
+def _rows(root: Path, file: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     in_root, elsewhere = root / Path(file).expanduser(), Path(file).expanduser()
-    return in_root if in_root.exists() or not elsewhere.exists() else elsewhere
-
-
-def _cells(path: Path, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """For each row that is not empty: the number of its last line, and its cells without surrounding spaces."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            if delimiter == "\n":
-                rows: Iterator[tuple[int, list[str]]] = ((number, [line]) for number, line in enumerate(file, 1))
-            else:
-                reader = csv.reader(file, delimiter=delimiter, strict=True)
-                rows = ((reader.line_num, row) for row in reader)
-            for number, row in rows:
-                cells = [cell.strip() for cell in row]
-                if any(cells):
-                    yield number, cells
-    except UnicodeDecodeError as error:
-        raise AgeGenderError(
-            f"{name} is not UTF-8 text ({error.reason} at byte {error.start}): save the file as UTF-8"
-        ) from error
-    except csv.Error as error:
-        raise AgeGenderError(f"{name} is not a well-formed CSV file: {error}") from error
-    except OSError as error:
-        raise AgeGenderError(f"{path} cannot be read: {error.strerror}") from error
+    found = elsewhere if elsewhere.exists() and not in_root.exists() else in_root
+    return csv_rows(found, delimiter, file if found.exists() else str(found))

@@ -124,8 +124,15 @@ def test_wrong_files_and_settings_are_one_line_errors(tmp_path: Path, population
         FileSplit(given["train"], str(tmp_path / "nowhere.csv")).assign(table)
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     (tmp_path / "empty.csv").touch()
-    for name in ("binary.csv", "empty.csv"):
-        with pytest.raises(AgeGenderError, match=rf"split\.test=.*{name} cannot be read"):
+    (tmp_path / "quote.csv").write_text('file,age\na.jpg,1\nb"b.jpg,2\n"c"c.jpg,3\n')
+    (tmp_path / "short.csv").write_text("file,age\na.jpg,1\nb.jpg\n")
+    for name, reason in [
+        ("binary.csv", "is not UTF-8 text"),
+        ("empty.csv", r"has no column 'file' \(split\.column\); it is empty"),
+        ("quote.csv", "row 4 is not well-formed CSV"),
+        ("short.csv", "row 3 has 1 cells; expected 2"),
+    ]:
+        with pytest.raises(AgeGenderError, match=rf"split\.test=.*{name} {reason}"):
             FileSplit(given["train"], str(tmp_path / name)).assign(table)
     with pytest.raises(AgeGenderError, match="none of 30 faces is in test"):
         FileSplit(**files(tmp_path, train=names, test=["missing"]), missing="skip").assign(table)

@@ -82,7 +82,7 @@ def test_ages_converted_to_dates_by_a_spreadsheet_program_are_repaired(tmp_path:
     ],
 )
 def test_an_invalid_row_raises_an_error_with_its_line(tmp_path: Path, row: Row, complaint: str) -> None:
-    with pytest.raises(AgeGenderError, match=rf"fairface_label_train\.csv, line 11: {complaint}"):
+    with pytest.raises(AgeGenderError, match=rf"fairface_label_train\.csv row 11: {complaint}"):
         FairFace(str(tree(tmp_path, [*TRAIN, row], VAL))).read()
 
 
@@ -124,8 +124,11 @@ def test_unreadable_label_files_are_errors(tmp_path: Path) -> None:
     label_file.write_text(label_file.read_text().replace(",", ";"))
     with pytest.raises(AgeGenderError, match=r"val\.csv has no column file, age, gender, race; its header is file;age"):
         FairFace(str(root)).read()
+    label_file.write_text('file,age,gender,race\nval/1.jpg,"0-2,Male,White\nval/2.jpg,0-2,Male,White\n')
+    with pytest.raises(AgeGenderError, match=r"val\.csv row 2 is not well-formed CSV"):
+        FairFace(str(root)).read()
     label_file.write_bytes(b"file,age,gender,race\nval/\xff.jpg,0-2,Male,White\n")
-    with pytest.raises(AgeGenderError, match=r"val\.csv cannot be read: .*utf-8"):
+    with pytest.raises(AgeGenderError, match=r"val\.csv is not UTF-8 text"):
         FairFace(str(root)).read()
 
 

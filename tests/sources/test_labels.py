@@ -18,15 +18,34 @@ def known(labels: pd.DataFrame) -> list[tuple]:
 
 
 def test_ages_in_years_and_ranges_are_parsed() -> None:
-    texts = ["35", "35.5", " 0 ", "25-32", "(25, 32)", "( 8 , 13 )", "", "unknown", "child", "120"]
+    texts = ["35", "35.5", " 0 ", "25-32", "(25, 32)", "( 8 , 13 )", "(3-9)", "", "unknown", "child", "120"]
     labels = parse({"age": {"Child": "0-12"}}, age=texts)
     assert list(labels) == ["age_low", "age_high"]
     assert known(labels) == [
-        *[(35, 35), (35.5, 35.5), (0, 0), (25, 32), (25, 32), (8, 13), (None, None), (None, None), (0, 12), (120, 120)]
+        *[(35, 35), (35.5, 35.5), (0, 0), (25, 32), (25, 32), (8, 13), (3, 9), (None, None), (None, None), (0, 12), (120, 120)]
     ]
 
 
-INVALID = ["-1", "nan", "inf", "1e1", "1_0", "٣", "03-Sep", "70+", "121", "1985", "32-25", "--", "3-", "1.2.3"]
+INVALID = [
+    "-1",
+    "nan",
+    "inf",
+    "1e1",
+    "1_0",
+    "٣",
+    "03-Sep",
+    "70+",
+    "121",
+    "1985",
+    "32-25",
+    "--",
+    "3-",
+    "1.2.3",
+    "12,75",
+    "12, 75",
+    "(25-32",
+    "25-32)",
+]
 
 
 @pytest.mark.parametrize("text", INVALID)

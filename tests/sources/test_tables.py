@@ -78,7 +78,7 @@ def test_a_file_in_the_root_is_preferred_to_one_in_the_current_directory(
         ("", {}, "the file is empty"),
         ("path,age\na,1\nb\n", {}, "row 3 has 1 cells; expected 2: path, age"),
         ("path,age\na,1,2\n", {}, "row 2 has 3 cells"),
-        ('path,age\n"a,1\n', {}, "is not a well-formed CSV file"),
+        ('path,age\n"a,1\n', {}, "row 2 is not well-formed CSV"),
         ("path,age\n\xfcber.jpg,1\n".encode("latin-1"), {}, "is not UTF-8 text"),
         (None, {}, r"faces\.csv cannot be read: No such file"),
     ],
