@@ -18,14 +18,14 @@ log = logging.getLogger("agegender.train")
 @entry("train")
 def main(config: dict[str, Any]) -> float | None:
     """Trains, tests and returns the best value of ``monitor`` for sweepers."""
-    if ranks.started():
+    if ranks.launched():
         end_with_launcher()
     run = RunDirectory(job.output_dir())
     resuming = config["resume"] is not None
     if resuming:
-        config = continued(run.read_config(), job.overrides(), run.path)
+        config = continued(run.read_config(), job.resume_overrides(), run.path)
     validate(config)
-    if job.sweep_dir():
+    if job.shares_process():
         refuse_sweep(config["trainer"])
     if not ranks.started() and (count := ranks.process_count(config["trainer"])) > 1:
         if status := launch("agegender.train", count, run.path):

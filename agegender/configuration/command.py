@@ -7,12 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agegender.configuration import job
 from agegender.configuration.paths import CONF
 from agegender.configuration.schema import default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import DictConfig
 
     _register_resolvers()
 
@@ -54,9 +58,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
             nonlocal reached
             reached = True
             try:
-                if missing := list(_missing(OmegaConf.to_container(config, resolve=False))):
-                    raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
-                return function(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+                return function(plain(config))
             except AgeGenderError as error:
                 if ranks.rank() == 0:
                     _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
@@ -67,6 +69,10 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                 raise SystemExit(2) from None
 
         def command() -> None:
+            if sys.argv[1:2] == ["--job"]:
+                with exit_on_error():
+                    function(job.enter(Path(sys.argv[2])))
+                return
             try:
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
             except SystemExit as stop:
@@ -77,6 +83,34 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
         return command
 
     return decorate
+
+
+def plain(config: "DictConfig") -> dict[str, Any]:
+    """The values of a composed configuration, resolved.
+
+    Raises:
+        AgeGenderError: A key must be given and is not, or refers to a key that does not exist.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    if missing := list(_missing(OmegaConf.to_container(own, resolve=False))):
+        raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
+    try:
+        return OmegaConf.to_container(own, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise AgeGenderError(f"{error.full_key}: cannot be resolved: {error.msg}") from error
+
+
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Ends the process with status 2 and the message alone if an ``AgeGenderError`` is raised."""
+    try:
+        yield
+    except AgeGenderError as error:
+        print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def _register_resolvers() -> None:

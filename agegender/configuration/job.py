@@ -1,23 +1,90 @@
-"""What Hydra knows about the running job: its directory, its overrides, and its sweep."""
+"""What is known about the running job: its directory, its overrides, and its sweep.
 
+A job started by Hydra reads them from Hydra. A job of a sweep is started with ``--job FILE``: the file holds its
+configuration, as the sweep has composed it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from agegender.errors import AgeGenderError
+
+KEYS = ("config", "overrides", "sweep")
+
+_running: dict[str, Any] | None = None  # of the file that this process was started with
+
+
+def write(file: Path, config: Mapping[str, Any], overrides: Sequence[str], sweep: Path) -> None:
+    """Writes the file of a job into its run directory.
+
+    Args:
+        file: Its name.
+        config: Plain, resolved configuration.
+        overrides: What distinguishes the job from the others of its sweep.
+        sweep: The sweep directory.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    content = {"overrides": list(overrides), "sweep": str(sweep), "config": dict(config)}
+    partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(partial, file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The content of the file of a job: ``config``, ``overrides``, ``sweep``.
+
+    Raises:
+        AgeGenderError: The file is missing or damaged.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise AgeGenderError(f"{file}: cannot be read as the file of a job: {error}") from error
+    if not isinstance(content, dict) or not all(key in content for key in KEYS) or not isinstance(content["config"], dict):
+        raise AgeGenderError(f"{file}: expected a mapping with {', '.join(KEYS)}")
+    return content
+
+
+def enter(file: Path) -> dict[str, Any]:
+    """Makes the job of a file the running job and returns its configuration.
+
+    Raises:
+        AgeGenderError: The file is missing or damaged.
+    """
+    global _running
+    _running = {**read(file), "folder": file.parent}
+    config: dict[str, Any] = _running["config"]
+    return config
+
 
 def output_dir() -> Path:
-    """The run directory that Hydra chose for this job."""
-    return Path(HydraConfig.get().runtime.output_dir)
+    """The run directory of this job."""
+    return _running["folder"] if _running else Path(HydraConfig.get().runtime.output_dir)
 
 
 def overrides() -> list[str]:
     """The overrides of the command line, those of Hydra's own keys excepted."""
-    return list(HydraConfig.get().overrides.task)
+    return list(_running["overrides"] if _running else HydraConfig.get().overrides.task)
+
+
+def resume_overrides() -> list[str]:
+    """What a resumed run may change: nothing in a sweep, whose configuration is that of its first start."""
+    return [] if _running else overrides()
 
 
 def sweep_dir() -> str | None:
-    """The directory of all jobs of the sweep (``-m``); None outside a sweep and outside Hydra."""
-    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    return str(HydraConfig.get().sweep.dir)
+    """The directory of all jobs of the sweep; None outside a sweep."""
+    if _running:
+        return str(_running["sweep"])
+    return str(HydraConfig.get().sweep.dir) if shares_process() else None
+
+
+def shares_process() -> bool:
+    """Whether one process runs all jobs of a sweep, as Hydra's own launchers do."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN

@@ -14,7 +14,7 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 
-RUN_DIR, LAUNCHER = "AGEGENDER_RUN_DIR", "AGEGENDER_LAUNCHER"  # set by launch
+RUN_DIR, LAUNCHER = "AGEGENDER_RUN_DIR", "AGEGENDER_LAUNCHER"  # set by launch, the latter by a sweep too
 STRATEGIES = ("auto", "ddp")
 # In messages of gloo, nccl and the store when the process at the other end is gone.
 LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited|connection refused|recvValue|NCCL", re.I)
@@ -23,6 +23,11 @@ LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exite
 def started() -> bool:
     """Whether torchrun or ``launch`` started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def launched() -> bool:
+    """Whether torchrun, ``launch`` or a sweep started this process."""
+    return started() or LAUNCHER in os.environ
 
 
 def rank() -> int:

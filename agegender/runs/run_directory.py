@@ -45,6 +45,10 @@ class RunDirectory:
         faces_picture: ``faces.png``, some faces with labels and predictions.
         log: ``log.txt``.
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
+        job: ``job.yaml``, configuration and overrides of a job of a sweep.
+        output: ``output.txt``, standard output and error of a job of a sweep.
+        stop: ``stop``, whose presence asks the run to end after its epoch.
+        pruned: ``pruned``, whose presence says that the run ended so.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -65,6 +69,10 @@ class RunDirectory:
         self.faces_picture = self.path / "faces.png"
         self.log = self.path / "log.txt"
         self.wandb = self.path / "wandb.json"
+        self.job = self.path / "job.yaml"
+        self.output = self.path / "output.txt"
+        self.stop = self.path / "stop"
+        self.pruned = self.path / "pruned"
 
     def evaluation(self, name: str) -> "RunDirectory":
         """The folder of an evaluation of this run: ``evaluation/NAME``, with the files of a test."""

@@ -1,9 +1,7 @@
 """Settings that a person may mistype or a program may generate: refused in one line, or carried out."""
 
-import math
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,11 +19,15 @@ def leaves(config: Any, path: str = "") -> list[str]:
 
 KEYS = [key for key in leaves(compose()) if not key.endswith("_target_") and not key.startswith(("data.root", "hydra"))]
 VALUES = st.one_of(
-    st.sampled_from(["null", "true", "nan", "inf", "-inf", "''", "[]", "{}", "[1,2]", "{a: 1}", "x", "'${nope.x}'", "???", "1e400"]),
+    st.sampled_from(
+        ["null", "true", "nan", "inf", "-inf", "''", "[]", "{}", "[1,2]", "{a: 1}", "x", "'${nope.x}'", "???", "1e400"]
+    ),
     st.integers(-(10**12), 10**12).map(str),
     st.sampled_from([-1, 0, 1, 2, 3]).map(str),
     st.floats(allow_nan=False).map(repr),
-    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map(lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map(
+        lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    ),
 )
 
 

@@ -1,0 +1,83 @@
+"""A sweep over given configurations: checks all of them, runs those that are not done, prints and writes the table."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agegender.configuration.schema import validate
+from agegender.errors import AgeGenderError
+from agegender.sweeps.driver import run_jobs
+from agegender.sweeps.jobs import Job, matched
+from agegender.sweeps.places import Places, visible_gpus
+from agegender.sweeps.table import Display, as_text, write_table
+
+MAY_TEST = ("seed", "split.number", "split.seed")  # a sweep over these alone repeats one experiment and selects nothing
+
+Configs = Sequence[tuple[Sequence[str], Mapping[str, Any]]]
+
+
+def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
+    """Runs one job for each configuration.
+
+    Args:
+        configs: Overrides and plain, resolved configuration of each job.
+        sweep: The sweep directory. Jobs that an earlier start of the sweep has finished do not run again.
+        parallel: Jobs at the same time.
+
+    Returns:
+        Exit status: 0 if all jobs are done, 1 if one failed, 128 + N after signal N.
+
+    Raises:
+        AgeGenderError: A configuration is invalid; no job has started then.
+    """
+    require_valid(configs)
+    accelerators = {config["trainer"].get("accelerator") for _, config in configs}
+    places = Places(parallel, visible_gpus() if accelerators - {"cpu", "mps"} else [], len(os.sched_getaffinity(0)))
+    for _, config in configs:
+        places.require_room_for(config["trainer"])
+    jobs = matched(configs, sweep)
+    display = Display()
+    display.line(f"sweep: {len(jobs)} jobs, {sum(job.state == 'done' for job in jobs)} of them done, in {sweep}")
+    table = sweep / "sweep.csv"
+
+    def ended(job: Job) -> None:
+        display.line(f"{job.run.path.name}  {job.state}  {'' if job.score is None else f'{job.score:.4f}  '}{job.name}")
+        write_table(jobs, table)
+
+    write_table(jobs, table)
+    status = run_jobs((job for job in jobs if job.state != "done"), places, on_end=ended, on_poll=display)
+    print(as_text(jobs, str(configs[0][1]["monitor"])))
+    print(f"table: {table}")
+    if status:
+        print(f"error: interrupted by signal {status - 128}; the same command runs what is missing", file=sys.stderr)
+    return status or int(any(job.state == "failed" for job in jobs))
+
+
+def require_valid(configs: Configs) -> None:
+    """Checks every configuration before any job starts.
+
+    Raises:
+        AgeGenderError: Names the first job that is invalid with all its faults, and how many others are.
+    """
+    faults = []
+    for overrides, config in configs:
+        try:
+            validate(config)
+        except AgeGenderError as error:
+            faults.append(f"job {' '.join(overrides)}: {error}")
+    if faults:
+        more = [f"and {len(faults) - 1} further jobs"] if len(faults) > 1 else []
+        raise AgeGenderError("\n".join([faults[0], *more]))
+    names = {override.partition("=")[0].lstrip("+~") for overrides, _ in configs for override in overrides}
+    varied = {
+        name for name in names
+        if len({override for overrides, _ in configs for override in overrides if override.partition("=")[0] == name}) > 1
+    }  # fmt: skip
+    if any(config["test"] for _, config in configs) and not varied <= set(MAY_TEST):
+        raise AgeGenderError(
+            f"test=true: a sweep that varies {', '.join(sorted(varied - set(MAY_TEST)))} selects a model, so it must not touch "
+            f"the test split. Only a sweep over {', '.join(MAY_TEST)} may test. Test the winner with agegender.train or "
+            "agegender.evaluate"
+        )

@@ -1,0 +1,100 @@
+"""A job of a sweep: its configuration, its run directory and how far it has come."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from agegender.configuration import job as job_file
+from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
+
+State = Literal["waiting", "running", "done", "failed", "pruned", "interrupted"]
+
+
+@dataclass
+class Job:
+    """One training of a sweep.
+
+    Args:
+        overrides: What distinguishes it from the other jobs, as on the command line.
+        config: Plain, resolved and validated training configuration.
+        run: Its run directory.
+
+    Attributes:
+        state: ``done`` if it has finished, in this sweep or in an earlier start of it.
+        status: Exit status of its process, 128 + N for signal N; None until it ends.
+        reason: Last lines of its output, if it failed.
+    """
+
+    overrides: Sequence[str]
+    config: Mapping[str, Any]
+    run: RunDirectory
+    state: State = "waiting"
+    status: int | None = None
+    reason: str = ""
+    seconds: float = field(default=0.0)
+
+    @property
+    def name(self) -> str:
+        """The overrides in one line."""
+        return " ".join(self.overrides) or "(no overrides)"
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs that it trains at most."""
+        return int(self.config["trainer"]["max_epochs"])
+
+    def history(self) -> list[dict[str, float]]:
+        """Metrics of its finished epochs; empty while the file cannot be read."""
+        try:
+            return self.run.read_history()
+        except AgeGenderError:
+            return []
+
+    @property
+    def score(self) -> float | None:
+        """The smallest value of the configuration's ``monitor`` over its epochs; None before the first."""
+        values = [row[self.config["monitor"]] for row in self.history() if self.config["monitor"] in row]
+        return min(values) if values else None
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a configuration, by which a job is found again: the number of a job may change, its configuration may not."""
+    identity = {key: value for key, value in config.items() if key != "resume"}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def matched(configs: Sequence[tuple[Sequence[str], Mapping[str, Any]]], sweep: Path) -> list[Job]:
+    """Gives each configuration its run directory in a sweep directory.
+
+    A configuration that an earlier start of the sweep ran gets the directory of then, others the next free numbers.
+
+    Args:
+        configs: Overrides and configuration of each job.
+        sweep: The sweep directory, which need not exist.
+
+    Raises:
+        AgeGenderError: Two jobs have the same configuration.
+    """
+    earlier = {}
+    taken = set()
+    for folder in sorted(sweep.iterdir()) if sweep.is_dir() else ():
+        taken.add(folder.name)
+        run = RunDirectory(folder)
+        if run.job.is_file():
+            earlier[digest(job_file.read(run.job)["config"])] = run
+    jobs: list[Job] = []
+    known: dict[str, Job] = {}
+    free = (str(number) for number in range(len(taken) + len(configs) + 1) if str(number) not in taken)
+    for overrides, config in configs:
+        identity = digest(config)
+        if identity in known:
+            raise AgeGenderError(f"two jobs have the same configuration: {known[identity].name} and {' '.join(overrides)}")
+        run = earlier.get(identity) or RunDirectory(sweep / next(free))
+        job = Job(list(overrides), config, run, "done" if run.metrics.is_file() else "waiting")
+        known[identity] = job
+        jobs.append(job)
+    return jobs

@@ -1,0 +1,89 @@
+"""What a sweep shows: a line for each running job, and a table of all jobs at the end."""
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from agegender.sweeps.jobs import Job
+
+COLUMNS = ("state", "score", "seconds", "directory", "overrides", "status", "reason")
+PERIOD = 60.0  # seconds between two lines of a job in a log
+
+
+class Display:
+    """Shows running jobs: redrawn in a terminal, in a log a line for each finished epoch or minute.
+
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._drawn = 0
+        self._next = 0.0
+
+    def __call__(self, running: Sequence[Job]) -> None:
+        """Shows the jobs, unless it has just done so."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + (1.0 if self._terminal else PERIOD)
+        lines = [progress(job) for job in running]
+        if self._terminal:
+            width = os.get_terminal_size(self._stream.fileno()).columns
+            back = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
+            self._stream.write(back + "".join(f"{line[: width - 1]}\n" for line in lines))
+            self._drawn = len(lines)
+        else:
+            self._stream.writelines(f"{line}\n" for line in lines)
+        self._stream.flush()
+
+    def line(self, text: str) -> None:
+        """Prints a line that stays, above the running jobs."""
+        if self._drawn:
+            self._stream.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
+        print(text, file=self._stream, flush=True)
+        self._next = 0.0 if self._terminal else self._next
+
+
+def progress(job: Job) -> str:
+    """State, epoch, score and time left of a job in one line."""
+    rows = job.history()
+    done, total = len(rows), job.max_epochs
+    seconds = [row["seconds"] for row in rows if "seconds" in row]
+    left = f"{sum(seconds) / len(seconds) * (total - done):.0f} s left" if seconds else "first epoch"
+    score = "" if job.score is None else f"{job.config['monitor']} {job.score:.4g}"
+    return "  ".join(part for part in (job.run.path.name, job.state, f"epoch {done}/{total}", score, left, job.name) if part)
+
+
+def write_table(jobs: Sequence[Job], file: Path) -> None:
+    """Writes ``sweep.csv``: one row a job."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for job in jobs:
+            score = "" if job.score is None else repr(job.score)
+            writer.writerow([job.state, score, f"{job.seconds:.1f}", job.run.path.name, job.name, job.status, job.reason])
+    partial.replace(file)
+
+
+def as_text(jobs: Sequence[Job], monitor: str) -> str:
+    """The table for a person, best score first; failed jobs come last, with the reason."""
+    ranked = sorted(jobs, key=lambda job: (job.score is None, job.score or 0.0))
+    rows = [("directory", "state", monitor, "overrides")]
+    for job in ranked:
+        rows.append((job.run.path.name, job.state, "" if job.score is None else f"{job.score:.4f}", job.name))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for job in ranked:
+        if job.state == "failed":
+            lines += [f"{job.run.path.name} failed: {job.name}", *(f"  {line}" for line in job.reason.splitlines())]
+    return "\n".join(lines)

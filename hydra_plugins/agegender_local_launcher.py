@@ -1,0 +1,33 @@
+"""``hydra/launcher=local``: every job of a sweep in processes of its own. The work is done in ``agegender.sweeps``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+
+class LocalLauncher(Launcher):
+    """Runs the jobs of a sweep on this machine.
+
+    Args:
+        parallel: Jobs at the same time, on disjoint devices.
+    """
+
+    def __init__(self, parallel: int = 1) -> None:
+        self.parallel = parallel
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
+        """Keeps what Hydra gives."""
+        self.config = config
+        self.loader = hydra_context.config_loader
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+        """Composes all jobs, runs them and ends the process with the status of the sweep."""
+        from agegender.configuration.command import exit_on_error
+        from agegender.sweeps.composed import composed
+        from agegender.sweeps.grid import run_grid
+
+        with exit_on_error():
+            configs, sweep = composed(self.loader, self.config, job_overrides)
+            raise SystemExit(run_grid(configs, sweep, self.parallel))
