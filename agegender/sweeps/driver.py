@@ -37,6 +37,7 @@ class Interrupted(Exception):
 def run_jobs(
     jobs: Iterable[Job],
     places: Places,
+    command: Callable[[Job], list[str]] = lambda job: train_command(job),
     on_epoch: Callable[[Job], None] = lambda job: None,
     on_end: Callable[[Job], None] = lambda job: None,
     on_poll: Callable[[list[Job]], None] = lambda running: None,
@@ -46,6 +47,7 @@ def run_jobs(
     Args:
         jobs: Taken one by one, as soon as there is room for the next; a generator may decide then what comes next.
         places: Devices and threads for the jobs.
+        command: Command line of a job.
         on_epoch: Called when a job has finished an epoch.
         on_end: Called when a job has ended, with its ``state``, ``status`` and ``reason`` set.
         on_poll: Called several times a second with the running jobs.
@@ -67,7 +69,7 @@ def run_jobs(
                     environment = places.take(following.config["trainer"])
                     if environment is None:
                         break
-                    running.append(_start(following, environment))
+                    running.append(_start(following, environment, command(following)))
                     following = None
                 for one in list(running):
                     if (count := len(one.job.history())) > one.epochs:
@@ -88,11 +90,15 @@ def run_jobs(
     return 0
 
 
-def _start(job: Job, environment: dict[str, str]) -> _Running:
-    """Starts the command of a job, which resumes its run if it has a checkpoint."""
+def train_command(job: Job) -> list[str]:
+    """Writes the file of a job; the command trains, or resumes the run if it has a checkpoint."""
     resume = str(job.run.path) if job.run.last.is_file() else None
     job_file.write(job.run.job, {**job.config, "resume": resume}, job.overrides, job.run.path.parent)
-    command = [sys.executable, "-m", "agegender.train", "--job", str(job.run.job)]
+    return [sys.executable, "-m", "agegender.train", "--job", str(job.run.job)]
+
+
+def _start(job: Job, environment: dict[str, str], command: list[str]) -> _Running:
+    job.run.path.mkdir(parents=True, exist_ok=True)
     # A session of its own: Ctrl-C reaches the sweep alone, which then ends its jobs in order.
     with job.run.output.open("ab") as output:
         process = subprocess.Popen(

@@ -9,7 +9,7 @@ from typing import Any
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.sweeps.driver import run_jobs
-from agegender.sweeps.jobs import Job, matched
+from agegender.sweeps.jobs import Job, matched, varied_keys
 from agegender.sweeps.places import Places, visible_gpus
 from agegender.sweeps.table import Display, as_text, write_table
 
@@ -70,11 +70,7 @@ def require_valid(configs: Configs) -> None:
     if faults:
         more = [f"and {len(faults) - 1} further jobs"] if len(faults) > 1 else []
         raise AgeGenderError("\n".join([faults[0], *more]))
-    names = {override.partition("=")[0].lstrip("+~") for overrides, _ in configs for override in overrides}
-    varied = {
-        name for name in names
-        if len({override for overrides, _ in configs for override in overrides if override.partition("=")[0] == name}) > 1
-    }  # fmt: skip
+    varied = varied_keys([overrides for overrides, _ in configs])
     if any(config["test"] for _, config in configs) and not varied <= set(MAY_TEST):
         raise AgeGenderError(
             f"test=true: a sweep that varies {', '.join(sorted(varied - set(MAY_TEST)))} selects a model, so it must not touch "

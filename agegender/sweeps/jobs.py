@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class Job:
     """One training of a sweep.
 
     Args:
-        overrides: What distinguishes it from the other jobs, as on the command line.
+        overrides: As on the command line of the sweep, those of Hydra's own keys excepted.
         config: Plain, resolved and validated training configuration.
         run: Its run directory.
 
@@ -27,6 +27,7 @@ class Job:
         state: ``done`` if it has finished, in this sweep or in an earlier start of it.
         status: Exit status of its process, 128 + N for signal N; None until it ends.
         reason: Last lines of its output, if it failed.
+        varied: The overrides in which jobs of the sweep differ; None until they are known.
     """
 
     overrides: Sequence[str]
@@ -35,12 +36,13 @@ class Job:
     state: State = "waiting"
     status: int | None = None
     reason: str = ""
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
+    varied: Sequence[str] | None = None
 
     @property
     def name(self) -> str:
-        """The overrides in one line."""
-        return " ".join(self.overrides) or "(no overrides)"
+        """What distinguishes it from the other jobs, in one line."""
+        return " ".join(self.varied if self.varied is not None else self.overrides) or "(no overrides)"
 
     @property
     def max_epochs(self) -> int:
@@ -97,4 +99,22 @@ def matched(configs: Sequence[tuple[Sequence[str], Mapping[str, Any]]], sweep: P
         job = Job(list(overrides), config, run, "done" if run.metrics.is_file() else "waiting")
         known[identity] = job
         jobs.append(job)
+    keys = varied_keys([job.overrides for job in jobs])
+    for job in jobs:
+        job.varied = [override for override in job.overrides if key_of(override) in keys]
     return jobs
+
+
+def key_of(override: str) -> str:
+    """The key of an override, without the signs that add or delete it."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def varied_keys(overrides: Sequence[Sequence[str]]) -> set[str]:
+    """The keys that not all jobs set to the same value.
+
+    Args:
+        overrides: Those of each job.
+    """
+    shared = set.intersection(*(set(own) for own in overrides)) if overrides else set()
+    return {key_of(override) for own in overrides for override in own if override not in shared}

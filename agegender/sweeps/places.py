@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.processes.ranks import wanted
+from agegender.processes.ranks import process_count
 
 
 class Places:
@@ -35,12 +35,13 @@ class Places:
         Raises:
             AgeGenderError: Names the number of GPUs.
         """
-        if self._on_gpu(trainer) and wanted(trainer) > len(self.gpus):
-            raise AgeGenderError(f"trainer.devices={trainer['devices']}: there are {len(self.gpus)} GPUs here")
+        how_many = "there is 1 GPU" if len(self.gpus) == 1 else f"there are {len(self.gpus)} GPUs"
+        if self._on_gpu(trainer) and process_count(trainer) > len(self.gpus):
+            raise AgeGenderError(f"trainer.devices={trainer['devices']}: {how_many} here")
 
     def take(self, trainer: Mapping[str, Any]) -> dict[str, str] | None:
         """Environment variables that give a job its devices; None while there is no room for it."""
-        count = wanted(trainer)
+        count = process_count(trainer)
         if self._running >= self.parallel or (self._on_gpu(trainer) and count > len(self._free)):
             return None
         self._running += 1

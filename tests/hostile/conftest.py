@@ -25,7 +25,7 @@ class Result:
 
     @property
     def faults(self) -> list[str]:
-        """Broken promises, the same for every input: a known status, in time, no traceback, a short message, no stray writes."""
+        """Broken promises: unknown status, no end in time, a traceback, a silent or long refusal, stray writes."""
         checks = {
             "did not end in time": self.status is None,
             f"ended with status {self.status}": self.status is not None and self.status not in (0, 1, 2),
