@@ -94,7 +94,7 @@ def plain(config: "DictConfig") -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     if missing := list(_missing(OmegaConf.to_container(own, resolve=False))):
         raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
     try:
