@@ -1,4 +1,4 @@
-"""``python -m agegender.train``: trains a model on labelled faces, tests it, and writes a run directory."""
+"""``python -m agegender.train``: trains a model on labelled faces, measures it, and writes a run directory."""
 
 import logging
 from typing import Any
@@ -83,7 +83,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     if first_rank:
         log_to(run.log)
     finished = checkpoint is not None and is_finished(checkpoint, trainer.max_epochs)
-    if finished and run.metrics.exists():
+    if finished and run.metrics.exists() and (run.read_config()["test"] or not config["test"]):
         log.info("%s is complete: nothing to resume\n%s", run.path, results_table(run.read_metrics()))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
@@ -103,12 +103,11 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
             log.info("\n".join(summary(data.table, licenses, data.split_name, data.split_sha256)))
         if config["compile"]:
             module.network.compile()
-        if finished:  # it ended before it was tested
+        if finished:  # it ended before it was measured, or is now to be tested
             restore_callbacks(trainer, run.last)
         else:
             trainer.fit(module.train(), datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if config["test"]:
-            measure_best(config, run, data, trainer)
+        measure_best(config, run, data, trainer)
         ranks.disconnect()
     return epoch_checkpoint(trainer).best
 

@@ -276,10 +276,13 @@ def test_a_killed_process_resumes_on_the_command_line_and_is_evaluated(faces: Pa
     assert "test part" in output and "appearance" in output
 
 
-def test_the_test_part_is_left_alone_when_asked(configure: Configure, tmp_path: Path) -> None:
+def test_without_test_the_metrics_are_of_the_validation_split(configure: Configure, tmp_path: Path) -> None:
     directory = run(configure("test=false"), tmp_path)
-    assert not directory.metrics.exists()
-    assert directory.best.exists()
+    metrics = directory.read_metrics()
+    assert metrics["split"]["part"] == "val" and "test" not in metrics
+    predictions = directory.read_predictions()
+    assert predictions is not None and set(predictions["split"]) == {"val"}
+    assert "the test split was left alone" in directory.log.read_text()
 
 
 def test_a_split_without_a_test_part_says_which_part_the_figures_are_of(configure: Configure, tmp_path: Path) -> None:

@@ -62,13 +62,16 @@ def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, tra
     return pd.concat([table.iloc[predicted.index].reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
 
 
-def predict_held_out(model: AgeGenderModule, data: FaceDataModule, trainer: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def predict_held_out(
+    model: AgeGenderModule, data: FaceDataModule, trainer: Mapping[str, Any], test: bool = True
+) -> dict[str, pd.DataFrame]:
     """Predicts the validation and the test split.
 
     Args:
         model: Loaded from a checkpoint.
         data: Set up.
         trainer: See ``predict``.
+        test: False leaves the test split alone.
 
     Returns:
         The predictions under ``val`` and ``test``, without a split that has no faces.
@@ -76,6 +79,6 @@ def predict_held_out(model: AgeGenderModule, data: FaceDataModule, trainer: Mapp
     table = data.table.frame
     return {
         split: predict(model, data.loader(split), table, trainer)
-        for split in ("val", "test")
+        for split in (("val", "test") if test else ("val",))
         if (table["split"] == split).any()
     }

@@ -1,4 +1,4 @@
-"""The test at the end of a training: its best model on the validation and test splits."""
+"""The end of a training: its best model is measured on the validation and test splits."""
 
 import logging
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataModule, trainer: L.Trainer) -> None:
-    """Predicts the validation and test splits with the best checkpoint and records the test.
+    """Predicts the validation split and, with ``test=true``, the test split with the best checkpoint; records the metrics.
 
-    Without a test split the validation split is the tested one, and the log says what that means.
+    Without test the validation split is the measured one, and the log says what that means.
 
     Args:
         config: The run's configuration.
@@ -28,9 +28,9 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         data: Set up.
         trainer: The one that has trained.
     """
-    log.info("testing %s in full precision", run.best.name)
+    log.info("measuring %s in full precision", run.best.name)
     model = AgeGenderModule.load_from_checkpoint(run.best)
-    predictions = predict_held_out(model, data, config["trainer"])
+    predictions = predict_held_out(model, data, config["trainer"], config["test"])
     if not trainer.is_global_zero:
         return
     more = {
@@ -40,7 +40,8 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
     }
     record_test(run, data, predictions, model.network.age_classes, config["seed"], more, trainer.loggers)
     if "test" not in predictions:
-        log.info("there is no test split: the model was selected on the faces measured here, so the metrics are optimistic")
+        why = "there is no test split" if config["test"] else "the test split was left alone (test=false)"
+        log.info("%s: the model was selected on the faces measured here, so the metrics are optimistic", why)
 
 
 def _training_metrics(trainer: L.Trainer) -> dict[str, Any]:
