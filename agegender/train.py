@@ -9,7 +9,7 @@ from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.processes import ranks
-from agegender.processes.launch import end_with_launcher, launch, refuse_sweep
+from agegender.processes.launch import end_with_launcher, launch, require_one_process
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger("agegender.train")
@@ -26,7 +26,7 @@ def main(config: dict[str, Any]) -> float | None:
         config = continued(run.read_config(), job.resume_overrides(), run.path)
     validate(config)
     if job.shares_process():
-        refuse_sweep(config["trainer"])
+        require_one_process(config["trainer"])
     if not ranks.started() and (count := ranks.process_count(config["trainer"])) > 1:
         if status := launch("agegender.train", count, run.path):
             raise SystemExit(status)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
@@ -22,12 +23,21 @@ class LocalLauncher(Launcher):
         self.config = config
         self.loader = hydra_context.config_loader
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        """Composes all jobs, runs them and ends the process with the status of the sweep."""
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Composes all jobs and runs them; ends the process if the sweep fails."""
         from agegender.configuration.command import exit_on_error
         from agegender.sweeps.composed import composed
         from agegender.sweeps.grid import run_grid
 
         with exit_on_error():
             configs, sweep = composed(self.loader, self.config, job_overrides)
-            raise SystemExit(run_grid(configs, sweep, self.parallel))
+            if status := run_grid(configs, sweep, self.parallel):
+                raise SystemExit(status)
+        return [finished(overrides) for overrides in job_overrides]
+
+
+def finished(overrides: Sequence[str]) -> JobReturn:
+    """What Hydra's sweeper expects of a job. The score is in its run directory."""
+    job = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
+    job.return_value = None
+    return job

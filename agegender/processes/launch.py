@@ -18,23 +18,21 @@ from agegender.processes.ranks import LAUNCHER, RUN_DIR, process_count, rank, wo
 GRACE = 10.0  # seconds in which the other ranks may end by themselves
 
 
-def refuse_sweep(trainer: Mapping[str, Any]) -> None:
-    """Rejects a sweep in which each job needs several processes.
+def require_one_process(trainer: Mapping[str, Any]) -> None:
+    """Rejects several processes for a job that shares its process with the other jobs of a sweep.
 
-    A rank runs the command line of its job. In a sweep, this command line is the whole sweep, so every rank would run
-    all jobs, in directories of its own and, with a sampling sweeper, with other values.
+    A rank runs the command line of its job. Here this command line is the whole sweep, so every rank would run all jobs.
 
     Args:
         trainer: Arguments of the Trainer.
 
     Raises:
-        AgeGenderError: A job has more than one process. The message names what works.
+        AgeGenderError: The job has more than one process. The message names what works.
     """
     if process_count(trainer) > 1 or world_size() > 1:
         raise AgeGenderError(
-            "a sweep (-m) runs one process per job. Either give each job one device (trainer=cpu or trainer=gpu, "
-            "trainer.devices=1), or start one command for each combination, such as\n"
-            "  for seed in 0 1 2; do python -m agegender.train trainer=ddp trainer.devices=2 seed=$seed; done"
+            "this launcher runs all jobs of a sweep in one process, which cannot start several ranks: use "
+            "hydra/launcher=local, or trainer.devices=1"
         )
 
 

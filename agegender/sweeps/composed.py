@@ -22,7 +22,7 @@ def composed(loader: Any, config: DictConfig, job_overrides: Sequence[Sequence[s
         job_overrides: Overrides of each job.
 
     Returns:
-        Overrides with plain, resolved configuration of each job, and the absolute path of the sweep directory.
+        Overrides with plain, resolved configuration of each job, and the sweep directory.
 
     Raises:
         AgeGenderError: A key is missing or cannot be resolved, or ``resume`` is set.
@@ -38,4 +38,4 @@ def composed(loader: Any, config: DictConfig, job_overrides: Sequence[Sequence[s
         if settings["resume"] is not None:
             raise AgeGenderError(f"resume={settings['resume']}: run the same sweep again to resume its jobs")
         configs.append((list(overrides), settings))
-    return configs, Path(config.hydra.sweep.dir).absolute()
+    return configs, Path(config.hydra.sweep.dir)

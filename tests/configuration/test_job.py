@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from agegender.configuration import job
 from agegender.configuration.paths import CONF
+from agegender.errors import AgeGenderError
 
 TELL = """
 import json
@@ -36,8 +39,23 @@ def test_a_single_run(tmp_path: Path) -> None:
     assert sweep is None
 
 
-def test_the_jobs_of_a_sweep(tmp_path: Path) -> None:
-    jobs = told("-m", "seed=3,4", "hydra.sweep.dir=all", cwd=tmp_path)
+def test_a_job_of_a_sweep_knows_what_its_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "all" / "7" / "job.yaml"
+    job.write(file, {"seed": 3}, ["seed=3"], Path("all"))
+    [[folder, overrides, sweep]] = told("--job", str(file), cwd=tmp_path)
+    assert (Path(folder), overrides, sweep) == (file.parent, ["seed=3"], "all")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "config: 5\noverrides: []\nsweep: x", "{", "config: {}"])
+def test_a_damaged_file_of_a_job_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(text)
+    with pytest.raises(AgeGenderError, match=r"job\.yaml"):
+        job.read(file)
+
+
+def test_the_jobs_of_a_sweep_in_one_process(tmp_path: Path) -> None:
+    jobs = told("-m", "hydra/launcher=basic", "seed=3,4", "hydra.sweep.dir=all", cwd=tmp_path)
     assert [Path(folder).relative_to(tmp_path).as_posix() for folder, _, _ in jobs] == ["all/0", "all/1"]
     assert [overrides for _, overrides, _ in jobs] == [["seed=3"], ["seed=4"]]
     assert {sweep for _, _, sweep in jobs} == {"all"}
