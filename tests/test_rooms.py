@@ -20,7 +20,7 @@ FLOORS = {
     "metrics": 2, "heads": 2, "sources": 2, "processes": 2,
     "configuration": 3,
     "models": 4, "data": 4, "runs": 4,
-    "evaluation": 5, "inference": 5,
+    "evaluation": 5, "inference": 5, "sweeps": 5,
     "comparison": 6, "training": 6,
 }  # fmt: skip
 ENTRY_POINTS = {"train", "evaluate", "compare", "predict", "export", "demo", "serve", "data.__main__"}
@@ -34,6 +34,7 @@ NEVER = [  # these rooms, directly or through other modules of the package, impo
     ({"evaluation"}, {"training", "comparison"}),
     ({"comparison"}, {"training"}),
     ({"data"}, {"models"}),
+    ({"sweeps"}, {*LIGHTNING, "training", "models"}),
     ({"heads"}, {"data"}),
 ]
 BUNDLE = "agegender.inference.bundle"
