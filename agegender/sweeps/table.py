@@ -18,12 +18,12 @@ class Display:
     """Shows running jobs: redrawn in a terminal, in a log a line for each finished epoch or minute.
 
     Args:
-        stream: Where to.
+        stream: Where to; None for standard error.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
         self._drawn = 0
         self._next = 0.0
 
