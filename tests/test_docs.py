@@ -118,6 +118,8 @@ def small(command: Command, arguments: list[str], folder: Path) -> list[str]:
     kept = [one for one in arguments if not one.startswith(("trainer.max_epochs=", "image_size="))]
     directory = "sweep" if "-m" in arguments else "run"
     few = [] if any(one.startswith("data=") for one in arguments) else [FEW]
+    if directory == "sweep" and not any(one.startswith(("hydra.launcher", "trainer.devices", "trainer=ddp")) for one in kept):
+        kept.append("hydra/launcher=basic")  # in this process; tests/sweeps has real sweeps, which start a process for each job
     return [*kept, *SMALL, *few, "trainer.max_epochs=2", f"hydra.{directory}.dir={folder / 'out'}"]
 
 
