@@ -11,6 +11,7 @@ from agegender.data.scan import Damaged, scan
 from agegender.data.splits import Split
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, Source, concat
+from agegender.sources.listing import leads_outside
 
 
 def read_faces(
@@ -38,13 +39,22 @@ def read_faces(
     Raises:
         AgeGenderError: There is no face, or none is usable.
     """
-    scanned = scan(concat([source.read() for source in sources.values()]), cache_dir, progress, damaged)
-    table = group_near_copies(scanned, near_copies)
+    listed = concat([source.read() for source in sources.values()])
+    listed.notes += _links(listed)
+    table = group_near_copies(scan(listed, cache_dir, progress, damaged), near_copies)
     if not len(table):
         folders = ", ".join(str(source.root) for source in sources.values())
         example = f"; for example, {table.skipped[0].path}: {table.skipped[0].reason}" if table.skipped else ""
         raise AgeGenderError(f"no face in {folders}{example}")
     return table.with_columns(row=np.arange(len(table)))
+
+
+def _links(table: FaceTable) -> list[str]:
+    """Counts the symbolic links to files outside the folder of their dataset: such a file may be private."""
+    roots = [table.roots[name] for name in table.frame["dataset"]]
+    outside = [file for file, root in zip(table.files(), roots, strict=True) if leads_outside(file, root)]
+    example = f"{outside[0]} leads to {outside[0].resolve()}" if outside else ""
+    return [f"{len(outside)} files are symbolic links to files outside data.root, for example {example}"] if outside else []
 
 
 def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Policy) -> FaceTable:

@@ -17,7 +17,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".
 def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[str], list[Skipped]]:
     """List the files of a dataset folder and its subfolders, in sorted order.
 
-    Symbolic links to files are followed. Links to folders are not, because they can form a cycle or count faces twice.
+    Symbolic links to files are followed, also to files outside the root. Links to folders are not followed, because they can
+    form a cycle or count faces twice.
 
     Args:
         root: Folder of the dataset.
@@ -44,6 +45,11 @@ def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[s
         else:
             skipped.append(Skipped(f"{dataset}/{_printable(path)}", reason))
     return sorted(files), sorted(skipped, key=lambda one: one.path)
+
+
+def leads_outside(file: Path, root: Path) -> bool:
+    """Whether a file in the root is a symbolic link to a file outside it."""
+    return file.is_symlink() and not file.resolve().is_relative_to(root.resolve())
 
 
 def path_in_root(image: str, root: Path) -> str | None:

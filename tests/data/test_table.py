@@ -46,6 +46,20 @@ def test_near_copies_are_grouped_if_asked_for(root: Path) -> None:
     assert set(grouped["path"][grouped["group"].duplicated(keep=False)]) == {face.name, named(root, 30, 1).name}
 
 
+def test_links_that_lead_outside_the_root_are_counted(root: Path, tmp_path: Path) -> None:
+    inside, *moved = sorted(root.iterdir())[:3]
+    for number, file in enumerate(moved):
+        file.rename(tmp_path / f"{number}.jpg")
+        file.symlink_to(f"../{number}.jpg")
+    named(root, 30, 1).symlink_to(inside.name)
+    (tmp_path / "link").symlink_to(root)  # a root that is a link itself
+    for folder in (root, tmp_path / "link"):
+        faces = read_faces({"a": UTKFace(str(folder))}, None, progress=False)
+        assert len(faces) == 21 and faces.skipped == []
+        example = f"{folder / moved[0].name} leads to {tmp_path}/0.jpg"
+        assert faces.notes == [f"2 files are symbolic links to files outside data.root, for example {example}"]
+
+
 def test_a_second_call_decodes_nothing(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read_faces({"a": UTKFace(str(root))}, tmp_path / "cache", progress=False)
     monkeypatch.setattr(images, "decode", lambda data: pytest.fail("decoded again"))
