@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +17,8 @@ from agegender.training.setting_checks import require
 
 log = logging.getLogger(__name__)
 
-# Attributes of RunDirectory. A callback or logger that writes files of the run directory lists their attributes in ``writes``.
-EVERY_RUN = ("config", "versions", "split", "seen", "log")
-EVERY_TEST = ("metrics", "predictions", "predictions_picture", "faces_picture")
+# Attributes of RunDirectory: files of every run. A callback or logger that writes others lists them in ``writes``.
+FILES = ("config", "versions", "split", "seen", "log", "metrics", "predictions", "predictions_picture", "faces_picture")
 
 
 class Progress(Callback):
@@ -97,17 +95,14 @@ def _first_line(trainer: L.Trainer, module: L.LightningModule) -> str:
         f"training {trainable:,} of {total:,} parameters",
         f"{steps} steps per epoch, {images} images per step",
         f"image cache {cache} ({cache.stat().st_size / 1e9:.3g} GB)" if cache else "no image cache (loader.cache=none)",
-        f"files of the run: {', '.join(_written(trainer, run))}",
-        f"files of its test: {', '.join(_relative(run, EVERY_TEST))}",
+        f"writes {', '.join(_files(trainer, run))}",
     ])  # fmt: skip
 
 
-def _written(trainer: L.Trainer, run: RunDirectory) -> list[str]:
+def _files(trainer: L.Trainer, run: RunDirectory) -> list[str]:
+    """Files and folders, relative to the run directory."""
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-    writes = [name for writer in (*callbacks, *trainer.loggers) for name in getattr(writer, "writes", ())]
+    others = [name for writer in (*callbacks, *trainer.loggers) for name in getattr(writer, "writes", ())]
+    files = [os.path.relpath(getattr(run, name), run.path) for name in (*FILES, *others)]
     folders = [os.path.relpath(logger.log_dir, run.path) for logger in trainer.loggers if logger.log_dir]
-    return [*_relative(run, (*EVERY_RUN, *writes)), *(f"{folder}{os.sep}" for folder in folders)]
-
-
-def _relative(run: RunDirectory, attributes: Iterable[str]) -> list[str]:
-    return [os.path.relpath(getattr(run, attribute), run.path) for attribute in attributes]
+    return [*files, *(os.path.join(folder, "") for folder in folders)]
