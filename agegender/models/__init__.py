@@ -1,1 +1,1 @@
-"""Networks from uint8 images to the outputs of the heads: pure torch.nn, no Lightning, exportable."""
+"""Networks that map uint8 images to the outputs of the heads, in plain PyTorch without Lightning; they can be exported."""

@@ -1,4 +1,4 @@
-"""Any image model of timm as a backbone: normalised image -> feature map -> the model's own pooled features."""
+"""Any image model of timm as a backbone: normalised image -> feature map -> pooled features."""
 
 import difflib
 import sys
@@ -24,24 +24,23 @@ HUB_TIMEOUT = 5.0  # seconds
 class TimmBackbone(Backbone):
     """A timm model without its classifier.
 
-    ``mean``, ``std`` (of RGB images in 0..1) and ``num_features`` (size of the pooled features) are plain attributes:
-    a copy built with ``pretrained=False, weights=None`` and the same mean and std reads and downloads nothing, and
-    takes this one's state dict.
+    A copy built with ``pretrained=False``, ``weights=None`` and the same mean and std reads and downloads nothing. It
+    can load the state dict of this one.
 
     Args:
-        name: A name timm knows, with or without the tag of its pretrained weights: ``resnet50``, ``resnet50.tv_in1k``.
-        image_size: Side of the input in pixels; only models of fixed input size, such as ViT, are built for it.
-        pretrained: Start from timm's weights, which the Hugging Face hub delivers and the disk remembers.
-        weights: A local safetensors file or torch state dict with timm's names to start from; wins over pretrained.
-        mean: Mean of each RGB channel the weights were trained with; None takes timm's for this name.
-        std: Standard deviation of each RGB channel; None takes timm's for this name.
-        pad_type: "same" pads as TensorFlow does (only for models of timm's EfficientNet and MobileNet family);
-            None keeps the model's own padding.
-        bn_momentum: Share of a new batch in the running statistics of batch norm; None keeps timm's. Keras' default,
-            momentum 0.99, is 0.01 here.
+        name: Name of a timm model, with or without the tag of its pretrained weights: ``resnet50``, ``resnet50.tv_in1k``.
+        image_size: Side of the images in pixels. Only models with a fixed input size, such as ViT, need it.
+        pretrained: Start from timm's weights. They are downloaded from the Hugging Face hub once.
+        weights: Start from a local file instead: safetensors or a torch state dict, with timm's names.
+        mean: Mean of each RGB channel that the weights were trained with; None for timm's value.
+        std: Standard deviation of each RGB channel that the weights were trained with; None for timm's value.
+        pad_type: "same" pads like TensorFlow, which only timm's EfficientNet and MobileNet families can; None for the
+            model's own padding.
+        bn_momentum: Weight of a new batch in the running statistics of batch norm; None for timm's value. The default of
+            Keras, momentum 0.99, is 0.01 here.
 
     Raises:
-        AgeGenderError: timm has no such model, or its weights cannot be had.
+        AgeGenderError: timm has no such model, or its weights cannot be loaded.
     """
 
     def __init__(
@@ -68,14 +67,14 @@ class TimmBackbone(Backbone):
             _check_hub(name)
         try:
             net: Any = timm.create_model(name, pretrained=download, **options)
-        except OSError as error:  # the hub's errors and interrupted connections
+        except OSError as error:  # errors of the hub's client, and broken connections
             raise _no_pretrained(name, error) from error
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
             raise AgeGenderError(f"backbone.name={name}: timm cannot build it with {options}: {error}") from error
 
         if isinstance(net, VGG):
-            # timm's pooled VGG ends in two layers of 4096, nine tenths of its weights; the field fine-tunes the
-            # convolutional base alone.
+            # Without the two layers of 4096 features, which hold nine tenths of the weights: papers fine-tune the
+            # convolutional layers only.
             net.pre_logits = nn.Identity()  # type: ignore[assignment]
             net.head_hidden_size = net.num_features
         if weights is not None:
@@ -98,11 +97,11 @@ class TimmBackbone(Backbone):
         return self.net.forward_features(image)
 
     def pool(self, feature_map: Tensor) -> Tensor:
-        """The model's own pooling, and what it has between pooling and classifier: feature map to [B, num_features]."""
+        """Maps the feature map to [B, num_features] by the model's own pooling and its layers before the classifier."""
         return self.net.forward_head(feature_map, pre_logits=True)
 
     def depth_groups(self) -> list[list[str]]:
-        """Names of the parameters by depth, those nearest the image first, as timm groups them."""
+        """Names of the parameters in timm's groups by depth, the group nearest the image first."""
         groups = group_parameters(self.net, self.net.group_matcher(coarse=False))
         return [[f"net.{name}" for name in groups[depth]] for depth in sorted(groups)]
 
@@ -130,7 +129,7 @@ class TimmBackbone(Backbone):
 
 
 def _check_name(name: str) -> None:
-    """Refuses names and tags that timm does not know, showing the nearest it does."""
+    """Raises an error that lists similar names if timm does not know the name or its tag."""
     architecture, _, tag = name.partition(".")
     if not is_model(architecture):
         close = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
@@ -138,24 +137,24 @@ def _check_name(name: str) -> None:
         raise AgeGenderError(f"backbone.name={name}: timm {timm.__version__} has no such model. {hint}")
     known = get_arch_pretrained_cfgs(architecture)
     if tag and name not in known:
-        raise AgeGenderError(f"backbone.name={name}: timm has no weights of this tag. It has {', '.join(known)}.")
+        raise AgeGenderError(f"backbone.name={name}: timm has no weights with this tag. It has {', '.join(known)}.")
 
 
 def _check_hub(name: str) -> None:
-    """Refuses to start a download when the hub does not answer.
+    """Raises an error if weights must be downloaded and the hub does not answer.
 
-    The hub's client retries for most of a minute, several when packets vanish, before it gives up.
+    The hub's own client retries for a minute or more before it fails.
     """
     config = get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise AgeGenderError(f"backbone.name={name}: timm has no weights for it, so set backbone.pretrained=false.")
-    if not config.hf_hub_id:  # from elsewhere on the web
+    if not config.hf_hub_id:  # the weights are on another site
         return
     if isinstance(huggingface_hub.try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str):
         return
     try:
         get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT)
-    except Exception as error:  # whatever the client's HTTP library raises: its type is no part of the hub's interface
+    except Exception as error:  # the hub's interface does not say which errors its HTTP library raises
         raise _no_pretrained(name, error) from error
 
 

@@ -1,4 +1,4 @@
-"""The small convolutional nets that many age and gender papers train from scratch."""
+"""The small convolutional networks that many papers on age and gender train from scratch."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from agegender.models.layers import SeparableConv2d
 
 
 class CustomCNN(Backbone):
-    """Blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max-pooling; 128 x 128 pixels is the usual input.
+    """Blocks of 3x3 convolution, batch norm, ReLU and 2x2 max-pooling. Papers usually use images of 128 x 128 pixels.
 
-    Every block halves the image, so four blocks need images of at least 16 pixels.
+    Each block halves the image, so four blocks need images of at least 16 pixels.
 
     Args:
         widths: Output channels of each block, first block first.
-        separable: Depthwise separable convolutions.
-        batch_norm: Normalise after each convolution, which then has no bias of its own.
-        bn_momentum: Share of a new batch in the running statistics; Keras' default, momentum 0.99, is 0.01 here.
-        bn_eps: Added to the variance; Keras' default is 1e-3.
-        mean: Mean of each RGB channel, for images in 0..1.
-        std: Standard deviation of each RGB channel, for images in 0..1. Mean and std of 0.5 map pixels to -1..1.
+        separable: Use depthwise separable convolutions.
+        batch_norm: Use batch norm; the convolutions then have no bias.
+        bn_momentum: Weight of a new batch in the running statistics. The default of Keras, momentum 0.99, is 0.01 here.
+        bn_eps: Added to the variance. The default of Keras is 1e-3.
+        mean: Mean of each RGB channel, of images in 0..1.
+        std: Standard deviation of each RGB channel, of images in 0..1. A mean and std of 0.5 map pixels to -1..1.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CustomCNN(Backbone):
         self.num_features = int(widths[-1])
 
         def block(channels_in: int, channels_out: int) -> nn.Sequential:
-            bias = not batch_norm  # the norm brings its own
+            bias = not batch_norm  # batch norm has one
             return nn.Sequential(
                 SeparableConv2d(channels_out, bias=bias)
                 if separable
@@ -52,13 +52,13 @@ class CustomCNN(Backbone):
         self.blocks = nn.Sequential(*map(block, (3, *widths), widths))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Maps normalised images [B, 3, H, W] to a feature map, [B, widths[-1], H / 16, W / 16] for four blocks."""
+        """Maps normalised images [B, 3, H, W] to a feature map: [B, widths[-1], H / 16, W / 16] with four blocks."""
         return self.blocks(image)
 
     def pool(self, feature_map: Tensor) -> Tensor:
-        """Global average: [B, C, h, w] to [B, C]."""
+        """Averages the feature map [B, C, h, w] over its places: [B, C]."""
         return feature_map.mean(dim=(2, 3))
 
     def depth_groups(self) -> list[list[str]]:
-        """Names of the parameters by depth, those nearest the image first: one group a block."""
+        """Names of the parameters of each block, first block first."""
         return [[f"blocks.{i}.{name}" for name, _ in block.named_parameters()] for i, block in enumerate(self.blocks)]

@@ -1,4 +1,4 @@
-"""Layers that papers use and torch.nn lacks, for lists of layers in YAML."""
+"""Layers that papers use and ``torch.nn`` does not have, for lists of layers in YAML."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ from torch import Tensor, nn
 
 
 class SeparableConv2d(nn.Sequential):
-    """One filter for each input channel, then 1x1 convolutions across channels (Chollet 2017, "Xception").
+    """A depthwise convolution, then a 1x1 convolution across channels (Chollet, "Xception", CVPR 2017).
 
-    Keeps height and width. The first step has no bias. The number of input channels is learned from
-    the first forward pass.
+    Maps [B, C, H, W] to [B, out_channels, H, W]. C is taken from the first input. The depthwise convolution has no bias.
 
     Args:
-        out_channels: Of the second step.
-        kernel_size: Side of the first step's filters in pixels, odd.
-        bias: Of the second step.
+        out_channels: Output channels of the 1x1 convolution.
+        kernel_size: Side of the depthwise filters in pixels; odd.
+        bias: Whether the 1x1 convolution has a bias.
     """
 
     def __init__(self, out_channels: int, kernel_size: int = 3, bias: bool = True) -> None:
@@ -22,7 +21,7 @@ class SeparableConv2d(nn.Sequential):
 
 
 class _LazyDepthwise(nn.LazyConv2d):
-    """Becomes an ordinary Conv2d with as many groups and outputs as inputs."""
+    """Becomes an ordinary Conv2d with one group and one output channel for each input channel."""
 
     def __init__(self, kernel_size: int) -> None:
         super().__init__(1, kernel_size, padding=kernel_size // 2, bias=False)

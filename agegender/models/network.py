@@ -1,4 +1,4 @@
-"""The whole model: uint8 image -> backbone -> pool -> trunk -> per task a tower and a head."""
+"""The whole network: uint8 image -> backbone -> pooling -> trunk -> a tower and a head for each task."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
@@ -13,22 +13,22 @@ from agegender.models.base import Backbone
 
 
 class Network(nn.Module):
-    """Maps uint8 images to one output a task; it normalises them itself, as its backbone was trained.
+    """Normalises uint8 images with the backbone's mean and std, and maps them to one output for each task.
 
-    Trunk, towers and heads may hold lazy layers (``nn.LazyLinear``): one blank image run through in the constructor
-    gives them their sizes, and touches no running statistics.
+    Trunk, towers and heads may have lazy layers (``nn.LazyLinear``). The constructor runs one blank image through the
+    network to set their sizes. This does not change the running statistics of batch norm.
 
     Args:
-        backbone: See ``agegender.models.base``.
-        pool: What the trunk gets: the backbone's pooled features ("avg"), the flattened feature map ("flatten"), or
-            the feature map as it is ("none"), which trunk or towers must then flatten.
-        trunk: Layers all tasks share.
-        towers: Layers of one task alone, by task; a task not named has none.
-        heads: Output layer of each task, by task; each takes features [B, F].
-        image_size: Side of the images in pixels.
+        backbone: Maps normalised images to a feature map.
+        pool: Input of the trunk: the backbone's pooled features ("avg"), the flattened feature map ("flatten"), or the
+            feature map itself ("none"), which the trunk or the towers must flatten.
+        trunk: Layers that all tasks share.
+        towers: Layers of one task only, by task. A task may be left out.
+        heads: Output layer of each task, by task. Its input is [B, F].
+        image_size: Side of the square images in pixels.
 
     Raises:
-        AgeGenderError: The parts do not fit each other or the image size.
+        AgeGenderError: The layers do not fit each other or the image size.
     """
 
     _scale: Tensor
@@ -52,25 +52,25 @@ class Network(nn.Module):
         self.towers = nn.ModuleDict({task: nn.Sequential(*towers.get(task, ())) for task in heads})
         self.heads = nn.ModuleDict(dict(heads))
         self.image_size = image_size
-        # (x / 255 - mean) / std as one product and one sum
+        # (x / 255 - mean) / std as one multiplication and one addition
         mean, std = torch.tensor(backbone.mean), torch.tensor(backbone.std)
         self.register_buffer("_scale", 1 / (255 * std), persistent=False)
         self.register_buffer("_shift", -mean / std, persistent=False)
         self._dry_run()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Maps uint8 RGB images [B, 3, H, W] to the output of each task's head."""
+        """Maps uint8 RGB images [B, 3, H, W] to the output of each head, by task."""
         return self.outputs(self.features(image))
 
     def features(self, image: Tensor) -> Tensor:
-        """Maps uint8 RGB images [B, 3, H, W] to what the trunk gets: [B, F], or the feature map when pool is "none"."""
+        """Maps uint8 RGB images [B, 3, H, W] to the input of the trunk: [B, F], or the feature map if pool is "none"."""
         feature_map = self.backbone(self.normalise(image))
         if self.pool == "avg":
             return self.backbone.pool(feature_map)
         return feature_map.flatten(1) if self.pool == "flatten" else feature_map
 
     def outputs(self, features: Tensor) -> dict[str, Tensor]:
-        """Maps what ``features`` gives to the output of each task's head."""
+        """Maps the result of ``features`` to the output of each head, by task."""
         shared = self.trunk(features)
         return {task: head(self.towers[task](shared)) for task, head in self.heads.items()}
 
@@ -103,7 +103,7 @@ class Network(nn.Module):
         return cast(AgeHead, self.heads["age"]).classes if "age" in self.heads else ()
 
     def normalise(self, image: Tensor) -> Tensor:
-        """Turns uint8 pixels into floats of the backbone's mean and std, keeping the memory format.
+        """Normalises uint8 pixels to floats with the backbone's mean and std. Keeps the memory format.
 
         Raises:
             TypeError: The images are not uint8 [B, 3, H, W].
@@ -116,8 +116,8 @@ class Network(nn.Module):
         if not image.is_contiguous(memory_format=torch.channels_last):
             pixels = image.to(self._scale.dtype)
             return pixels.mul_(self._scale.view(3, 1, 1)).add_(self._shift.view(3, 1, 1))
-        # Channels last, a broadcast over channels runs in loops of three. Whole image rows against a row of
-        # repeated constants are contiguous loops: several times faster.
+        # In channels-last memory, broadcasting over channels is a loop over three values. Whole image rows with the
+        # constants repeated along the row are contiguous loops, which are several times faster.
         batch, _, height, width = image.shape
         rows = image.permute(0, 2, 3, 1).reshape(batch, height, width * 3).to(self._scale.dtype)
         rows.mul_(self._scale.repeat(width)).add_(self._shift.repeat(width))
@@ -150,12 +150,12 @@ class Network(nn.Module):
             module.training = training
         lazy = [name for name, parameter in self.named_parameters() if is_lazy(parameter)]
         if lazy:
-            raise AgeGenderError(f"layers without a size, since no image reaches them: {', '.join(lazy)}.")
+            raise AgeGenderError(f"layers without a size, because no image reaches them: {', '.join(lazy)}.")
 
     def _freeze_unreached(self, features: Tensor) -> None:
-        """Freezes the layers a backbone has behind its pooling when the pooling is not used.
+        """Freezes the layers that a backbone has after its pooling, if the pooling is not used.
 
-        They would never get a gradient, which distributed training takes for an error.
+        They never get a gradient, and DDP raises an error for parameters without one.
         """
         if not features.requires_grad:
             return

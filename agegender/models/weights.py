@@ -1,4 +1,4 @@
-"""Loading a backbone's weights from a local file, with a report of what matched."""
+"""Loads the weights of a backbone from a local file and reports which of them match."""
 
 import logging
 from collections import Counter
@@ -23,15 +23,15 @@ Converter = Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """Which tensors of a file went into a module.
+    """Which tensors of a module were replaced by those of a file.
 
     Attributes:
         path: The file.
-        prefix: What the file's names had in front of the module's names ("" for nothing).
-        matched: Names in the module that received the file's values.
-        missing: Names in the module that the file lacks; they keep their initial values.
-        mismatched: Names in both, of another shape in the file; they keep their initial values.
-        unexpected: Names in the file that the module has no place for, such as a classifier's.
+        prefix: Prefix of the file's names that the module's names do not have; may be empty.
+        matched: Names of the module that have the file's values now.
+        missing: Names of the module that are not in the file. They keep their values.
+        mismatched: Names of both with different shapes. They keep their values.
+        unexpected: Names of the file that are not in the module, such as those of a classifier.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class WeightsReport:
     unexpected: list[str]
 
     def __str__(self) -> str:
-        """One line, with the first names of whatever did not match."""
+        """One line with the number of tensors of each kind, and the first names of those that do not match."""
         total = len(self.matched) + len(self.missing) + len(self.mismatched)
         parts = [f"{len(self.matched)} of {total} tensors match"]
         parts += [f"prefix '{self.prefix}' removed"] if self.prefix else []
@@ -56,20 +56,20 @@ class WeightsReport:
 def load_weights(module: nn.Module, path: str | Path, convert: Converter | None = None) -> WeightsReport:
     """Copies the tensors of a safetensors file or a torch state dict into a module.
 
-    A state dict may be nested (``{"state_dict": ...}``) and its names may carry any common prefix ("module.",
-    "backbone.", ...). Tensors without a place in the module, a classifier for instance, are ignored and reported.
+    A state dict may be nested (``{"state_dict": ...}``), and its names may have a common prefix, such as "module." or
+    "backbone.". Tensors that the module does not have, such as those of a classifier, are ignored and reported.
 
     Args:
-        module: Receives the weights in place.
-        path: The file. Its format is told by its content, and nothing in it is executed.
-        convert: Rewrites the file's tensors for the module before they are matched (timm's
-            ``checkpoint_filter_fn``, which resizes position embeddings).
+        module: Is changed in place.
+        path: The file. Its content decides the format, not its name. No code in the file is run.
+        convert: Changes the file's tensors before they are matched, like timm's ``checkpoint_filter_fn``, which resizes
+            position embeddings.
 
     Returns:
-        What matched; also logged, as a warning if a tensor of the module stayed as it was.
+        What matched. It is also logged, as a warning if tensors of the module keep their values.
 
     Raises:
-        AgeGenderError: The file is absent, holds no weights, or less than 90% of the module's tensors match.
+        AgeGenderError: The file does not exist, has no weights, or less than 90% of the module's tensors match.
     """
     path = Path(path)
     tensors = _read(path)
@@ -79,7 +79,7 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
     if convert is not None:
         tensors = convert(tensors, module)
 
-    # BatchNorm's step counters matter only without momentum, and older files lack them.
+    # The step counters of batch norm are used only without momentum, and older files do not have them.
     counted = {name: target for name, target in targets.items() if not name.endswith("num_batches_tracked")}
     present = [name for name in counted if name in tensors]
     report = WeightsReport(
@@ -92,8 +92,8 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
     )
     if len(report.matched) < MIN_MATCHED * len(counted):
         raise AgeGenderError(
-            f"backbone.weights={report}. At least {MIN_MATCHED:.0%} must match: is this file of another model? "
-            f"The backbone's names look like {', '.join(list(counted)[:3])}."
+            f"backbone.weights={report}. At least {MIN_MATCHED:.0%} must match. Is this a file of another model? "
+            f"The backbone's names are, for example, {', '.join(list(counted)[:3])}."
         )
     module.load_state_dict({name: tensors[name] for name in report.matched}, strict=False)
     logger.log(logging.WARNING if report.missing or report.mismatched else logging.INFO, "Weights from %s", report)
@@ -101,7 +101,7 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Reads the named tensors of a file, without running any code a pickle may carry."""
+    """Reads the named tensors of a file. No code in the file is run."""
     try:
         with open_bytes(path) as file:
             start = file.read(9)
@@ -112,13 +112,13 @@ def _read(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch reports damage through many exception types
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise AgeGenderError(
-            f"backbone.weights={path}: neither a safetensors file nor a torch state dict of plain tensors ({reason})."
+            f"backbone.weights={path}: not a safetensors file or a torch state dict of plain tensors ({reason})."
         ) from error
     while isinstance(content, Mapping) and (key := next((k for k in NESTED_UNDER if _is_dict(content.get(k))), None)):
         content = content[key]
     tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not tensors:
-        raise AgeGenderError(f"backbone.weights={path}: holds no named tensors, so it is no state dict.")
+        raise AgeGenderError(f"backbone.weights={path}: not a state dict, because it has no named tensors.")
     return tensors
 
 
@@ -127,7 +127,7 @@ def _is_dict(value: object) -> bool:
 
 
 def _common_prefix(names: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> str:
-    """The prefix after which most of the file's names are names of the module ("" when none is)."""
+    """The prefix that must be removed for most of the file's names to be names of the module; may be empty."""
     votes: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")

@@ -20,7 +20,7 @@ AGES = (0, 116)
 def network(head: nn.Module, task: str = "age", seed: int = 0, widths: tuple[int, ...] = (6, 12)) -> Network:
     torch.manual_seed(seed)
     net = Network(CustomCNN(widths), "avg", [], {}, {task: head}, 32)
-    for module in net.modules():  # statistics that leave something behind the ReLUs
+    for module in net.modules():  # so that the ReLUs do not output zeros only
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.3, 0.3)
@@ -32,7 +32,7 @@ def images(count: int = 3) -> Tensor:
 
 
 def by_hand(net: Network, weight: Tensor) -> Tensor:
-    """Of a linear layer on the global average, weights of shape [B, C] are the gradient, up to a factor."""
+    """The map for a linear layer on the global average. Its weights [B, C] are the gradient, up to a factor."""
     with torch.no_grad():
         features = net.backbone(net.normalise(images()))
     cam = (features * weight[:, :, None, None]).sum(1).relu()
@@ -67,8 +67,8 @@ def test_the_gender_that_is_estimated(head: type, female: bool) -> None:
     torch.testing.assert_close(grad_cam(net, images(), "gender"), by_hand(net, weight.expand(3, -1)))
 
 
-def test_random_weights_look_elsewhere() -> None:
-    """The sanity check of Adebayo and others (NeurIPS 2018): a map that survives random weights explains the image only."""
+def test_random_weights_give_another_map() -> None:
+    """The sanity check of Adebayo et al. (NeurIPS 2018): a map that random weights do not change does not explain the model."""
     net = network(Regression(AGES))
     before = grad_cam(net, images(), "age")
     torch.testing.assert_close(grad_cam(net, images(), "age"), before, rtol=0, atol=0)
@@ -77,7 +77,7 @@ def test_random_weights_look_elsewhere() -> None:
     assert (before - other).abs().mean() > 0.05
 
 
-def test_a_frozen_backbone_is_explained_and_nothing_is_left_behind() -> None:
+def test_a_frozen_backbone_is_explained_and_no_hook_or_gradient_remains() -> None:
     net = network(Regression(AGES))
     free = grad_cam(net, images(), "age")
     net.requires_grad_(False)

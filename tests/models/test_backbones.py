@@ -1,3 +1,5 @@
+"""Backbones from timm: features, weights, downloads that fail, and the layer of Grad-CAM."""
+
 import os
 import socket
 from pathlib import Path
@@ -43,7 +45,7 @@ def test_each_architecture_runs_forward_and_backward_and_has_its_features(name):
     assert all(parameter.grad is not None for parameter in backbone.parameters())
     groups = backbone.depth_groups()
     assert sorted(parameter for group in groups for parameter in group) == sorted(names)
-    assert names[0] in groups[0] or name.startswith("vit")  # timm counts the class token as embedding
+    assert names[0] in groups[0] or name.startswith("vit")  # timm's first group has the class token
     assert len(groups) > 5
 
 
@@ -54,7 +56,7 @@ def test_vgg_is_its_convolutional_base_alone():
     torch.testing.assert_close(backbone.pool(feature_map), feature_map.mean(dim=(2, 3)))
 
 
-def test_preprocessing_is_timms_unless_given():
+def test_mean_and_std_are_those_of_timm_unless_given():
     assert TimmBackbone("mobilenetv1_100").mean == [0.5, 0.5, 0.5]
     assert TimmBackbone("mobilenetv2_100").std == [0.229, 0.224, 0.225]
     own = TimmBackbone("mobilenetv2_100", mean=(0.1, 0.2, 0.3), std=[1, 1, 1])
@@ -70,13 +72,13 @@ def test_padding_like_tensorflow_changes_the_features():
     assert not torch.allclose(same(image), plain(image))
 
 
-def test_batch_norm_may_follow_the_data_as_slowly_as_keras_does():
+def test_momentum_of_batch_norm():
     for momentum, expected in ((None, 0.1), (0.01, 0.01)):
         modules = TimmBackbone("test_efficientnet", bn_momentum=momentum).modules()
         assert {module.momentum for module in modules if isinstance(module, nn.BatchNorm2d)} == {expected}
 
 
-def test_padding_is_refused_where_timm_has_no_such_choice():
+def test_padding_is_refused_for_models_without_that_option():
     with pytest.raises(AgeGenderError, match=r"backbone.name=resnet18.*pad_type"):
         TimmBackbone("resnet18", pad_type="same")
 
@@ -89,13 +91,13 @@ def test_an_unknown_name_shows_close_matches():
 
 
 def test_an_unknown_tag_shows_the_known_ones():
-    with pytest.raises(AgeGenderError, match=r"resnet50.tv_in2k: timm has no weights of this tag.*resnet50.tv_in1k"):
+    with pytest.raises(AgeGenderError, match=r"resnet50.tv_in2k: timm has no weights with this tag.*resnet50.tv_in1k"):
         TimmBackbone("resnet50.tv_in2k")
 
 
 @pytest.fixture
 def no_downloads(tmp_path, monkeypatch):
-    """An empty hub cache, and a failing test if timm's weights are asked for in spite of it."""
+    """An empty cache of the hub. A test fails if it downloads weights of timm."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     original = timm.create_model
 
@@ -112,13 +114,13 @@ def closed_port() -> int:
         return server.getsockname()[1]
 
 
-def test_without_a_network_the_message_says_what_to_do(no_downloads, monkeypatch):
+def test_without_a_connection_the_message_says_what_to_do(no_downloads, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(AgeGenderError, match=r"backbone.pretrained=false or .* backbone.weights=FILE"):
         TimmBackbone("mobilenetv2_100", pretrained=True)
 
 
-def test_a_network_that_swallows_packets_does_not_hang(no_downloads, monkeypatch):
+def test_a_hub_that_never_answers_does_not_hang(no_downloads, monkeypatch):
     monkeypatch.setattr(backbones, "HUB_TIMEOUT", 0.2)
     with socket.socket() as server:  # accepts connections, never answers
         server.bind(("127.0.0.1", 0))
@@ -128,7 +130,7 @@ def test_a_network_that_swallows_packets_does_not_hang(no_downloads, monkeypatch
             TimmBackbone("mobilenetv2_100", pretrained=True)
 
 
-def test_a_hub_that_fails_in_the_middle_says_the_same(monkeypatch):
+def test_a_broken_download_gives_the_same_message(monkeypatch):
     def create_model(*args, **kwargs):
         raise ConnectionResetError("connection reset by peer")
 
@@ -138,7 +140,7 @@ def test_a_hub_that_fails_in_the_middle_says_the_same(monkeypatch):
         TimmBackbone("mobilenetv2_100", pretrained=True)
 
 
-def test_weights_already_on_disk_need_no_network(monkeypatch):
+def test_weights_on_disk_need_no_connection(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, file: f"/cache/{repo}/{file}")
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{closed_port()}")
     asked = []
@@ -153,7 +155,7 @@ def test_weights_already_on_disk_need_no_network(monkeypatch):
     assert asked == [("mobilenetv2_100", True)]
 
 
-def test_a_model_without_weights_says_so(no_downloads):
+def test_a_model_without_pretrained_weights_is_an_error(no_downloads):
     with pytest.raises(AgeGenderError, match=r"no weights for it, so set backbone.pretrained=false"):
         TimmBackbone("efficientnet_b0_g8_gn", pretrained=True)
 

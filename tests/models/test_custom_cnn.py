@@ -1,3 +1,5 @@
+"""The custom CNN against arithmetic by hand."""
+
 from itertools import pairwise
 
 import pytest
@@ -60,7 +62,7 @@ def test_separable_blocks_without_norm_have_biases_and_far_fewer_weights():
     assert sum(p.numel() for p in cnn.parameters()) == expected == 129_115
 
 
-def test_keras_batch_norm_is_a_matter_of_two_numbers():
+def test_batch_norm_with_the_settings_of_keras():
     norm = CustomCNN(widths=[2], bn_momentum=0.01, bn_eps=1e-3).blocks[0][1]
     norm(torch.full((1, 2, 4, 4), 5.0))
     assert norm.eps == 1e-3

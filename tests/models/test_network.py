@@ -1,3 +1,5 @@
+"""The network: normalisation, trunk, towers and heads, pooling, export, and estimates."""
+
 import copy
 
 import pytest
@@ -57,7 +59,7 @@ def test_normalisation_is_the_usual_one_and_keeps_the_memory_format(channels_las
     assert torch.equal(pixels, before)
 
 
-def test_a_batch_of_the_data_set_is_normalised_without_a_copy_to_another_layout():
+def test_a_channels_last_batch_is_normalised_without_a_copy_to_another_layout():
     pixels = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     assert network().normalise(pixels).stride() == pixels.stride()
 
@@ -94,7 +96,7 @@ def test_every_parameter_gets_a_gradient(tasks):
     assert all(parameter.grad is not None for parameter in net.parameters())
 
 
-def test_building_leaves_norm_statistics_and_modes_alone():
+def test_building_changes_no_running_statistics_and_no_modes():
     backbone = CustomCNN(widths=[4, 8])
     backbone.blocks[0].eval()
     before = copy.deepcopy(backbone.state_dict())
@@ -125,7 +127,7 @@ def test_flatten_gives_the_trunk_the_whole_feature_map():
     torch.testing.assert_close(net.features(pixels), net.backbone(net.normalise(pixels)).reshape(3, 16 * 2 * 2))
 
 
-def test_no_pooling_gives_the_trunk_the_map_to_flatten_itself():
+def test_without_pooling_the_trunk_gets_the_feature_map():
     net = network(pool="none", trunk=[nn.LazyConv2d(3, 1), nn.Flatten()])
     assert net.features(images()).shape == (3, 16, 2, 2)
     assert net.heads["age"].output.in_features == 3 * 2 * 2
@@ -133,7 +135,7 @@ def test_no_pooling_gives_the_trunk_the_map_to_flatten_itself():
     assert network(pool="none", towers=towers)(images())["gender"].shape == (3, 2)
 
 
-def test_no_pooling_and_no_flattening_is_an_error_that_says_what_to_add():
+def test_without_pooling_and_flattening_the_error_says_what_to_add():
     with pytest.raises(AgeGenderError, match=r"age head needs features \[B, F\] but gets \[1, 16, 2, 2\].*torch.nn.Flatten"):
         network(pool="none")
 
@@ -149,7 +151,7 @@ def test_an_unknown_pooling_is_an_error():
 
 
 @pytest.mark.parametrize(("pool", "unreached"), [("avg", set()), ("flatten", {"net.conv_head.weight", "net.conv_head.bias"})])
-def test_layers_behind_an_unused_pooling_are_frozen(pool, unreached):
+def test_layers_after_an_unused_pooling_are_frozen(pool, unreached):
     net = network(pool=pool, backbone=TimmBackbone("mobilenetv3_small_050"), tasks=("age",))
     assert {name for name, parameter in net.backbone.named_parameters() if not parameter.requires_grad} == unreached
     net(images())["age"].sum().backward()

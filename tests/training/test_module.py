@@ -12,6 +12,7 @@ import torch
 
 from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
+from agegender.training.assemble import assemble_module
 from agegender.training.module import AgeGenderModule
 
 NAN = float("nan")
@@ -19,10 +20,8 @@ NAN = float("nan")
 
 def module(*overrides: str) -> AgeGenderModule:
     config = compose(["image_size=16", "backbone.widths=[4,8]", *overrides])
-    parts = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
-    rest = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
     torch.manual_seed(0)
-    return AgeGenderModule(network={k: config[k] for k in parts}, **{k: config[k] for k in rest}, about={"data": "none"})
+    return assemble_module(config, {"none": "no licence"})
 
 
 def batch(age: list[float], gender: list[int], high: list[float] | None = None) -> dict[str, torch.Tensor]:
@@ -79,7 +78,7 @@ def test_a_batch_without_any_label_at_all_changes_nothing() -> None:
     assert all(p.grad.abs().sum() == 0 for p in model.parameters() if p.grad is not None)
 
 
-def test_estimates_have_the_promised_units() -> None:
+def test_estimates_are_in_the_documented_ranges() -> None:
     estimates = module().eval()(batch([1.0, 2.0], [0, 1])["image"])
     assert estimates["age"].shape == estimates["probability_female"].shape == (2,)
     assert ((estimates["age"] >= 0) & (estimates["age"] <= 116)).all()
@@ -124,9 +123,7 @@ def test_a_checkpoint_alone_rebuilds_the_model_with_its_preprocessing(tmp_path: 
 
 def test_pretrained_weights_and_files_are_not_fetched_again(tmp_path: Path) -> None:
     config = compose(["image_size=32", "backbone=mobilenetv2", "backbone.name=test_efficientnet"])
-    parts = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
-    rest = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
-    model = AgeGenderModule(network={k: config[k] for k in parts}, **{k: config[k] for k in rest}, about={})
+    model = assemble_module(config, {})
     network = copy.deepcopy(model.hparams["network"])
     network["backbone"] |= {"pretrained": True, "weights": "/nowhere.safetensors"}
     loaded = AgeGenderModule.load_from_checkpoint(saved(tmp_path / "x.ckpt", model, network=network))
@@ -135,7 +132,7 @@ def test_pretrained_weights_and_files_are_not_fetched_again(tmp_path: Path) -> N
     assert len(loaded.hparams["network"]["backbone"]["mean"]) == 3
 
 
-def test_a_pickled_object_is_refused_unexecuted(tmp_path: Path) -> None:
+def test_a_pickled_object_is_refused_and_not_run(tmp_path: Path) -> None:
     flag = tmp_path / "ran"
 
     class Evil:
