@@ -5,12 +5,12 @@ import csv
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ def execute(name: str, *arguments: str) -> None:
     """``python -m agegender.NAME ARGUMENTS``, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *arguments])
-        runpy.run_module(f"agegender.{name}", run_name="__main__")
+        import_module(f"agegender.{name}" if name != "data" else "agegender.data.__main__").main()
 
 
 def filled(command: Command, faces: Path, run: Path, folder: Path) -> list[str]:
@@ -118,9 +118,7 @@ def small(command: Command, arguments: list[str], folder: Path) -> list[str]:
     kept = [one for one in arguments if not one.startswith(("trainer.max_epochs=", "image_size="))]
     directory = "sweep" if "-m" in arguments else "run"
     few = [] if any(one.startswith("data=") for one in arguments) else [FEW]
-    if directory == "sweep" and not any(one.startswith(("hydra.launcher", "trainer.devices", "trainer=ddp")) for one in kept):
-        kept.append("hydra/launcher=basic")  # in this process; tests/sweeps has real sweeps, which start a process for each job
-    return [*kept, *SMALL, *few, "trainer.max_epochs=2", f"hydra.{directory}.dir={folder / 'out'}"]
+    return [*kept, *SMALL, *few, "trainer.max_epochs=1", f"hydra.{directory}.dir={folder / 'out'}"]
 
 
 def jobs(overrides: list[str]) -> Iterator[list[str]]:
