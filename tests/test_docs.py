@@ -50,9 +50,11 @@ class Command(NamedTuple):
 
 
 def code_blocks(text: str) -> Iterator[str]:
-    """Fenced blocks without a language, and blocks indented by four spaces."""
+    """Fenced blocks without a language, blocks indented by four spaces, and commands with arguments inside a line."""
     yield from (code for language, code in FENCED.findall(text) if not language)
-    yield from (re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n)+", FENCED.sub("", text), re.M))
+    text = FENCED.sub("", text)
+    yield from (re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n)+", text, re.M))
+    yield from re.findall(r"`(python -m [^`\s]+ [^`\n]+)`", text)
 
 
 def commands(page: str) -> Iterator[Command]:
@@ -115,23 +117,30 @@ def small(command: Command, arguments: list[str], folder: Path) -> list[str]:
     """The arguments of a training, made to last a second."""
     if any(one.startswith("resume=") for one in arguments):
         return [re.sub(r"max_epochs=\d+", "max_epochs=3", one) for one in arguments]
-    kept = [one for one in arguments if not one.startswith(("trainer.max_epochs=", "image_size="))]
+    kept = [one for one in next(jobs(arguments)) if not one.startswith(("trainer.max_epochs=", "image_size="))]
     directory = "sweep" if "-m" in arguments else "run"
     few = [] if any(one.startswith("data=") for one in arguments) else [FEW]
     return [*kept, *SMALL, *few, "trainer.max_epochs=1", f"hydra.{directory}.dir={folder / 'out'}"]
 
 
-def jobs(overrides: list[str]) -> Iterator[list[str]]:
-    """Jobs of a sweep in which each value occurs at least once; the overrides themselves where there is no sweep."""
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    values = [list(map(str, one.sweep_string_iterator())) if one.is_sweep_override() else [] for one in parsed]
+def jobs(arguments: list[str]) -> Iterator[list[str]]:
+    """Jobs of a sweep in which each value occurs at least once; the arguments themselves where there is no sweep."""
+    values = [swept(one) if "-m" in arguments else [] for one in arguments]
     for job in range(max(map(len, values), default=0) or 1):
         yield [f"{text.partition('=')[0]}={own[job % len(own)]}" if own else text
-               for text, own in zip(overrides, values, strict=True)]  # fmt: skip
+               for text, own in zip(arguments, values, strict=True)]  # fmt: skip
 
 
-def check(overrides: list[str], configuration: str) -> None:
-    config = compose(overrides, configuration)
+def swept(argument: str) -> list[str]:
+    """The values of an override of a sweep; none where it has one value, and for an option."""
+    if argument.startswith("-"):
+        return []
+    [override] = OverridesParser.create().parse_overrides([argument])
+    return list(map(str, override.sweep_string_iterator())) if override.is_sweep_override() else []
+
+
+def check(arguments: list[str], configuration: str) -> None:
+    config = compose([one for one in arguments if one != "-m"], configuration)
     if configuration == "train":
         validate(config)
     else:
@@ -142,7 +151,7 @@ def check(overrides: list[str], configuration: str) -> None:
 def test_a_command_that_needs_more_than_a_test_has_is_valid(
     command: Command, own_faces: Path, toy_run: Path, tmp_path: Path
 ) -> None:
-    for job in jobs([one for one in filled(command, own_faces, toy_run, tmp_path) if one != "-m"]):
+    for job in jobs(filled(command, own_faces, toy_run, tmp_path)):
         check(job, CONFIGURATIONS[command.name])
 
 
@@ -163,7 +172,9 @@ def test_a_command_runs(
         assert "backbone" in shown or command.output
         return
     if command.name == "train":
-        arguments = small(command, arguments, tmp_path)
+        for job in jobs(arguments):
+            check(job, "train")
+        arguments = small(command, arguments, tmp_path)  # of a sweep one job, with the first value of each key
     execute(command.name, *arguments)
     if command.name == "train":
         assert list((tmp_path if "resume=" in str(command) else tmp_path / "out").rglob("metrics.json"))
