@@ -6,3 +6,7 @@ class AgeGenderError(Exception):
 
     Entry points print the message without a traceback.
     """
+
+    def __str__(self) -> str:
+        # A data loader repeats the error of a worker process as "Caught ... Traceback ... module.Class: MESSAGE\n".
+        return super().__str__().rpartition(f"{type(self).__module__}.{type(self).__qualname__}: ")[2].rstrip()

@@ -1,13 +1,12 @@
-"""Square uint8 images at training size: decoded once into a memory-mapped file, or at every use."""
+"""Square uint8 images at training size: decoded once into a file, or at every use."""
 
 import errno
 import hashlib
-import mmap
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from agegender.data.cache_file import build_once, cache_path, explain_errors
 from agegender.data.cores import usable_cores
+from agegender.data.row_file import RowFile
 from agegender.errors import AgeGenderError
 from agegender.sources.images import DECODER, ImageError, decode, read, read_bytes
 from agegender.sources.resizing import INTERPOLATION, squared
@@ -53,9 +53,9 @@ class DecodedImages:
 
 
 class ImageCache:
-    """A file of uint8 RGB images ``[length, size, size, 3]``, mapped read-only into memory.
+    """A file of uint8 RGB images ``[length, size, size, 3]``.
 
-    Workers and ranks share its memory pages. A cache file never changes: its name is a hash of the image files' contents
+    Workers and ranks share its pages in memory. A cache file never changes: its name is a hash of the image files' contents
     and order, the size, the interpolation and the decoder. It may be deleted when no run uses it.
 
     Args:
@@ -69,35 +69,24 @@ class ImageCache:
 
     def __init__(self, path: Path, length: int, size: int) -> None:
         self.path = path
-        found, expected = path.stat().st_size, length * size * size * 3
-        if found != expected:
-            raise AgeGenderError(f"image cache {path} has {found} bytes instead of {expected}: it is damaged, delete it")
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.images = np.frombuffer(self._map, dtype=np.uint8).reshape(length, size, size, 3)
+        self._rows = RowFile(path, (length, size, size, 3), np.uint8)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self._rows)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Returns a copy of the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``."""
-        # Request all rows before reading any: when the file is not in memory yet, this is several times faster than
-        # waiting for one page fault after another.
-        stride = self.images.strides[0]
-        for row in rows.tolist():
-            page = row * stride // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, page, row * stride + stride - page)
-        return self.images[rows]
+        """Returns a copy of the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the path instead of the images, for spawned workers."""
-        return ImageCache, (self.path, len(self.images), self.images.shape[1])
+        Raises:
+            AgeGenderError: The file has been shortened since it was opened, or it cannot be read.
+        """
+        return self._rows[rows]
 
     @classmethod
     def open_or_build(
         cls, files: Sequence[Path], sha256s: Sequence[str], size: int, cache_dir: Path, progress: bool = True
     ) -> "ImageCache":
-        """Opens the cache of these images, after building it if it does not exist.
+        """Opens the cache of these images, after building it if it does not exist or is damaged.
 
         Args:
             files: Readable image file of each row.

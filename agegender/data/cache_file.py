@@ -1,4 +1,4 @@
-"""Cache files: built once, complete or absent, shared by all processes."""
+"""Cache files: built once, complete or absent, checked for damage, shared by all processes."""
 
 import fcntl
 import hashlib
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from agegender.data.checksums import is_intact, write_checksums
 from agegender.errors import AgeGenderError
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def cache_path(folder: Path, recipe: Any, suffix: str) -> Path:
 
 
 def build_once(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Creates a cache file unless it exists.
+    """Creates a cache file unless it exists and is intact.
 
     The content is written to a temporary file, which is renamed at the end, so an interrupted build leaves no incomplete
     cache. If several processes need the same file, one builds it and the others wait.
@@ -48,12 +49,14 @@ def build_once(path: Path, write: Callable[[BinaryIO], None]) -> None:
         path: The file.
         write: Writes the content to an open file.
     """
-    if path.exists():
+    if is_intact(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
-        if path.exists():
+        if is_intact(path):
             return
+        if path.exists():
+            log.warning("%s is damaged, or an earlier version wrote it without checksums: it is built again", path)
         partial = path.with_suffix(".partial")
         try:
             with partial.open("wb") as file:
@@ -61,6 +64,7 @@ def build_once(path: Path, write: Callable[[BinaryIO], None]) -> None:
                 file.flush()
                 os.fsync(file.fileno())  # otherwise, after a power failure, the name could exist without the content
             partial.rename(path)
+            write_checksums(path)
         finally:
             partial.unlink(missing_ok=True)
 

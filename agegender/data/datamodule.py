@@ -50,7 +50,7 @@ class FaceDataModule(LightningDataModule):
         batch_size: Faces per process and step, at least 1.
         num_workers: Number of loader worker processes. None means 0 with a CPU trainer, because the model needs the
             cores; otherwise it means the process's share of the cores minus 1, at most 8.
-        cache: ``disk`` decodes images once into a memory-mapped file; ``none`` decodes them at every use and stores
+        cache: ``disk`` decodes images once into a file; ``none`` decodes them at every use and stores
             nothing.
         cache_dir: Folder of the cache; None for ``$XDG_CACHE_HOME/agegender`` or ``~/.cache/agegender``.
         seed: Seed of the order of faces and of augmentation.

@@ -9,12 +9,14 @@ import numpy as np
 
 from agegender.data.batches import BatchIndex
 from agegender.data.cache_file import build_once, cache_path, explain_errors
+from agegender.data.row_file import RowFile
+from agegender.regular_files import open_bytes
 
 
 class FeatureCache:
-    """A file of float32 features, one row per face, mapped read-only into memory.
+    """A file of float32 features, one row per face.
 
-    Workers and ranks share its memory pages. A cache file never changes: its name is a hash of all values that determine
+    Workers and ranks share its pages in memory. A cache file never changes: its name is a hash of all values that determine
     its contents. It may be deleted when no run uses it.
 
     Args:
@@ -28,24 +30,21 @@ class FeatureCache:
         self.path = path
         self.faces = faces
         self.channels_last = channels_last
-        self.features = np.asarray(np.load(path, mmap_mode="r"))
+        self._features = _rows(path)
 
     def __getitem__(self, faces: np.ndarray) -> np.ndarray:
         """Returns a copy of the features ``[B, ...]`` of rows ``[B]`` of the face table.
 
         Raises:
             IndexError: The file has no features of a face.
+            AgeGenderError: The file has been shortened since it was opened, or it cannot be read.
         """
         rows = np.searchsorted(self.faces, faces)
         missing = self.faces.take(rows, mode="clip") != faces
         if missing.any():
             raise IndexError(f"{self.path} has no features of row {faces[missing][0]} of the face table")
-        features = self.features[rows]
+        features = self._features[rows]
         return features.transpose(0, 3, 1, 2) if self.channels_last else features
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles the path instead of the features, for spawned workers."""
-        return FeatureCache, (self.path, self.faces, self.channels_last)
 
     @classmethod
     def open_or_build(
@@ -57,7 +56,7 @@ class FeatureCache:
         cache_dir: Path,
         batches: Iterable[np.ndarray],
     ) -> "FeatureCache":
-        """Opens the cache of a recipe, after building it if it does not exist.
+        """Opens the cache of a recipe, after building it if it does not exist or is damaged.
 
         Args:
             recipe: The values that determine the features, in a form that JSON can represent.
@@ -94,8 +93,16 @@ class Features:
         return self.views[batch.epoch % len(self.views)][batch.indices] if batch.epoch < self.epochs else None
 
 
+def _rows(path: Path) -> RowFile:
+    """The rows of an array in a file in NumPy's format."""
+    with open_bytes(path) as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return RowFile(path, shape, dtype, offset=file.tell())
+
+
 def _write(file: BinaryIO, shape: tuple[int, ...], channels_last: bool, batches: Iterable[np.ndarray]) -> None:
-    """Writes a file in NumPy's format batch by batch: with a memory-mapped file, a full disk would crash the process."""
+    """Writes a file in NumPy's format batch by batch; with a memory-mapped file, a full disk would crash the process."""
     stored = (shape[0], *shape[2:], shape[1]) if channels_last else shape
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": stored})
     for batch in batches:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
@@ -13,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from agegender.data.cores import usable_cores
+from agegender.data.file_state import FileState, wait_for_clock
 from agegender.data.groups import merge_groups
 from agegender.data.near_copies import HASH, perceptual_hash
 from agegender.errors import AgeGenderError
@@ -22,7 +22,6 @@ from agegender.sources.faces import FaceTable
 
 Damaged = Literal["skip", "keep"]
 
-_CLOCK_TICK_NS = 20_000_000
 _FILES_PER_TASK = 64
 
 
@@ -44,8 +43,8 @@ class _Result:
     damage: str = ""
 
     @property
-    def state(self) -> tuple[int, ...]:
-        return self.size, self.mtime_ns, self.ctime_ns, self.inode
+    def state(self) -> FileState:
+        return FileState(self.size, self.mtime_ns, self.ctime_ns, self.inode)
 
 
 def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Damaged = "skip") -> FaceTable:
@@ -72,9 +71,7 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
     stored = None if cache_dir is None else cache_dir / f"scan-{_key(table)}.parquet"
     known = {} if stored is None else _load(stored)
     states = [_stat(path) for path in paths]
-    # A file that is rewritten within one clock tick of the file system keeps its times, so wait for the next tick.
-    if time.time_ns() - max((state.ctime_ns for state in states), default=0) < _CLOCK_TICK_NS:
-        time.sleep(_CLOCK_TICK_NS / 1e9)
+    wait_for_clock(max((state.ctime_ns for state in states), default=0))
     new = [state for state in states if not _is_current(known.get(state.path), state, damaged)]
     read = {result.path: result for result in _read_all(new, progress, damaged)}
     results = [read.get(path) or known[path] for path in paths]
@@ -93,10 +90,9 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
 
 def _stat(path: str) -> _Result:
     try:
-        status = os.stat(path)
+        return _Result(path, *FileState.of(path))
     except (OSError, ValueError):
         return _Result(path, 0, 0, 0, 0)  # reading the file gives the reason
-    return _Result(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _is_current(known: _Result | None, state: _Result, damaged: Damaged) -> bool:

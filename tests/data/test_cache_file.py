@@ -39,7 +39,20 @@ def test_a_file_is_built_once(tmp_path: Path) -> None:
     build_once(path, lambda file: file.write(b"first") and None)
     build_once(path, lambda file: pytest.fail("built again"))
     assert path.read_bytes() == b"first"
-    assert {file.suffix for file in path.parent.iterdir()} == {".bin", ".lock"}
+    assert {file.suffix for file in path.parent.iterdir()} == {".bin", ".json", ".lock"}
+
+
+@pytest.mark.parametrize("damaged", ["a.bin", "a.json"])
+def test_a_file_that_is_damaged_or_has_no_checksums_is_built_again(
+    damaged: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.bin"
+    build_once(path, lambda file: file.write(b"first") and None)
+    assert not caplog.records
+    (tmp_path / damaged).write_bytes(b"other")
+    build_once(path, lambda file: file.write(b"again") and None)
+    assert path.read_bytes() == b"again" and f"{path} is damaged" in caplog.text
+    build_once(path, lambda file: pytest.fail("built a third time"))
 
 
 def test_a_failed_build_leaves_no_file_and_the_next_one_succeeds(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""The message of an error, also of one that a worker process of a data loader raises."""
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from agegender.errors import AgeGenderError
+from agegender.sources.images import ImageError
+
+
+class Broken(Dataset[int]):
+    def __init__(self, error: AgeGenderError) -> None:
+        self.error = error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        try:
+            raise OSError("the cause")
+        except OSError as error:
+            raise self.error from error
+
+
+@pytest.mark.parametrize("error", [AgeGenderError("a.jpg: is gone\nb.jpg: too"), ImageError("a.jpg: is gone\nb.jpg: too")])
+def test_a_worker_s_error_has_its_message_only(error: AgeGenderError) -> None:
+    with pytest.raises(type(error)) as caught:
+        next(iter(DataLoader(Broken(error), num_workers=1)))
+    assert str(caught.value) == str(error) == "a.jpg: is gone\nb.jpg: too"
