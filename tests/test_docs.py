@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from agegender.configuration.command import compose
@@ -234,10 +233,13 @@ def test_the_examples_of_extending_train_in_a_copy_of_the_project(own_faces: Pat
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != EXTEND])
-def test_python_on_a_page_runs(page: str, toy_run: Path) -> None:
-    images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+def test_python_on_a_page_runs(
+    page: str, toy_run: Path, own_faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(next(own_faces.glob("*.jpg")), "face.jpg")
     for code in (code for language, code in FENCED.findall(PAGES[page]) if language == "python"):
-        exec(code.replace("RUN_DIR", str(toy_run)), {"images": images})
+        exec(code.replace("RUN_DIR", str(toy_run)), {})
 
 
 def test_the_output_that_the_readme_shows_is_what_a_run_prints(toy_run: Path) -> None:
