@@ -131,10 +131,10 @@ def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]
 
 def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: int) -> None:
     """Adds curves and Grad-CAM to a section; what cannot be drawn is said, there and in the terminal."""
-    from agegender.comparison.plots import draw_curves
+    from agegender.comparison.plots import overlay_curves
 
     curves, maps = f"curves-{number}.png", f"gradcam-{number}.png"
-    if draw_curves(comparison.rows, options.out / curves):
+    if overlay_curves(comparison.rows, options.out / curves):
         section.pictures.append(curves)
     if not options.gradcam:
         return

@@ -52,7 +52,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.configuration.build import build
     from agegender.data.assemble import assemble
     from agegender.data.summary import summary
-    from agegender.evaluation.results import results_table
+    from agegender.evaluation.results_table import results_table
     from agegender.runs.leakage import require_same_faces
     from agegender.runs.provenance import record_settings
     from agegender.training.allocator import keep_freed_memory

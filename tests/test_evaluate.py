@@ -52,7 +52,7 @@ def test_the_command_repeats_the_test_of_the_training(run: RunDirectory, tmp_pat
     assert result.returncode == 0, result.stderr
     own = run.evaluation("test")
     assert own.read_metrics()["test"] == run.read_metrics()["test"]
-    assert "test part: 6 faces" in result.stdout and "appearance" in result.stdout
+    assert "test split: 6 faces" in result.stdout and "appearance" in result.stdout
     assert f"all metrics: {Path('../run/evaluation/test/metrics.json')}" in result.stdout
     assert own.read_config() == run.read_config() and own.read_split() == run.read_split()
     assert own.predictions_picture.exists() and own.faces_picture.exists()

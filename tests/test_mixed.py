@@ -69,10 +69,10 @@ def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callabl
     test = metrics["test"]
     own = test["by_dataset"]
     assert set(own) == {"utkface", "fairface"} and (own["utkface"]["n"], own["fairface"]["n"], test["n"]) == (6, 27, 33)
-    assert own["utkface"]["age"]["n_exact"] == 6 and own["utkface"]["age"]["mae"] == test["age"]["mae"]
-    assert own["fairface"]["age"]["n_exact"] == 0 and own["fairface"]["age"]["ranges"]["n"] == 27
-    both = (6 * own["utkface"]["age"]["distance"] + 27 * own["fairface"]["age"]["distance"]) / 33
-    assert test["age"]["distance"] == pytest.approx(both)
+    assert own["utkface"]["n_exact_age"] == 6 and own["utkface"]["age_mae"] == test["age_mae"]
+    assert (own["fairface"]["n_exact_age"], own["fairface"]["n_age_range"]) == (0, 27)
+    both = (6 * own["utkface"]["age_distance"] + 27 * own["fairface"]["age_distance"]) / 33
+    assert test["age_distance"] == pytest.approx(both)
     assert set(own["fairface"]["by_group"]["race"]) == set(RACES)
     assert sum(row["n"] for row in own["fairface"]["by_group"]["race_gender"].values()) == 27
 
@@ -81,7 +81,7 @@ def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callabl
     named = {"utkface/age_mae", "utkface/age_distance", "utkface/gender_accuracy", "fairface/age_distance"}
     assert {f"val/{name}" for name in named} < set(rows[0]) and "val/fairface/age_mae" not in rows[0]
     best = min(float(row["val/fairface/age_distance"]) for row in rows)
-    assert best == pytest.approx(metrics["val"]["by_dataset"]["fairface"]["age"]["distance"], rel=1e-4)
+    assert best == pytest.approx(metrics["val"]["by_dataset"]["fairface"]["age_distance"], rel=1e-4)
 
     text = (directory.path / "log.txt").read_text(encoding="utf-8")
     assert "of these 6 faces of utkface" in text and "of these 27 faces of fairface" in text

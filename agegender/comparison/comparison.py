@@ -1,6 +1,6 @@
-"""Rows of one table: only models that were tested on the same faces stand in one, and reference figures below them."""
+"""Tables of models that were tested on the same faces, best first, with baselines below them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 from typing import Any
@@ -9,20 +9,21 @@ import numpy as np
 import pandas as pd
 
 from agegender.comparison.differences import Pair, differences
-from agegender.comparison.per_face import per_face
+from agegender.comparison.per_face import per_face_of
 from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
+from agegender.metrics.metric import Metric
 from agegender.metrics.ranges import NINE, ranges_of_labels
+from agegender.metrics.registry import AGE_CLASS, BY_KEY, shown
 from agegender.regular_files import open_text
 from agegender.runs.finished_run import Run
 from agegender.runs.run_directory import RunDirectory
 
 Record = dict[str, Any]
-MAIN = ("mae", "distance", "rmse", "cs5", "class_accuracy", "gender_accuracy")
-GAPS = ("mae", "class_accuracy", "gender_accuracy")
-GUESS = "guessing median and majority"
+MAE, DISTANCE, CLASS_ACCURACY = (BY_KEY[key] for key in ("age_mae", "age_distance", "age_class_accuracy"))
+GUESS = "predicting median and majority"
 HUMANS = ("humans, faces over 15 years *", (7.2, 7.4))
-HUMANS_NOTE = "* As Sheoran, Joshi and Bhayani (2021) quote it: of other faces than these, not to be ranked with them."
+HUMANS_NOTE = "* As quoted by Sheoran, Joshi and Bhayani (2021), on other faces than these: not comparable with the rows above."
 
 
 @dataclass
@@ -31,9 +32,9 @@ class Comparison:
 
     Args:
         rows: With the same ``test_sets``.
-        classes: First year of each age class that ``class_accuracy`` is about; empty: none.
-        by_class: Ranked by age classes, since these are what all heads tell apart, and not by years.
-        pairs: Every pair of rows, whether it differs more than by chance.
+        classes: First year of each age class that ``age_class_accuracy`` is about; empty if there are none.
+        by_class: The rows are ranked by age classes instead of years, because every head has these classes.
+        pairs: The difference of every pair of rows, tested against chance.
     """
 
     rows: list[Row]
@@ -48,10 +49,10 @@ class Comparison:
 
 
 def comparisons(rows: Sequence[Row], classes: Sequence[int] | None = None) -> list[Comparison]:
-    """Puts rows into tables by their test faces, names and ranks each table and tests its differences.
+    """Puts rows into tables by their test faces, names and ranks the rows of each and tests their differences.
 
     Args:
-        rows: Any.
+        rows: Of any runs.
         classes: First year of each age class; None chooses for each table.
     """
     result = []
@@ -65,9 +66,9 @@ def comparisons(rows: Sequence[Row], classes: Sequence[int] | None = None) -> li
 
 
 def _classes(rows: Sequence[Row]) -> tuple[int, ...]:
-    """Those of the heads, if they agree; where labels are ranges and no head has classes, the nine that FairFace's are."""
+    """The classes of the heads, if they agree; FairFace's nine ranges, if all labels are ranges and no head has classes."""
     edges = {row.edges for row in rows} - {()}
-    exact, known = ([over_seeds(row, name)[0] is not None for row in rows] for name in ("mae", "distance"))
+    exact, known = ([over_seeds(row, metric)[0] is not None for row in rows] for metric in (MAE, DISTANCE))
     if not edges and any(known) and not any(exact):
         return NINE
     return edges.pop() if len(edges) == 1 else ()
@@ -76,8 +77,8 @@ def _classes(rows: Sequence[Row]) -> tuple[int, ...]:
 def _tables(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that share test sets, each reduced to the runs on the shared ones.
 
-    Where some rows have seeds, and so test sets, that others lack, the table of all holds what they share, and those with
-    more have a table of their own if there are several of them.
+    If some rows have seeds, and so test sets, that others lack, the table of all holds the sets that they share. Several
+    rows that share more sets have another table.
     """
     sets = [frozenset(row.test_sets) for row in rows]
     largest: dict[tuple[int, ...], frozenset[str]] = {}
@@ -98,27 +99,29 @@ def _only_on(test_sets: frozenset[str], row: Row) -> Row:
 
 
 def _rank(row: Row, classes: Sequence[int], by_class: bool) -> tuple[float, ...]:
-    """Smallest error first; a row without a figure comes after those that have it."""
-    error, distance = (over_seeds(row, name)[0] for name in ("mae", "distance"))
-    wrong, other = (1 - (over_seeds(row, name, classes)[0] or 0) for name in ("class_accuracy", "gender_accuracy"))
-    return (wrong if by_class else 0, *(np.inf if value is None else value for value in (error, distance)), other)
+    """The headline metrics as a key to sort by, best first; a row without a metric comes after those that have it."""
+    metrics = [metric for metric in shown("headline") if metric.needs is not AGE_CLASS]
+    values = ((metric, over_seeds(row, metric, classes)[0]) for metric in [*([CLASS_ACCURACY] if by_class else []), *metrics])
+    return tuple(np.inf if value is None else metric.badness(value) for metric, value in values)
 
 
-def figure(run: Run, name: str, classes: Sequence[int] = (), part: str | None = None, last: bool = False) -> float | None:
-    """A figure of a run's tested part, or of another one, by its name in tables; see ``Run.figure``."""
-    if name != "class_accuracy":
-        return run.figure(name, part, last)
-    faces = None if last else per_face(name, run.faces(part), classes)
-    if faces is not None:
-        return float(np.nanmean(faces))
-    return run.figure(name, part, last) if classes and run.edges == tuple(classes) else None
+def value_of(
+    run: Run, metric: Metric, classes: Sequence[int] = (), split: str | None = None, last: bool = False
+) -> float | None:
+    """A metric of a run, with age classes of any kind; see ``Run.metric``."""
+    if metric.needs is not AGE_CLASS:
+        return run.metric(metric.key, split, last)
+    numbers = None if last else per_face_of(run, metric, classes, split)
+    if numbers is not None:
+        return float(np.nanmean(numbers))
+    return run.metric(metric.key, split, last) if classes and run.edges == tuple(classes) else None
 
 
 def over_seeds(
-    row: Row, name: str, classes: Sequence[int] = (), part: str | None = None, last: bool = False
+    row: Row, metric: Metric, classes: Sequence[int] = (), split: str | None = None, last: bool = False
 ) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of a figure over the seeds of a row; None where it was not measured, or once only."""
-    return _mean_and_sd([figure(run, name, classes, part, last) for run in row.runs])
+    """Mean and standard deviation of a metric over the seeds of a row; None if it was not measured, or only once."""
+    return _mean_and_sd([value_of(run, metric, classes, split, last) for run in row.runs])
 
 
 def _mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | None]:
@@ -128,73 +131,79 @@ def _mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | 
     return mean(known), stdev(known) if len(known) > 1 else None
 
 
-def _gap(run: Run, name: str, classes: Sequence[int]) -> float | None:
-    """How much better the training part is, in the epoch tested: years of error, or share of right answers."""
-    val, train = (figure(run.origin, name, classes, part) for part in ("val", "train"))
+def _gap(run: Run, metric: Metric, classes: Sequence[int]) -> float | None:
+    """How much better the training metric is than the validation metric, in the tested epoch."""
+    val, train = (value_of(run.origin, metric, classes, split) for split in ("val", "train"))
     if val is None or train is None:
         return None
-    return val - train if name == "mae" else train - val
+    return metric.badness(val) - metric.badness(train)
 
 
 def record(row: Row, classes: Sequence[int]) -> Record:
-    """Everything a table may show of a row, as numbers."""
+    """What a table may show of a row, as numbers and names."""
     runs, first = row.runs, row.runs[0]
     counts = {
         "train": [run.origin.count("train") for run in runs],
         "val": [run.origin.count("val") for run in runs],
-        "test": [run.count(run.part) if run.part == "test" else 0 for run in runs],
+        "test": [run.count(run.tested) if run.tested == "test" else 0 for run in runs],
     }
     entry: Record = {
         "name": row.name,
         "trained_on": "+".join(first.origin.sources),
         "tested_on": "+".join(first.sources),
-        "split": _each(run.metrics["split"]["name"] for run in runs),
-        "split_sha256": _each(run.metrics["split"]["sha256"] for run in runs),
+        "split": _distinct(run.metrics["split"]["name"] for run in runs),
+        "split_sha256": _distinct(run.metrics["split"]["sha256"] for run in runs),
         "age_range": "-".join(f"{age:g}" for age in first.config["age_range"]),
-        "part": first.part,
-        **{f"n_{part}": _each(map(str, numbers)) for part, numbers in counts.items()},
+        "tested": first.tested,
+        **{f"n_{split}": _distinct(map(str, numbers)) for split, numbers in counts.items()},
         "seeds": len(runs),
     }
-    for name in MAIN:
-        entry[name], entry[f"{name}_sd"] = over_seeds(row, name, classes)
-    for name in GAPS:
-        entry[f"gap_{name}"], entry[f"gap_{name}_sd"] = _mean_and_sd([_gap(run, name, classes) for run in runs])
+    for metric in shown("table"):
+        entry[metric.key], entry[f"{metric.key}_sd"] = over_seeds(row, metric, classes)
+    for metric in shown("headline"):
+        gap = f"gap_{metric.key}"
+        entry[gap], entry[f"{gap}_sd"] = _mean_and_sd([_gap(run, metric, classes) for run in runs])
     for name in ("parameters", "trainable", "flops", "latency_ms"):
         entry[name] = first.model.get(name)
     entry["train_seconds"] = _mean_and_sd([run.train_seconds for run in runs])[0]
     if row.paper:
         protocol = beside(row.paper, first)
         entry |= {"paper": row.paper.get("title"), "system": row.paper.get("system")}
-        entry |= {f"paper_{part}_{name}": value for part, name, value in published(row)}
+        entry |= {f"paper_{split}_{metric.key}": value for split, metric, value in published(row)}
         entry |= {"protocol": protocol.mark, "protocol_differs": "; ".join(protocol.differs)}
     entry["runs"] = " ".join(str(run.path) for run in runs)
     return entry
 
 
-def _each(values: Any) -> str:
+def _distinct(values: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(values))
 
 
-def published(row: Row) -> list[tuple[str, str, float]]:
-    """Part, name and value of each figure that the row's paper prints."""
-    figures = (row.paper or {}).get("figures") or {}
-    return [(part, name, value) for part, named in figures.items() for name, value in named.items()]
+def published(row: Row) -> list[tuple[str, Metric, float]]:
+    """Split, metric and value of everything that the paper of the row prints."""
+    metrics = (row.paper or {}).get("metrics") or {}
+    return [(split, BY_KEY[key], value) for split, values in metrics.items() for key, value in values.items()]
 
 
 def references(comparison: Comparison) -> list[Record]:
-    """Rows that are no models: guessing, on the same faces, and people, on others."""
+    """Rows that are not models: constant predictions on the same faces, and people on other faces."""
     runs = comparison.rows[0].runs
-    guesses: dict[str, float | None] = {}
-    for task, key, name in ("age", "mae", "mae"), ("age", "distance", "distance"), ("gender", "accuracy", "gender_accuracy"):
-        measured = any(over_seeds(row, name)[0] is not None for row in comparison.rows)
-        values = [((run.metrics.get("baseline") or {}).get(task) or {}).get(key) for run in runs]
-        guesses[name] = _mean_and_sd(values)[0] if measured else None
-    guesses["class_accuracy"] = _mean_and_sd([_majority_class(run, comparison.classes) for run in runs])[0]
-    rows: list[Record] = [{"name": GUESS, **guesses}]
+    guesses: Record = {"name": GUESS}
+    for metric in shown("table"):
+        measured = any(over_seeds(row, metric, comparison.classes)[0] is not None for row in comparison.rows)
+        values = [_guess(run, metric, comparison.classes) for run in runs] if measured else []
+        guesses[metric.key] = _mean_and_sd(values)[0]
+    rows = [guesses]
     real = "toyfaces" not in comparison.sample.sources
-    if real and any(over_seeds(row, "mae")[0] is not None for row in comparison.rows):
-        rows.append({"name": HUMANS[0], "mae": HUMANS[1]})
+    if real and any(over_seeds(row, MAE)[0] is not None for row in comparison.rows):
+        rows.append({"name": HUMANS[0], MAE.key: HUMANS[1]})
     return rows
+
+
+def _guess(run: Run, metric: Metric, classes: Sequence[int]) -> float | None:
+    if metric is CLASS_ACCURACY:
+        return _majority_class(run, classes)
+    return (run.metrics.get("baseline") or {}).get(metric.key)
 
 
 def _majority_class(run: Run, classes: Sequence[int]) -> float | None:
@@ -204,9 +213,9 @@ def _majority_class(run: Run, classes: Sequence[int]) -> float | None:
     try:
         with open_text(RunDirectory(run.path).split) as file:
             faces = pd.read_csv(file, usecols=["split", "age_low", "age_high"])
-        parts = [faces[faces["split"] == part].astype({"age_low": float, "age_high": float}) for part in ("train", run.part)]
+        splits = [faces[faces["split"] == name].astype({"age_low": float, "age_high": float}) for name in ("train", run.tested)]
     except (OSError, ValueError):
         return None
-    train, tested = (ranges_of_labels(part["age_low"], part["age_high"], classes) for part in parts)
+    train, tested = (ranges_of_labels(split["age_low"], split["age_high"], classes) for split in splits)
     train, tested = train[train >= 0], tested[tested >= 0]
     return float((tested == np.bincount(train).argmax()).mean()) if len(train) and len(tested) else None

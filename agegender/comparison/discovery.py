@@ -1,4 +1,4 @@
-"""Finds and reads run directories, also odd ones and those of older versions, and refuses what does not belong together."""
+"""Finds run directories, reads them, and refuses files that do not belong together."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -7,36 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from agegender.comparison.per_face import per_face
+from agegender.comparison.per_face import per_face_of
 from agegender.comparison.protocol import beside
-from agegender.configuration.paper import FIGURES, PARTS, figure_problems
+from agegender.configuration.paper import SPLITS, metric_problems
 from agegender.errors import AgeGenderError
+from agegender.metrics.registry import BY_KEY, shown
 from agegender.runs.finished_run import Run
 from agegender.runs.run_directory import RunDirectory
 
 CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
-METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "split.part": str}
-KINDS = {int: "a whole number", Mapping: "a mapping", list: "a list", str: "text"}
-SECTIONS = (
-    "augment",
-    "backbone",
-    "finetune",
-    "head",
-    "loader",
-    "paper",
-    "split",
-    "trainer",
-)  # mappings, where they are there at all
-TOLERANCE = 1e-4  # relative, between figures and predictions, which are 32 bits wide
+METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "tested": str}
+KINDS = {int: "an integer", Mapping: "a mapping", list: "a list", str: "text"}
+SECTIONS = ("augment", "backbone", "finetune", "head", "loader", "paper", "split", "trainer")  # mappings, if given
+TOLERANCE = 1e-4  # relative, between metrics and predictions, which are stored with 32 bits
 
 
 def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     """Run directories and folders of evaluations among the given folders and below them.
 
-    What lies inside a run belongs to it: its evaluations are found only when they, or the folder that holds them, are named.
+    The evaluations inside a run directory are found only if they, or the folder that holds them, are given.
 
     Returns:
-        Folders, each once, in order; and a line for each path that is no such folder and holds none.
+        The folders, each once, in order; and a line for each path that is not such a folder and contains none.
 
     Raises:
         AgeGenderError: A path does not exist.
@@ -45,11 +37,11 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     left_out = []
     for path in map(Path, paths):
         if not path.exists():
-            raise AgeGenderError(f"{path}: neither a run directory (a folder with a config.yaml) nor a folder that holds any")
+            raise AgeGenderError(f"{path}: not a run directory (a folder with a config.yaml), and contains none")
         below = [path.resolve()] if RunDirectory(path).evaluation_of else list(_below(path))
         found |= dict.fromkeys(below)
         if not below:
-            left_out.append(f"{path}: {'holds no run directory' if path.is_dir() else 'a file, not a run directory'}")
+            left_out.append(f"{path}: {'contains no run directory' if path.is_dir() else 'a file, not a run directory'}")
     return list(found), left_out
 
 
@@ -65,11 +57,11 @@ def read(path: Path) -> Run:
     """Reads a run directory, or the folder of an evaluation inside one.
 
     Raises:
-        AgeGenderError: It has no figures, its files cannot be read, or they do not belong together.
+        AgeGenderError: It has no metrics, its files cannot be read, or they do not belong together.
     """
     folder = RunDirectory(path)
     if not folder.metrics.is_file():
-        raise AgeGenderError(f"{path}: not tested, or not yet: it has no metrics.json")
+        raise AgeGenderError(f"{path}: not tested: it has no metrics.json")
     evaluation_of = folder.evaluation_of
     if evaluation_of and not folder.config.is_file():
         raise AgeGenderError(f"{path}: an evaluation of an older version, without a config.yaml: run agegender.evaluate again")
@@ -97,7 +89,7 @@ def _holding(path: Path, file: str, content: Any, keys: Mapping[str, type]) -> d
 
 
 def _check(run: Run) -> None:
-    """Refuses what tables could not show, and predictions that are not those the figures were computed from."""
+    """Refuses a configuration that tables cannot show, and predictions that the metrics were not computed from."""
     for name in SECTIONS:
         if not isinstance(run.config.get(name), Mapping | None):
             raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, {name}: expected a mapping")
@@ -107,21 +99,21 @@ def _check(run: Run) -> None:
         raise AgeGenderError(f"{run.path}: history.csv has no column epoch")
     paper = run.config.get("paper")
     if paper is not None:
-        if problems := figure_problems(paper["figures"]):
+        if problems := metric_problems(paper["metrics"]):
             raise AgeGenderError(f"{run.path}: config.yaml, {problems[0]}")
         beside(paper, run)
-    for part in PARTS:
-        for name in FIGURES:
-            run.figure(name, part)
-    faces, count = run.faces(), run.count(run.part)
+    for split in SPLITS:
+        for key in BY_KEY:
+            run.metric(key, split)
+    faces, count = run.faces(), run.count(run.tested)
     if faces is None:
         return
     if len(faces) != count:
-        raise AgeGenderError(f"{run.path}: predictions.parquet holds {len(faces)} {run.part} faces, metrics.json {count}")
-    for name, title in ("mae", "MAE"), ("gender_accuracy", "gender accuracy"):
-        recorded, values = run.figure(name), per_face(name, faces)
+        raise AgeGenderError(f"{run.path}: predictions.parquet holds {len(faces)} {run.tested} faces, metrics.json {count}")
+    for metric in shown("table"):
+        recorded, values = run.metric(metric.key), per_face_of(run, metric, run.edges)
         if recorded is not None and values is not None and not np.isclose(np.nanmean(values), recorded, rtol=TOLERANCE):
             raise AgeGenderError(
-                f"{run.path}: predictions.parquet has {title} {np.nanmean(values):.4f}, metrics.json {recorded:.4f}: "
+                f"{run.path}: predictions.parquet has {metric.title} {np.nanmean(values):.4f}, metrics.json {recorded:.4f}: "
                 "they are not of the same test"
             )

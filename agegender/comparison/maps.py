@@ -1,4 +1,4 @@
-"""Grad-CAM of several models on the same of their test faces."""
+"""Grad-CAM maps of several models on the same test faces."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,22 +20,22 @@ from agegender.runs.finished_run import Run
 
 
 def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[Run], Network], path: Path) -> list[str]:
-    """Draws maps of every model of a table, of some test faces from the youngest to the oldest.
+    """Draws maps of every model of a table, on some test faces from the youngest to the oldest.
 
     Args:
         comparison: The table.
         number: Of faces.
-        task: ``age`` or ``gender``; None: age where a model has it.
-        load: Gives the tested network of a run.
+        task: ``age`` or ``gender``; None for age if a model has it, else gender.
+        load: Returns the tested network of a run.
         path: Of the PNG.
 
     Returns:
-        A line for each model that has no maps, for whatever reason; nothing is drawn where none has.
+        A line with the reason for each model without maps. Nothing is drawn if no model has maps.
     """
     try:
         chosen = _chosen(comparison.sample, number)
         files = _files(comparison.sample, chosen)
-        DecodedImages(files, 8)[np.arange(len(files))]  # all are there
+        DecodedImages(files, 8)[np.arange(len(files))]  # raises if one is missing
     except (AgeGenderError, KeyError) as error:
         return [f"No Grad-CAM: {error}"]
     names, maps, tasks, failed = [], [], set(), []

@@ -1,53 +1,29 @@
-"""What is right or wrong of each face: the numbers whose mean is a figure of a table."""
+"""The numbers of single faces that a metric of a run is the mean of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from agegender.evaluation.results import gender_labels
-from agegender.metrics.age import distance_to_interval
-from agegender.metrics.ranges import range_of, ranges_of_labels
-
-Faces = NDArray[np.float64]
-
-
-def per_face(measure: str, faces: pd.DataFrame | None, classes: Sequence[float] = ()) -> Faces | None:
-    """A measure of each face, NaN where it has no such label, [N]; its mean is the figure. None where it is not measured."""
-    task = "probability_female" if measure == "gender_accuracy" else "age_pred"
-    if faces is None or task not in faces or (measure == "class_accuracy" and not len(classes)):
-        return None
-    values = MEASURES[measure](faces, classes)
-    return None if np.isnan(values).all() else values
+from agegender.evaluation.results import predictions_of
+from agegender.metrics.measure import per_face
+from agegender.metrics.metric import Metric
+from agegender.runs.finished_run import Run
 
 
-def _errors(faces: pd.DataFrame, _: Sequence[float]) -> Faces:
-    """In years, of exact ages."""
-    error = (faces["age_pred"] - faces["age_low"]).abs()
-    return error.where(faces["age_low"] == faces["age_high"]).to_numpy(dtype=np.float64)
+def per_face_of(
+    run: Run, metric: Metric, classes: Sequence[float] = (), split: str | None = None
+) -> NDArray[np.float64] | None:
+    """One number a face of a split, of the tested one by default, [N]; NaN for a face without the labels.
 
+    Args:
+        run: The faces are those of its predictions.
+        metric: Of the registry.
+        classes: First year of each age class that ``age_class_accuracy`` is about.
+        split: ``train``, ``val`` or ``test``.
 
-def _gender(faces: pd.DataFrame, _: Sequence[float]) -> Faces:
-    labels = gender_labels(faces)
-    return np.where(labels < 0, np.nan, (faces["probability_female"].to_numpy() > 0.5) == (labels == 1))
-
-
-def _classes(faces: pd.DataFrame, starts: Sequence[float]) -> Faces:
-    label = ranges_of_labels(faces["age_low"], faces["age_high"], starts)
-    return np.where(label < 0, np.nan, range_of(faces["age_pred"], starts) == label)
-
-
-def _distance(faces: pd.DataFrame, _: Sequence[float]) -> Faces:
-    """Only where there are ranges among the labels: it is the absolute error of exact ages."""
-    if (faces["age_low"] == faces["age_high"])[faces["age_low"].notna()].all():
-        return np.full(len(faces), np.nan)
-    return distance_to_interval(faces["age_pred"], faces["age_low"], faces["age_high"])
-
-
-MEASURES: dict[str, Callable[[pd.DataFrame, Sequence[float]], Faces]] = {
-    "mae": _errors,
-    "distance": _distance,
-    "gender_accuracy": _gender,
-    "class_accuracy": _classes,
-}
+    Returns:
+        None if there is no such number: predictions were not kept, the metric is no mean over faces, no face has the labels.
+    """
+    faces = run.faces(split)
+    return None if faces is None else per_face(metric, predictions_of(faces, classes))

@@ -9,62 +9,66 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from agegender.comparison.rows import Row
-from agegender.comparison.wording import CURVES
+from agegender.metrics.metric import Metric
+from agegender.metrics.registry import AGE_CLASS, shown
 
-LEGEND = 80  # characters of the legend below each picture
-COMPARED = {name: label for name, label in CURVES.items() if name != "loss"}  # those of different heads cannot be compared
+LEGEND = 80  # characters of the legend below each panel
 
 
-def draw_curves(rows: Sequence[Row], path: Path) -> bool:
-    """Validation (solid) and training (dotted) figures over the epochs, a colour a row, a line a seed.
+def overlay_curves(rows: Sequence[Row], path: Path) -> bool:
+    """Draws the headline metrics over the epochs: validation solid, training dotted, a colour a row, a line a seed.
 
     Returns:
-        False where no run kept a history; nothing is drawn then.
+        False if no run kept a history; then nothing is drawn.
     """
-    names = [name for name in COMPARED if any(f"val/{name}" in epoch for row in rows for r in row.runs for epoch in r.history)]
-    if "age_mae" in names and "age_distance" in names and not _apart(rows):
-        names.remove("age_distance")
-    if "age_class_accuracy" in names and len({row.edges for row in rows} - {()}) > 1:
-        names.remove("age_class_accuracy")  # of other classes in every row
-    if not names:
+    metrics = _measured(rows)
+    if not metrics:
         return False
-    room = LEGEND * len(names)
+    room = LEGEND * len(metrics)
     titles = [fill(row.name, room) for row in rows]
     columns = max(1, room // (max(map(len, titles)) + 8))
     lines = sum(title.count("\n") + 1 for title in titles) / columns
-    figure = Figure(figsize=(6 * len(names), 4.5 + 0.2 * lines), layout="constrained")
+    figure = Figure(figsize=(6 * len(metrics), 4.5 + 0.2 * lines), layout="constrained")
     colours = colormaps["tab10" if len(rows) <= 10 else "tab20"]
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         for number, row in enumerate(rows):
             for run in row.runs:
-                for part, style in ("val", "-"), ("train", ":"):
-                    points = [(e["epoch"] + 1, e[f"{part}/{name}"]) for e in run.history if f"{part}/{name}" in e]
-                    label = titles[number] if run is row.runs[0] and part == "val" else None
+                for split, style in ("val", "-"), ("train", ":"):
+                    points = [(e["epoch"] + 1, e[name]) for e in run.history if (name := f"{split}/{metric.key}") in e]
+                    label = titles[number] if run is row.runs[0] and split == "val" else None
                     x, y = zip(*points, strict=True) if points else ((), ())
                     axes.plot(x, y, style, color=colours(number % colours.N), marker=".", linewidth=1, label=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="epoch", ylabel=COMPARED[name], title="solid: validation, dotted: training")
+        axes.set(xlabel="epoch", ylabel=metric.label, title="solid: validation, dotted: training")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small")
     figure.savefig(path, dpi=120)
     return True
 
 
-def _apart(rows: Sequence[Row]) -> bool:
-    """Whether the distance from the label is anything but the MAE."""
-    return any(e.get("val/age_mae") != e.get("val/age_distance") for row in rows for run in row.runs for e in run.history)
+def _measured(rows: Sequence[Row]) -> list[Metric]:
+    """The headline metrics of the validation, without one that repeats another and without those of different age classes."""
+    epochs = [epoch for row in rows for run in row.runs for epoch in run.history]
+    same_classes = len({row.edges for row in rows} - {()}) <= 1
+    return [
+        metric
+        for metric in shown("headline")
+        if any(f"val/{metric.key}" in epoch for epoch in epochs)
+        and (same_classes or metric.needs is not AGE_CLASS)
+        and not (metric.repeats and all(e.get(f"val/{metric.key}") == e.get(f"val/{metric.repeats}") for e in epochs))
+    ]
 
 
 def draw_maps(
     images: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], maps: Sequence[np.ndarray], path: Path
 ) -> None:
-    """Draws a column a face and a row a model, the faces themselves on top.
+    """Draws a grid: a column for each face, a row for each model, and the faces without a map in the first row.
 
     Args:
-        images: [H, W, 3] uint8, a face each.
-        labels: One a face, shown above it.
-        names: One a model.
-        maps: One a model, [faces, h, w] in 0..1; laid over the faces, whatever their size.
+        images: One for each face, uint8 [H, W, 3].
+        labels: One for each face, shown above it.
+        names: One for each model.
+        maps: One for each model, [faces, h, w] in 0..1, stretched to the size of the image.
         path: Of the PNG.
     """
     figure = Figure(figsize=(1.6 * len(images) + 2.5, 1.7 * (len(maps) + 1)), layout="constrained")

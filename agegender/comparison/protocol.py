@@ -1,25 +1,25 @@
-"""A paper's figures and protocol beside those of a run."""
+"""The protocol of a paper compared with the protocol of a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agegender.configuration.paper import PARTS
+from agegender.configuration.paper import SPLITS
 from agegender.runs.finished_run import Run
 
-OURS_TO_NAME = ("backbone",)  # an experiment that leaves it out has not recorded it; the paper does say it
-SHARE_TOLERANCE = 0.01  # 80:20 of 23,705 faces need not come out to the face
+KNOWN_TO_PAPERS = ("backbone",)  # every paper says it: an experiment without it has not recorded it
+SHARE_TOLERANCE = 0.01  # 80:20 of 23,705 faces is not exact
 
 
 @dataclass
 class Agreement:
-    """What can be said of a paper's protocol and ours.
+    """How far a paper's protocol agrees with ours.
 
     Args:
         same: Items that agree, in words.
-        differs: Items that do not.
-        unsaid: What the paper does not say.
-        notes: What only a person can compare.
+        differs: Items that differ, in words.
+        unsaid: Items that the paper does not say.
+        notes: Differences that only a person can judge.
     """
 
     same: list[str] = field(default_factory=list)
@@ -29,25 +29,25 @@ class Agreement:
 
     @property
     def mark(self) -> str:
-        """``≠`` where something is known to differ, ``?`` where the paper says too little to tell, ``=`` where all agree."""
+        """``≠`` if an item differs, else ``?`` if the paper leaves an item out, else ``=``."""
         return "≠" if self.differs else "?" if self.unsaid else "="
 
 
 def ours(run: Run) -> dict[str, Any]:
-    """The run's protocol in the words of ``agegender.configuration.paper.Protocol``."""
+    """The run's protocol, with the keys of ``agegender.configuration.paper.Protocol``."""
     run = run.origin
-    config, counts = run.config, {part: run.count(part) for part in PARTS}
+    config, counts = run.config, {split: run.count(split) for split in SPLITS}
     trainer, total = config.get("trainer") or {}, max(sum(counts.values()), 1)
     backbone = config.get("backbone") or {}
     devices = trainer.get("devices", 1)
-    together = (devices if isinstance(devices, int) and devices > 0 else 1) * (trainer.get("accumulate_grad_batches") or 1)
+    batches = (devices if isinstance(devices, int) and devices > 0 else 1) * (trainer.get("accumulate_grad_batches") or 1)
     batch = (config.get("loader") or {}).get("batch_size")
     return {
         "data": run.sources,
-        "fractions": [counts[part] / total for part in PARTS],
+        "fractions": [counts[split] / total for split in SPLITS],
         "n": counts,
         "image_size": config.get("image_size"),
-        "batch_size": batch * together if batch else None,
+        "batch_size": batch * batches if batch else None,
         "epochs": trainer.get("max_epochs"),
         "backbone": backbone.get("name") or str(backbone.get("_target_", "")).rpartition(".")[2],
         "age_range": config.get("age_range"),
@@ -61,12 +61,12 @@ def beside(paper: Mapping[str, Any], run: Run) -> Agreement:
     for key, own in ours(run).items():
         value = theirs.get(key)
         if value is None:
-            if key not in OURS_TO_NAME:
+            if key not in KNOWN_TO_PAPERS:
                 result.unsaid.append(key)
         elif key == "n":
-            for part, number in value.items():
-                text = f"n {part} {number:,}" + ("" if own.get(part) == number else f", ours {own.get(part, 0):,}")
-                (result.same if own.get(part) == number else result.differs).append(text)
+            for split, number in value.items():
+                text = f"n {split} {number:,}" + ("" if own.get(split) == number else f", ours {own.get(split, 0):,}")
+                (result.same if own.get(split) == number else result.differs).append(text)
         elif SAME.get(key, lambda a, b: a == b)(value, own):
             result.same.append(f"{key} {_text(key, value)}")
         else:

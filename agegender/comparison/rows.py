@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed are one row of a table, called by a given name or by what sets it apart."""
+"""Runs that differ only in their seed are one row of a table. A row has a given name, or is named by its own settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -11,16 +11,16 @@ from agegender.configuration.path_arguments import path_arguments
 from agegender.configuration.schema import DataSettings
 from agegender.runs.finished_run import Run
 
-# What does not change a result, or is seen elsewhere: words, how the machine is used. Where files lie: see _flat.
+# Keys that do not make another row: names, use of the machine. For input files and folders see ``_flat``.
 ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
 ASIDE_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
-# The other keys of a data section are passed on to its sources, where they stand again.
+# The other keys of a data section are passed on to its sources, where they occur again.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
-WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress"}  # they write down what happens
-PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # how far apart the same model's predictions may be
-TRAINED_ON = "data.sources._target_"  # all sources in one word: what else differs in data.sources follows from it
+WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress"}  # they only record
+PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # tolerance between predictions of the same model
+TRAINED_ON = "data.sources._target_"  # names of all sources; their other settings follow from it
 
-MANY = 4  # items of a list; a longer one is shown by its ends
+MANY = 4  # items of a list; of a longer one only the first two and the last are shown
 
 
 @dataclass
@@ -30,9 +30,9 @@ class Row:
     Args:
         settings: What they have in common, by dotted key.
         runs: At least one.
-        apart: What sets it apart from rows of the very same settings: where its data, weights or runs lie.
-        unshared: Runs that are not in this table, since not all of its rows were tested on their faces.
-        name: What its table calls it; see ``name_apart``.
+        apart: The place of its data, weights or runs, if that alone distinguishes it from rows with the same settings.
+        unshared: Runs that are not in this table, because not all of its rows were tested on their faces.
+        name: In its table; see ``name_apart``.
     """
 
     settings: dict[str, Any]
@@ -43,33 +43,33 @@ class Row:
 
     @property
     def test_sets(self) -> tuple[str, ...]:
-        """The sets of faces it was tested on: one, or one a seed where the seed also makes the split."""
+        """The sets of faces it was tested on: one, or one for each seed if the seed also makes the split."""
         return tuple(sorted({run.test_set for run in self.runs}))
 
     @property
     def paper(self) -> dict[str, Any] | None:
-        """What the configuration says of the paper it follows; None of a test on other data, which no paper is about."""
+        """The ``paper`` block of the configuration; None for a test on other data, which no paper is about."""
         return None if self.runs[0].elsewhere else self.runs[0].config.get("paper")
 
     @property
     def edges(self) -> tuple[int, ...]:
-        """First year of each age class that the head tells apart; empty: none."""
+        """First year of each age class of the head; empty if it has none."""
         return self.runs[0].edges
 
 
 def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
-    """Groups runs into rows: the same configuration and tested data, other seeds.
+    """Groups runs into rows: the same configuration and tested data, different seeds.
 
-    The same seed once more is a repeat if it predicts the same, and else a row of its own, as are runs whose data differ
-    without their split's seed differing.
+    A second run with the same seed is a repeat if it has the same predictions; otherwise it is a row of its own. Runs with
+    other test faces, but the same seed of the split, are rows of their own, too.
 
     Returns:
-        The rows, in order of their first run; and for each repeat, which is not counted, a line that says so.
+        The rows, in order of their first run; and a line for each repeat, which is not counted.
     """
     alike: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
         settings = dict(sorted(_flat(run.origin.config)))
-        key = f"{run.config.get('name')} {settings} {run.sources} {run.part}"
+        key = f"{run.config.get('name')} {settings} {run.sources} {run.tested}"
         alike.setdefault(key, (settings, []))[1].append(run)
     rows, repeats = [], []
     for settings, group in alike.values():
@@ -99,7 +99,7 @@ def _repeats(first: Run, run: Run) -> bool:
 
 
 def _joined(runs: Sequence[Run]) -> list[list[Run]]:
-    """Seeds together: first of runs whose files lie in the same places, then of whole such groups that go together."""
+    """Joins seeds: first runs with files in the same places, then whole groups of them."""
     by_place: dict[str, list[list[Run]]] = {}
     for run in runs:
         here = by_place.setdefault(str(_places(run)), [])
@@ -113,19 +113,19 @@ def _joined(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _fits(members: Sequence[Run], run: Run) -> bool:
-    """Whether a run is another seed of these: no seed twice, and other test faces only where the split's seed differs."""
+    """Whether a run is another seed of these: no seed twice, and other test faces only with another seed of the split."""
     return all(
         other.seeds != run.seeds and (other.split_seed != run.split_seed or other.test_set == run.test_set) for other in members
     )
 
 
 def _places(run: Run) -> dict[str, str]:
-    """Where the run's input files and folders lie, by dotted key."""
+    """The run's input files and folders, by dotted key."""
     return {one.key: one.path for one in path_arguments(run.config) if one.kind != "output" and one.path}
 
 
 def _tell_apart(rows: Sequence[Row]) -> None:
-    """Rows of the same settings are told apart by their data or weights, else by their folders."""
+    """Sets ``apart`` of rows with the same settings: the path of their data or weights, else their folders."""
     if len(rows) < 2:
         return
     places = [_places(row.runs[0]) for row in rows]
@@ -138,7 +138,7 @@ def _tell_apart(rows: Sequence[Row]) -> None:
 
 
 def _ends(paths: Sequence[str]) -> list[str]:
-    """The last two parts of each path, or as many as it takes to tell them apart."""
+    """The last two parts of each path, or as many as make them different."""
     parts = [Path(path).parts for path in paths]
     for count in range(2, max(map(len, parts)) + 1):
         ends = ["/".join(one[-count:]).replace("//", "/") for one in parts]
@@ -157,7 +157,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What makes a row another row. A file counts by its name, wherever it lies; a folder does not count."""
+    """Dotted keys and values that make another row. Of an input file only the name counts, and an input folder does not."""
     yield TRAINED_ON, "+".join(config["data"]["sources"])
     kinds = {argument.key: argument.kind for argument in path_arguments(config)}
     data = {key: value for key, value in config["data"].items() if key in DATA_KEYS}
@@ -171,7 +171,7 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def name_apart(rows: Sequence[Row]) -> None:
-    """Names the rows of one table: by the names their runs were given, else by what sets each apart from the others."""
+    """Names the rows of one table: by the given names of their runs, else by the settings that differ."""
     given = [row.runs[0].config.get("name") for row in rows]
     keys = _differing(rows)
     for row, own in zip(rows, given, strict=True):
@@ -180,19 +180,19 @@ def name_apart(rows: Sequence[Row]) -> None:
         row.name = ", ".join(filter(None, [own, row.apart])) or row.runs[0].path.name
     names = [row.name for row in rows]
     for row, end in zip(rows, _ends([str(row.runs[0].path) for row in rows]), strict=True):
-        if names.count(row.name) > 1:  # a switch that the others have and this one lacks is not seen in its name
+        if names.count(row.name) > 1:  # as of a row that lacks a setting of the others
             row.name += f" ({end})"
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:
-    """Keys whose values differ between rows, data, head and other classes first, without those that follow from another key."""
+    """Keys with different values, without those that follow from another key; data, head and other classes come first."""
     known = dict.fromkeys(key for row in rows for key in row.settings)
     differing = [key for key in known if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)]
     classes = [key for key in differing if key.endswith("._target_")]
     swaps = [*classes, *(key for key in differing if key.endswith(".name"))]
 
     def follows(key: str) -> bool:
-        """Whether the value follows from what its section is of, or is copied from another key."""
+        """Whether the value follows from the class of its section, or is copied from another key."""
         last = key.rpartition(".")[2]
         for swapped in swaps:
             if key not in (swapped, TRAINED_ON) and last != "weights" and key.startswith(swapped.rpartition(".")[0] + "."):
@@ -208,7 +208,7 @@ def _differing(rows: Sequence[Row]) -> list[str]:
         return (len(other), other) < (len(key), key)
 
     def is_number(key: str) -> bool:
-        """Such as the epochs, which a patience is set to; other values are too often alike by accident."""
+        """Whether all values are numbers above 2, such as epochs; small numbers are often equal by accident."""
         return all(isinstance(row.settings.get(key), int | float) and row.settings[key] > 2 for row in rows)
 
     first = [key for key in (TRAINED_ON, "head._target_", *classes) if key in differing]

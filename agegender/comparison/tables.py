@@ -1,4 +1,4 @@
-"""Tables and the lines around them as plain text, Markdown, HTML and CSV."""
+"""Tables of text, and sections that hold them, as plain text, Markdown, HTML and CSV."""
 
 import base64
 import csv
@@ -17,8 +17,8 @@ STYLE = (
 
 
 @dataclass
-class Table:
-    """Cells of text under titles."""
+class TextTable:
+    """Rows of cells under titles, all of them text."""
 
     titles: list[str]
     rows: list[list[str]]
@@ -26,24 +26,24 @@ class Table:
 
 @dataclass
 class Section:
-    """A heading, lines, tables with lines below each, and names of pictures."""
+    """A heading, then lines and tables in order, then pictures by file name."""
 
     heading: str
-    content: list[str | Table] = field(default_factory=list)
+    content: list[str | TextTable] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
 
 
 def as_text(sections: Sequence[Section]) -> str:
-    """For a terminal: aligned columns."""
+    """Plain text with aligned columns, for a terminal."""
     lines = []
     for section in sections:
         lines += ["", section.heading, "-" * len(section.heading)]
         for block in section.content:
-            lines += _aligned(block) if isinstance(block, Table) else [block]
+            lines += _aligned(block) if isinstance(block, TextTable) else [block]
     return "\n".join(lines[1:])
 
 
-def _aligned(table: Table) -> list[str]:
+def _aligned(table: TextTable) -> list[str]:
     grid = [table.titles, *table.rows]
     widths = [max(len(row[column]) for row in grid) for column in range(len(table.titles))]
     lines = ["  ".join(_padded(cell, widths[i], i) for i, cell in enumerate(row)).rstrip() for row in grid]
@@ -55,12 +55,12 @@ def _padded(cell: str, width: int, column: int) -> str:
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
-    """With tables as GitHub has them; cells cannot break out of their column."""
+    """GitHub's Markdown; a cell cannot break out of its column."""
     lines = []
     for section in sections:
         lines += [f"## {section.heading}", ""]
         for block in section.content:
-            if isinstance(block, Table):
+            if isinstance(block, TextTable):
                 aligned = "|".join(["---", *["---:"] * (len(block.titles) - 1)])
                 lines += [_markdown_row(block.titles), f"|{aligned}|", *map(_markdown_row, block.rows), ""]
             else:
@@ -74,13 +74,13 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def as_html(sections: Sequence[Section], title: str, folder: Path) -> str:
-    """One page that needs nothing else: pictures of the folder are inside it."""
+    """One self-contained page, with the pictures of the folder embedded."""
     parts = [f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"]
     parts.append(f"<h1>{escape(title)}</h1>")
     for section in sections:
         parts.append(f"<h2>{escape(section.heading)}</h2>")
         for block in section.content:
-            if isinstance(block, Table):
+            if isinstance(block, TextTable):
                 rows = "".join(f"<tr>{_cells('td', row)}</tr>" for row in block.rows)
                 parts.append(f"<table><tr>{_cells('th', block.titles)}</tr>{rows}</table>")
             else:
@@ -96,7 +96,7 @@ def _cells(tag: str, cells: Sequence[str]) -> str:
 
 
 def as_csv(records: Sequence[Mapping[str, Any]]) -> str:
-    """Numbers unrounded, under the union of the records' keys; None is an empty cell."""
+    """Numbers not rounded, under the union of the records' keys; None is an empty cell."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
     writer.writeheader()

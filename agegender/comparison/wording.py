@@ -1,61 +1,33 @@
-"""How figures are called and written in tables that a person reads."""
+"""How numbers and names are written in tables that a person reads."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from agegender.configuration.paper import SHARES
-
-TITLES = {
-    "mae": "MAE", "distance": "years off", "rmse": "RMSE", "cs5": "CS@5", "class_accuracy": "class",
-    "gender_accuracy": "gender", "age_loss": "age loss", "gender_loss": "gender loss", "latency_ms": "latency",
-}  # fmt: skip
-
-# Figures of every epoch that are drawn as curves, by their names in history.csv after the part.
-CURVES = {
-    "loss": "loss",
-    "age_mae": "MAE (years)",
-    "age_distance": "years from label",
-    "age_class_accuracy": "age class accuracy",
-    "gender_accuracy": "gender accuracy",
-}
-
-LONG = 32  # characters of a name that is not repeated in other tables
-
-
-def title(name: str) -> str:
-    """What a figure is called, such as ``CS@5`` or ``recall female``."""
-    return TITLES.get(name, name.replace("_", " "))
-
-
-def value(name: str, number: float, sign: str = "") -> str:
-    """A figure with its unit: shares in percent; ``sign`` "+" shows that of a difference."""
-    if name in SHARES:
-        return f"{100 * number:{sign}.2f}%"
-    return f"{number:{sign}.1f} ms" if name == "latency_ms" else f"{number:{sign}.2f}"
+LONG = 32  # characters; longer names of rows are replaced by numbers outside their table
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
-    """What to call the rows of a table elsewhere: by their names, or by numbers if one is long."""
+    """Short labels of the rows of a table: their names, or ``[1]``, ``[2]``, ... if one name is long."""
     return {name: f"[{place}]" if max(map(len, names)) > LONG else name for place, name in enumerate(names, 1)}
 
 
 def p_value(p: float) -> str:
-    """Four digits, as far as they mean something."""
+    """A p-value with four decimals, or ``<0.001``."""
     return f"{p:.4f}" if p >= 0.001 else "<0.001"
 
 
-def yes(larger: bool) -> str:
-    """Whether a difference is larger than chance: the rarer answer stands out."""
-    return "YES" if larger else "no"
+def yes(significant: bool) -> str:
+    """``YES`` or ``no``."""
+    return "YES" if significant else "no"
 
 
 def comparisons(count: int) -> str:
-    """So many of them."""
+    """The number of comparisons, as ``1 comparison`` or ``3 comparisons``."""
     return f"{count} comparison{'s' if count != 1 else ''}"
 
 
 def scaled(number: float | None) -> str:
-    """A large number with k, M or G."""
+    """A large number with k, M or G; empty for None."""
     if number is None:
         return ""
     for size, unit in (1e9, "G"), (1e6, "M"), (1e3, "k"):
@@ -65,7 +37,7 @@ def scaled(number: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds, the largest two."""
+    """Seconds as hours and minutes, minutes and seconds, or seconds; empty for None."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -74,6 +46,6 @@ def duration(seconds: float | None) -> str:
 
 
 def ages(starts: Sequence[int]) -> str:
-    """Age classes by their first years: the first class takes whatever is younger than the second."""
+    """Age classes, given the first year of each: ``up to 25, 26-50, 51 and over``."""
     between = [f"{first}-{after - 1}" for first, after in pairwise(starts[1:])]
     return ", ".join([f"up to {starts[1] - 1}", *between, f"{starts[-1]} and over"])

@@ -1,15 +1,12 @@
-"""What an experiment's file says of the paper it follows: its figures, and how the paper says that they came about."""
+"""The key ``paper`` of an experiment: metrics that a paper prints, and the protocol that it describes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-PARTS = ("train", "val", "test")
-SHARES = (
-    "cs5", "class_accuracy", "gender_accuracy",
-    *(f"{measure}_{gender}" for measure in ("precision", "recall", "f1") for gender in ("female", "male")),
-)  # fmt: skip
-FIGURES = ("mae", "distance", "rmse", *SHARES, "age_loss", "gender_loss", "latency_ms")
+from agegender.metrics.registry import BY_KEY
+
+SPLITS = ("train", "val", "test")
 
 
 @dataclass
@@ -17,36 +14,36 @@ class Paper:
     """The key ``paper`` of a training configuration.
 
     Args:
-        title: As printed; experiments that follow one paper name it alike.
-        figures: By the part of the data they are of (train, val, test) numbers by name, which ``agegender.compare`` puts
-            beside ours. Names are those of ``FIGURES``; shares are 0..1, ages in years. A figure of a part that our split
-            lacks may stand here too: it is put beside the part we tested, and marked.
-        system: A short name of this system among the several of one paper, such as ``VGG16``; None where it has one.
-        protocol: The arguments of ``Protocol``; None says nothing.
+        title: As printed. Experiments that follow one paper give the same title.
+        metrics: For each split (train, val, test) the values that the paper prints, by the metric's key in
+            ``agegender.metrics.registry``; shares are 0..1, ages in years. ``agegender.compare`` puts them beside ours. If our
+            run has no test split, those of ``test`` stand beside the split that it tested, with a remark.
+        system: A short name of this system among the several of one paper, such as ``VGG16``; None if the paper has one.
+        protocol: The arguments of ``Protocol``; None if unknown.
     """
 
     title: str
-    figures: Mapping[str, Mapping[str, float]]
+    metrics: Mapping[str, Mapping[str, float]]
     system: str | None = None
     protocol: Mapping[str, Any] | None = None
 
 
 @dataclass
 class Protocol:
-    """How a paper says that it trained and tested. None, and a key left out, mean that the paper does not say.
+    """How a paper trained and tested. None, or a key left out, means that the paper does not say.
 
     Args:
         data: Names of data sets, as in ``data.sources``.
-        fractions: Shares of the train, val and test parts.
-        n: Number of faces, by part.
+        fractions: Shares of the train, val and test splits.
+        n: Number of faces by split.
         image_size: Side of the images in pixels.
         batch_size: Faces a step.
-        epochs: At most.
-        epoch: Whose training and validation figures are printed: of the ``last`` one, or of the ``best``. Ours are of the
-            epoch tested, and of the last epoch where this says so.
-        backbone: Its ``backbone.name``, or the class of a backbone that has no name.
+        epochs: Maximum number.
+        epoch: The epoch that the paper's training and validation metrics are from: ``last`` or ``best``. Ours are from the
+            tested epoch, or from the last one if this is ``last``.
+        backbone: ``backbone.name``, or the class of a backbone without a name.
         age_range: Lowest and highest age in years.
-        notes: What only a person can compare.
+        notes: Differences that only a person can judge.
     """
 
     data: Sequence[str] | None = None
@@ -61,25 +58,25 @@ class Protocol:
     notes: Sequence[str] | None = None
 
 
-def by_part_problems(key: str, value: Any) -> list[str]:
-    """What is wrong with a mapping whose keys are to be parts of the data, such as ``paper.figures``."""
-    unknown = [part for part in value if part not in PARTS] if isinstance(value, Mapping) else []
-    return [f"{key}.{part}: not a part of the data. Allowed: {', '.join(PARTS)}" for part in unknown]
+def by_split_problems(key: str, value: Any) -> list[str]:
+    """What is wrong with a mapping that must have splits as keys, such as ``paper.metrics``."""
+    unknown = [split for split in value if split not in SPLITS] if isinstance(value, Mapping) else []
+    return [f"{key}.{split}: unknown split. Allowed: {', '.join(SPLITS)}" for split in unknown]
 
 
-def figure_problems(figures: Any) -> list[str]:
-    """Figures that are no numbers, are called something unknown, or stand under no part."""
-    problems = by_part_problems("paper.figures", figures)
-    for part, named in figures.items() if isinstance(figures, Mapping) else ():
-        if not isinstance(named, Mapping):
-            problems.append(f"paper.figures.{part}={named}: expected numbers by name, such as {{mae: 3.45}}")
+def metric_problems(metrics: Any) -> list[str]:
+    """What is wrong with ``paper.metrics``: unknown splits or metrics, values that are not numbers, shares outside 0..1."""
+    problems = by_split_problems("paper.metrics", metrics)
+    for split, values in metrics.items() if isinstance(metrics, Mapping) else ():
+        if not isinstance(values, Mapping):
+            problems.append(f"paper.metrics.{split}={values}: expected numbers by metric, such as {{age_mae: 3.45}}")
             continue
-        for name, value in named.items():
-            key = f"paper.figures.{part}.{name}"
-            if name not in FIGURES:
-                problems.append(f"{key}: unknown. Allowed: {', '.join(FIGURES)}; put others into paper.protocol.notes")
+        for name, value in values.items():
+            key = f"paper.metrics.{split}.{name}"
+            if name not in BY_KEY:
+                problems.append(f"{key}: unknown metric. Allowed: {', '.join(BY_KEY)}; put others into paper.protocol.notes")
             elif isinstance(value, bool) or not isinstance(value, int | float):
                 problems.append(f"{key}={value}: expected a number; put words into paper.protocol.notes")
-            elif name in SHARES and not 0 <= value <= 1:
+            elif BY_KEY[name].unit == "share" and not 0 <= value <= 1:
                 problems.append(f"{key}={value}: expected a share between 0 and 1")
     return problems

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agegender.configuration.paper import by_part_problems, figure_problems
+from agegender.configuration.paper import by_split_problems, metric_problems
 from agegender.configuration.paths import CONF
 from agegender.configuration.signatures import Parameter, conforms, describe, parameters
 from agegender.errors import AgeGenderError
@@ -193,8 +193,8 @@ def _check_paper(paper: Any, problems: list[str]) -> None:
     _check("paper", paper, parameters("agegender.configuration.paper.Paper") or {}, problems)
     if isinstance(protocol, Mapping):
         _check("paper.protocol", protocol, parameters("agegender.configuration.paper.Protocol") or {}, problems)
-        problems += by_part_problems("paper.protocol.n", protocol.get("n"))
-    problems += figure_problems(paper.get("figures"))
+        problems += by_split_problems("paper.protocol.n", protocol.get("n"))
+    problems += metric_problems(paper.get("metrics"))
 
 
 def default_monitor(tasks: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agegender.metrics.gender import CLASSES
-from agegender.metrics.ranges import RANGES
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
 
@@ -19,49 +18,43 @@ log = logging.getLogger(__name__)
 
 COLUMNS = 8  # of faces
 SIDE = 160  # pixels, about, of a face
+TITLES = {"age_range": "age, nine ranges", "age_class": "age, classes of the head", "gender": "gender, by appearance"}
 
 
-def draw_test(predictions: pd.DataFrame, figures: Mapping[str, Any], roots: Mapping[str, Path], run: RunDirectory) -> None:
+def draw_test(predictions: pd.DataFrame, metrics: Mapping[str, Any], roots: Mapping[str, Path], run: RunDirectory) -> None:
     """Draws ``predictions.png`` and ``faces.png``; where faces are gone by now it says so and draws none.
 
     Args:
         predictions: Of one part; face table columns with ``age_pred`` and ``probability_female`` as far as predicted.
-        figures: Of the same part, as ``part_metrics`` gives them.
+        metrics: Of the same split, as ``split_metrics`` gives them.
         roots: Folder of each data set.
         run: For the pictures; its folder exists.
     """
-    draw_predictions(predictions, figures, run.predictions_picture)
+    draw_predictions(predictions, metrics, run.predictions_picture)
     try:
         draw_faces(predictions, roots, run.faces_picture)
     except images.ImageError as error:
         log.warning("%s is not drawn: %s", run.faces_picture.name, error)
 
 
-def draw_predictions(predictions: pd.DataFrame, figures: Mapping[str, Any], path: Path) -> None:
+def draw_predictions(predictions: pd.DataFrame, metrics: Mapping[str, Any], path: Path) -> None:
     """Draws a panel for predicted against labelled ages and one for each confusion matrix, as far as there are labels.
 
     Args:
         predictions: Of one part; face table columns with ``age_pred`` in years.
-        figures: Of the same part, as ``part_metrics`` gives them.
+        metrics: Of the same split, as ``split_metrics`` gives them.
         path: Of the PNG.
     """
-    age, gender = figures.get("age") or {}, figures.get("gender") or {}
-    classes = age.get("classes") or {}
-    matrices: list[tuple[str, Sequence[str], dict[str, Any]]] = [
-        ("age, nine ranges", RANGES, age.get("ranges") or {}),
-        ("age, classes of the head", classes.get("names", ()), classes),
-        ("gender, by appearance", CLASSES, gender),
-    ]
-    matrices = [matrix for matrix in matrices if matrix[-1].get("n")]
-    panels = len(matrices) + bool(age.get("n"))
+    matrices, n_age = metrics["confusions"], metrics.get("n_age", 0)
+    panels = len(matrices) + bool(n_age)
     if not panels:
         return
     figure = Figure(figsize=(5.5 * panels, 5), layout="constrained")
     axes = list(figure.subplots(1, panels, squeeze=False)[0])
-    if age.get("n"):
+    if n_age:
         _draw_ages(axes.pop(0), predictions)
-    for own, (title, names, found) in zip(axes, matrices, strict=True):
-        _draw_confusion(own, title, names, np.asarray(found["confusion"]))
+    for own, (key, matrix) in zip(axes, matrices.items(), strict=True):
+        _draw_confusion(own, TITLES[key], matrix["names"], np.asarray(matrix["counts"]))
     figure.savefig(path, dpi=120)
 
 

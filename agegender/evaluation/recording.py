@@ -9,7 +9,8 @@ import pandas as pd
 
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.plots import draw_test
-from agegender.evaluation.results import baseline, part_metrics, results_table
+from agegender.evaluation.results import SCHEMA, baseline, split_metrics
+from agegender.evaluation.results_table import results_table
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class LogsTest(Protocol):
 
         Args:
             metrics: As in ``metrics.json``.
-            predictions: Of the tested split (``split.part`` of the metrics); a face table with predictions.
+            predictions: Of the tested split (``tested`` in the metrics); a face table with predictions.
             roots: The folder of each dataset.
         """
 
@@ -56,9 +57,10 @@ def record_test(
     table, tested = data.table, list(predictions)[-1]
     faces = predictions[tested]
     metrics: dict[str, Any] = {
-        "schema": 1,
-        "split": {"name": data.split_name, "sha256": data.split_sha256, "part": tested, "n": len(faces)},
-        **{split: part_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
+        "schema": SCHEMA,
+        "tested": tested,
+        "split": {"name": data.split_name, "sha256": data.split_sha256},
+        **{split: split_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
         "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
         **(more or {}),
     }

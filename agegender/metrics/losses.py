@@ -1,17 +1,21 @@
-"""Loss of an epoch for each task, from running sums over the faces that have a label for it."""
+"""Mean loss of each task over an epoch."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
+import torchmetrics
 from torch import Tensor
-from torchmetrics import Metric
 
 
-class RunningLosses(Metric):
-    """Sums of per-face losses and their number, a column a task, over all processes together."""
+class RunningLosses(torchmetrics.Metric):
+    """Sums of the losses of labelled faces and their number, over all processes.
+
+    Args:
+        tasks: Of ``age`` and ``gender``.
+    """
 
     full_state_update = False
-    sums: Tensor
+    sums: Tensor  # [2, tasks]: losses, faces
 
     def __init__(self, tasks: Sequence[str]) -> None:
         super().__init__()
@@ -19,10 +23,10 @@ class RunningLosses(Metric):
         self.add_state("sums", torch.zeros(2, len(self.tasks)), dist_reduce_fx="sum")
 
     def update(self, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> None:
-        """Adds one batch: for each task the sum of its losses over labelled faces and how many these are."""
+        """Adds one batch: for each task the sum of the losses of labelled faces, and the number of these faces."""
         rows = [torch.stack([value[task].detach().float() for task in self.tasks]) for value in (sums, counts)]
         self.sums += torch.stack(rows)
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean loss for each task; zero for a task without any label, as in training."""
+        """Mean loss by task; zero for a task without labels, as in training."""
         return dict(zip(self.tasks, self.sums[0] / self.sums[1].clamp(min=1), strict=True))

@@ -75,6 +75,10 @@ class Metric:
         """The title with its unit, for an axis."""
         return f"{self.title} ({self.unit})" if self.unit in ("years", "ms") else self.title
 
+    def badness(self, value: float) -> float:
+        """A number that is smaller the better the value is, to sort by."""
+        return {"smaller": value, "larger": -value, "zero": abs(value)}[self.better]
+
     def text(self, value: float, decimals: int = 2, sign: str = "") -> str:
         """A value as it is printed: shares in percent. ``sign`` "+" also shows the sign of a positive value."""
         sign = "+" if self.better == "zero" else sign

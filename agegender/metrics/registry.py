@@ -16,7 +16,7 @@ EXACT_AGE = Need("exact_age", "age", "age.exact")
 AGE_RANGE = Need("age_range", "age", "ranges.in_one_range")
 AGE_CLASS = Need("age_class", "age", "ranges.in_one_class")
 GENDER = Need("gender", "gender", "gender.labelled")
-NEEDS = (AGE, EXACT_AGE, AGE_RANGE, AGE_CLASS, GENDER)
+NEEDS = (EXACT_AGE, AGE, AGE_RANGE, AGE_CLASS, GENDER)
 
 METRICS = (
     Metric("loss", "loss", "weighted sum of the tasks' losses", "", "smaller", None, each_epoch=True),

@@ -12,6 +12,7 @@ import yaml
 
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
+from agegender.metrics import schema_1
 from agegender.regular_files import open_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class RunDirectory:
         _write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved configuration, with class paths of earlier versions replaced by today's.
+        """The resolved configuration, with class paths and names of metrics of earlier versions replaced by today's.
 
         Raises:
             AgeGenderError: The folder is not a run directory.
@@ -101,7 +102,8 @@ class RunDirectory:
                 raise ValueError(f"expected a mapping, not {type(config).__name__}")
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise AgeGenderError(f"{self.path}: not a run directory: {self.config.name} cannot be read: {error}") from error
-        return dict(with_current_targets(config))
+        config = with_current_targets(config)
+        return {key: schema_1.current_paper(value) if key == "paper" else value for key, value in config.items()}
 
     def write_versions(self, versions: Mapping[str, Any]) -> None:
         """Writes the versions of the first session; those of a later session are added if they differ."""
@@ -192,12 +194,13 @@ class RunDirectory:
         _write_json(self.metrics, metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        """What the test measured.
+        """What the test measured, in today's schema.
 
         Raises:
-            AgeGenderError: The file is missing or damaged.
+            AgeGenderError: The file is missing or damaged, or a later version wrote it.
         """
-        return _read_json(self.metrics)
+        with _reading(self.metrics):
+            return schema_1.current_metrics(_read_json(self.metrics))
 
     def write_predictions(self, faces: "pd.DataFrame") -> None:
         """Writes faces with labels and predictions; ``row``, the place in a table in memory, is left out."""
@@ -257,7 +260,7 @@ def _write_json(file: Path, value: Mapping[str, Any]) -> None:
 def _reading(file: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise AgeGenderError(f"{file}: cannot be read: {type(error).__name__}: {error}") from error
 
 

@@ -8,6 +8,7 @@ import lightning as L
 
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.recording import record_test
+from agegender.metrics.registry import BY_KEY
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.history import History
@@ -49,9 +50,4 @@ def _training_metrics(trainer: L.Trainer) -> dict[str, Any]:
     best = epoch_checkpoint(trainer).best_epoch
     rows = next((c.rows for c in trainer.checkpoint_callbacks if isinstance(c, History)), [])
     row = next((row for row in rows if row["epoch"] == best), {})
-    named = {"age": ("age_mae", "age_rmse", "age_cs5", "age_class_accuracy"), "gender": ("gender_accuracy",)}
-    metrics: dict[str, Any] = {"epoch": best + 1}
-    for task, names in named.items():
-        known = {name.removeprefix(f"{task}_"): row[f"train/{name}"] for name in names if f"train/{name}" in row}
-        metrics |= {task: known} if known else {}
-    return metrics
+    return {"epoch": best + 1, **{key: row[f"train/{key}"] for key in BY_KEY if f"train/{key}" in row}}

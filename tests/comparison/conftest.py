@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from agegender.evaluation.results import part_metrics
+from agegender.evaluation.results import SCHEMA, split_metrics
 
 
 @pytest.fixture
@@ -45,12 +45,13 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         if not age:
             frame = frame.drop(columns="age_pred")
         metrics: dict[str, Any] = {
-            "schema": 1,
-            "split": {"name": "random", "sha256": f"{faces:0<64}", "part": "test", "n": count},
-            "test": part_metrics(frame, 0, (settings.get("head") or {}).get("edges", ())),
-            "val": {"n": 10, "age": {"mae": 5.0}, "gender": {"accuracy": 0.8}},
-            "train": {"n": 100, "age": {"mae": 3.0}, "gender": {"accuracy": 0.9}},
-            "baseline": {"age": {"mae": 15.0, "distance": 15.0}, "gender": {"accuracy": 0.5}},
+            "schema": SCHEMA,
+            "tested": "test",
+            "split": {"name": "random", "sha256": f"{faces:0<64}"},
+            "test": split_metrics(frame, 0, (settings.get("head") or {}).get("edges", ())),
+            "val": {"n": 10, "age_mae": 5.0, "gender_accuracy": 0.8},
+            "train": {"n": 100, "age_mae": 3.0, "gender_accuracy": 0.9},
+            "baseline": {"age_mae": 15.0, "age_distance": 15.0, "gender_accuracy": 0.5},
         }
         config = {
             "seed": 0, "age_range": [0, 116], "image_size": 64,
@@ -59,8 +60,8 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             "trainer": {"max_epochs": 5, "devices": 1},
         }  # fmt: skip
         if not age:
-            for part in ("val", "train", "baseline"):
-                metrics[part].pop("age")
+            for name in ("val", "train", "baseline"):
+                metrics[name].pop("age_mae")
         (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
         (folder / "metrics.json").write_text(json.dumps(metrics))
         (folder / "history.csv").write_text("epoch,seconds,val/age_mae,train/age_mae\n0,60,6.0,8.0\n1,61.5,5.0,3.0\n")

@@ -13,6 +13,7 @@ from agegender.comparison.discovery import read
 from agegender.comparison.rows import rows_of
 from agegender.comparison.tables import as_text
 from agegender.comparison.text import sections
+from agegender.metrics.registry import shown
 
 Write = Callable[..., Path]
 
@@ -31,7 +32,7 @@ def test_only_models_tested_on_the_same_faces_share_a_table_best_first(write_run
     tables = [[row.name for row in table.rows] for table in found(worse, better, other)]
     assert tables == [["better", "worse"], ["other"]]
     shown = text(worse, better, other, left_out=("d: not tested",))
-    assert "2 tables, because their models were tested on different faces: do not rank across tables" in shown
+    assert "2 tables, because the models were tested on different faces: do not rank across tables" in shown
     assert "d: not tested" in shown
     assert "other -" not in shown and "MAE: better - worse" in shown
 
@@ -39,11 +40,11 @@ def test_only_models_tested_on_the_same_faces_share_a_table_best_first(write_run
 def test_mean_and_standard_deviation_over_seeds(write_run: Write) -> None:
     runs = [write_run(f"r{seed}", [error, error], seed=seed) for seed, error in enumerate((1.0, 2.0, 6.0))]
     entry = record(found(*runs)[0].rows[0], ())
-    assert (entry["mae"], entry["mae_sd"]) == pytest.approx((3.0, np.std([1, 2, 6], ddof=1)))
-    assert (entry["gap_mae"], entry["gap_gender_accuracy"]) == pytest.approx((2.0, 0.1))
+    assert (entry["age_mae"], entry["age_mae_sd"]) == pytest.approx((3.0, np.std([1, 2, 6], ddof=1)))
+    assert (entry["gap_age_mae"], entry["gap_gender_accuracy"]) == pytest.approx((2.0, 0.1))
     assert (entry["seeds"], entry["n_test"], entry["train_seconds"]) == (3, "2", 121.5)
     assert "3.00 ± 2.65" in text(*runs)
-    assert entry["class_accuracy"] is None and entry["gender_accuracy"] is None
+    assert entry["age_class_accuracy"] is None and entry["gender_accuracy"] is None
 
 
 def test_a_split_for_each_seed_is_one_row_that_says_so(write_run: Write) -> None:
@@ -55,16 +56,16 @@ def test_a_split_for_each_seed_is_one_row_that_says_so(write_run: Write) -> None
     (table,) = found(*runs)
     assert [len(row.runs) for row in table.rows] == [2, 2] and len(table.rows[0].test_sets) == 2
     shown = text(*runs)
-    assert "2 sets of 2 test faces of utkface, a set for each split" in shown
+    assert "2 sets of 2 test faces of utkface, one for each split" in shown
     assert "Nadeau and Bengio" in shown and "bootstrap" not in shown
 
 
 def test_how_chance_was_judged_depends_on_the_seeds(write_run: Write) -> None:
     one = write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], image_size=1)
-    assert "THE CHANCE OF ANOTHER SEED IS NOT COUNTED" in text(*one)
+    assert "THE VARIATION OVER SEEDS IS NOT COUNTED" in text(*one)
     two = *one, write_run("c", [1.0, 2.5], seed=1)
-    few = "pooled over all rows with several (1 degrees of freedom; more seeds would tell more)"
-    assert f"{few} and taken to be that of the rows with one. p" in text(*two)
+    few = "pooled over all rows with several (1 degrees of freedom; more seeds would make it more sensitive)"
+    assert f"{few} and assumed for the rows with one. p" in text(*two)
     more = [write_run(f"d{seed}", [1.0, 3.5], seed=seed, image_size=1) for seed in range(1, 4)]
     assert "pooled over all rows with several (4 degrees of freedom). p" in text(*two, *more)
 
@@ -79,13 +80,12 @@ def test_guessing_and_people_are_references_below_the_models(write_run: Write) -
     (table,) = found(write_run("a", [1.0, 2.0]))
     assert references(table) == [
         {
-            "name": "guessing median and majority",
-            "mae": 15.0,
-            "distance": 15.0,
-            "gender_accuracy": None,
-            "class_accuracy": None,
+            "name": "predicting median and majority",
+            **{metric.key: None for metric in shown("table")},
+            "age_mae": 15.0,
+            "age_distance": 15.0,
         },
-        {"name": HUMANS[0], "mae": (7.2, 7.4)},
+        {"name": HUMANS[0], "age_mae": (7.2, 7.4)},
     ]
     assert "7.2 to 7.4" in as_text(sections([table], ()))
     drawn = write_run("b", [1.0], data={"sources": {"toyfaces": {}}})
@@ -102,7 +102,7 @@ def test_rows_are_compared_on_the_splits_they_share(write_run: Write) -> None:
     held = {tuple((row.name, len(row.runs), len(row.unshared)) for row in table.rows) for table in tables}
     assert held == {(("a", 3, 0), ("b", 3, 0)), (("c", 1, 0), ("a", 1, 2), ("b", 1, 2))}
     shown = text(*runs)
-    assert "other rows were not tested on its faces: seed 0, 2 of a." in shown
+    assert "other rows were not tested on these faces: seed 0, 2 of a." in shown
     assert "3 sets of 2 test faces" in shown and "2 tables" in shown
     # one seed less of b: no table of a alone, whose third split nobody shares
     assert [len(table.rows) for table in found(*runs[:5])] == [2]
@@ -115,7 +115,7 @@ def test_where_all_heads_tell_the_same_classes_apart_these_rank(write_run: Write
     far = write_run("far", [-15.0] * 3, head=four, name="far", image_size=1)
     (table,) = found(near, far)
     assert [row.name for row in table.rows] == ["far", "near"]
-    assert "class: right age class of the predicted age, by which the rows are ranked" in text(near, far)
+    assert "age class accuracy: of the predicted age, by which the rows are ranked" in text(near, far)
     plain = write_run("plain", [-20.0] * 3, name="plain", image_size=2)
     assert [row.name for row in found(near, far, plain)[0].rows] == ["near", "far", "plain"]
 
@@ -123,18 +123,18 @@ def test_where_all_heads_tell_the_same_classes_apart_these_rank(write_run: Write
 def test_the_gap_of_classes_and_the_guess_of_the_majority_class(write_run: Write) -> None:
     folder = write_run("a", [0.0] * 10, head={"edges": [0, 26, 51]})
     metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["train"]["age"]["class_accuracy"] = 0.9
-    metrics["val"]["age"]["classes"] = {"accuracy": 0.75}
+    metrics["train"]["age_class_accuracy"] = 0.9
+    metrics["val"]["age_class_accuracy"] = 0.75
     (folder / "metrics.json").write_text(json.dumps(metrics))
     rows = ["train,18,18", "train,20,24", "train,60,60", "train,20,40", "test,20,20", "test,30,30", "test,31,31", "test,,"]
     (folder / "split.csv").write_text("\n".join(["split,age_low,age_high", *rows]) + "\n")
     (table,) = found(folder)
-    assert record(table.rows[0], table.classes)["gap_class_accuracy"] == pytest.approx(0.15)
-    assert references(table)[0]["class_accuracy"] == pytest.approx(1 / 3)
+    assert record(table.rows[0], table.classes)["gap_age_class_accuracy"] == pytest.approx(0.15)
+    assert references(table)[0]["age_class_accuracy"] == pytest.approx(1 / 3)
     assert "+15.00%" in text(folder) and "33.33%" in text(folder)
-    assert record(table.rows[0], (0, 50))["gap_class_accuracy"] is None  # not what was measured in training
+    assert record(table.rows[0], (0, 50))["gap_age_class_accuracy"] is None  # not what was measured in training
     (folder / "split.csv").write_text("odd\n1\n")
-    assert references(table)[0]["class_accuracy"] is None
+    assert references(table)[0]["age_class_accuracy"] is None
 
 
 def test_models_without_an_age_task_are_ranked_by_gender(write_run: Write) -> None:
@@ -149,7 +149,7 @@ def test_a_test_on_other_data_stands_beside_models_of_that_data(write_run: Write
     def data(name: str) -> dict[str, Any]:
         return {"sources": {name: {"_target_": f"agegender.sources.{name}", "root": f"/{name}"}}}
 
-    paper = {"title": "T", "figures": {"test": {"mae": 1.0}}}
+    paper = {"title": "T", "metrics": {"test": {"age_mae": 1.0}}}
     write_run("visitor", [9.0], name="one", data=data("utkface"), paper=paper)
     visit = write_run("visitor/evaluation/fairface-test", [2.0], faces="f", name="one", data=data("fairface"), paper=paper)
     home = write_run("home", [3.0], faces="f", name="one", data=data("fairface"))
@@ -170,7 +170,7 @@ def test_a_frozen_backbone_has_a_train_time_without_its_features(write_run: Writ
         write_run("c", [1.0], name="c", finetune=frozen, augment=flip),  # the backbone ran in every epoch
         write_run("d", [1.0], name="d", finetune={"frozen": {**frozen["frozen"], "views": 2}}, augment=flip),
     ]
-    assert "without the one-off pass that computes the features of a frozen backbone: a, d." in text(*runs)
+    assert "without the single pass that computes the features of a frozen backbone: a, d." in text(*runs)
 
 
 def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -> None:
@@ -178,7 +178,7 @@ def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -
     runs = write_run("a", [0.0, 9.0], head=four), write_run("b", [9.0, 9.0], head=plain)
     (table,) = found(*runs)
     assert table.classes == (0, 26, 51, 76)
-    assert [record(row, table.classes)["class_accuracy"] for row in table.rows] == [0.5, 0.0]
+    assert [record(row, table.classes)["age_class_accuracy"] for row in table.rows] == [0.5, 0.0]
     nine = write_run("c", [0.0, 0.0], head={**four, "edges": [0, 10]})
     assert found(*runs, nine)[0].classes == ()
     assert found(*runs, nine, classes=(0, 50))[0].classes == (0, 50)
@@ -186,7 +186,7 @@ def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -
 
 def test_what_flatters_or_cannot_be_tested_is_said(write_run: Write) -> None:
     shown = text(write_run("a", [1.0], predictions=False, name="a"), write_run("b", [2.0], predictions=False, image_size=1))
-    assert "Without predictions" in shown and "no difference can be tested: a, image_size=1" in shown
+    assert "Without predictions" in shown and "no difference is tested: a, image_size=1" in shown
     assert "Larger than chance?" not in shown
 
 

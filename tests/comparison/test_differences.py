@@ -8,7 +8,6 @@ import pytest
 
 from agegender.comparison.differences import Pair, differences
 from agegender.comparison.discovery import read
-from agegender.comparison.per_face import per_face
 from agegender.comparison.rows import name_apart, rows_of
 
 Write = Callable[..., Path]
@@ -19,7 +18,7 @@ ERRORS = RANDOM.exponential(6, size=300)
 def pairs(*paths: Path, classes: tuple[int, ...] = ()) -> dict[str, Pair]:
     rows, _ = rows_of([read(path) for path in paths])
     name_apart(rows)
-    return {f"{pair.measure} {pair.first} {pair.second}": pair for pair in differences(rows, classes)}
+    return {f"{pair.metric.key} {pair.first} {pair.second}": pair for pair in differences(rows, classes)}
 
 
 def test_a_small_steady_difference_is_seen_and_a_noisy_one_is_not(write_run: Write) -> None:
@@ -29,7 +28,7 @@ def test_a_small_steady_difference_is_seen_and_a_noisy_one_is_not(write_run: Wri
         write_run("b", ERRORS + 0.2, name="b", image_size=1),
         write_run("c", shuffled, name="c", image_size=2),
     )
-    steady, noisy = found["mae a b"], found["mae a c"]
+    steady, noisy = found["age_mae a b"], found["age_mae a c"]
     assert steady.difference.value == pytest.approx(-0.2, abs=1e-4) and steady.larger_than_chance
     assert noisy.difference.value == pytest.approx(-0.2, abs=1e-4) and not noisy.larger_than_chance
     wide = 2 * 1.96 * (ERRORS - shuffled).std() / 300**0.5  # of a paired z-test
@@ -47,27 +46,16 @@ def test_gender_and_age_classes_are_compared_where_both_have_them(write_run: Wri
     assert {key for key in found if key.startswith("gender")} == {"gender_accuracy a b"}
     gender = found["gender_accuracy a b"]
     assert gender.difference.value == pytest.approx(1 - right.mean()) and gender.larger_than_chance
-    assert found["class_accuracy a c"].difference == (0.0, 0.0, 0.0, 1.0)
+    assert found["age_class_accuracy a c"].difference == (0.0, 0.0, 0.0, 1.0)
     assert gender.adjusted == pytest.approx(gender.difference.p * len(found))  # the smallest of all p-values
 
 
-def test_age_classes_by_hand(write_run: Write) -> None:
-    faces = read(write_run("a", [0.0, 5.4, 5.6, 40.0])).faces()  # labelled 20, 21, 22, 23
-    found = per_face("class_accuracy", faces, (0, 26, 51, 76))
-    assert found is not None and found.tolist() == [1, 0, 0, 0]  # 26.4 is nearest to 26, an age of the next class
-    found = per_face("class_accuracy", faces, (0, 27))
-    assert found is not None and found.tolist() == [1, 1, 0, 0]
-    assert per_face("class_accuracy", faces) is None
-    assert per_face("gender_accuracy", faces) is None
-    assert per_face("mae", None) is None
+def test_the_distance_is_tested_only_where_it_is_not_the_error(write_run: Write) -> None:
+    def keys(width: float) -> set[str]:
+        runs = [write_run(f"{name}{width}", ERRORS + n, name=name, width=width, image_size=n) for n, name in enumerate("ab")]
+        return set(pairs(*runs))
 
-
-def test_ranges_have_a_distance_and_no_error(write_run: Write) -> None:
-    faces = read(write_run("a", [-3.0, 2.0, 7.0], width=5)).faces()
-    assert per_face("mae", faces) is None
-    distance = per_face("distance", faces)
-    assert distance is not None and distance.tolist() == pytest.approx([3, 0, 2])
-    assert per_face("distance", read(write_run("b", [-3.0])).faces()) is None  # it would be the error again
+    assert keys(0) == {"age_mae a b"} and keys(5) == {"age_distance a b"}
 
 
 def test_seeds_that_scatter_more_than_two_models_differ_decide_nothing(write_run: Write) -> None:
@@ -76,13 +64,13 @@ def test_seeds_that_scatter_more_than_two_models_differ_decide_nothing(write_run
             write_run(f"{model}{seed}", ERRORS + mean, seed=seed, name=model, **settings) for seed, mean in enumerate(means)
         ]
 
-    steady = pairs(*seeds("a", [0.0, 0.01, 0.02]), *seeds("b", [0.5, 0.51, 0.52], image_size=1))["mae a b"]
+    steady = pairs(*seeds("a", [0.0, 0.01, 0.02]), *seeds("b", [0.5, 0.51, 0.52], image_size=1))["age_mae a b"]
     assert steady.seeds == (3, 3) and steady.larger_than_chance
     assert steady.difference.value == pytest.approx(-0.5, abs=1e-4)
-    loose = pairs(*seeds("c", [0.0, 0.6, 1.2]), *seeds("d", [0.5, 1.1, 1.7], image_size=1))["mae c d"]
+    loose = pairs(*seeds("c", [0.0, 0.6, 1.2]), *seeds("d", [0.5, 1.1, 1.7], image_size=1))["age_mae c d"]
     assert loose.difference.value == pytest.approx(-0.5, abs=1e-4)
     assert not loose.larger_than_chance  # although on the faces alone it would be
-    one = pairs(write_run("e", ERRORS, name="e"), write_run("f", ERRORS + 0.5, name="f", image_size=1))["mae e f"]
+    one = pairs(write_run("e", ERRORS, name="e"), write_run("f", ERRORS + 0.5, name="f", image_size=1))["age_mae e f"]
     assert one.seeds == (1, 1) and one.larger_than_chance
 
 
@@ -96,7 +84,7 @@ def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_
             for s, shift in enumerate(shifts)
         ]
 
-    found = pairs(*splits("a", [0, 0, 0, 0]), *splits("b", [0.5, 0.52, 0.48, 0.5], image_size=1))["mae a b"]
+    found = pairs(*splits("a", [0, 0, 0, 0]), *splits("b", [0.5, 0.52, 0.48, 0.5], image_size=1))["age_mae a b"]
     assert found.difference.value == pytest.approx(-0.5, abs=1e-4) and found.larger_than_chance
     within = np.std([-0.5, -0.52, -0.48, -0.5], ddof=1)
     wide = 2 * 3.182 * within * (1 / 4 + 300 / 100) ** 0.5  # t with 3 degrees of freedom; 100 training faces
@@ -108,7 +96,7 @@ def test_faces_of_one_group_are_drawn_together_and_no_name_ties_none(write_run: 
 
     def width(place: str, groups: list[str] | None) -> float:
         one = write_run(f"{place}a", errors, groups=groups, name="a")
-        pair = pairs(one, write_run(f"{place}b", other, groups=groups, name="b", image_size=1))["mae a b"]
+        pair = pairs(one, write_run(f"{place}b", other, groups=groups, name="b", image_size=1))["age_mae a b"]
         return pair.difference.high - pair.difference.low
 
     alone = width("alone", None)  # all names empty
@@ -119,5 +107,5 @@ def test_with_many_rows_a_clear_winner_survives_the_correction(write_run: Write)
     every = [ERRORS + 0.5 * (row > 0) + RANDOM.normal(0, 1, size=300) for row in range(24)]
     found = pairs(*(write_run(f"m{n}", one, name=f"m{n}", image_size=n) for n, one in enumerate(every)))
     assert len(found) == 276
-    assert all(pair.larger_than_chance for key, pair in found.items() if key.startswith("mae m0 "))
+    assert all(pair.larger_than_chance for key, pair in found.items() if key.startswith("age_mae m0 "))
     assert sum(pair.larger_than_chance for pair in found.values()) <= 25

@@ -24,21 +24,27 @@ def test_runs_are_found_below_a_folder_once_and_in_order(write_run: Write, tmp_p
     found, left_out = find([one, tmp_path / "sweep", tmp_path / "empty", tmp_path / "run.log"])
     assert found == [one, two]
     assert left_out == [
-        f"{tmp_path / 'empty'}: holds no run directory",
+        f"{tmp_path / 'empty'}: contains no run directory",
         f"{tmp_path / 'run.log'}: a file, not a run directory",
     ]
-    with pytest.raises(AgeGenderError, match=r"nowhere: neither a run directory"):
+    with pytest.raises(AgeGenderError, match=r"nowhere: not a run directory"):
         find([tmp_path / "sweep", tmp_path / "nowhere"])
 
 
 def test_what_a_run_holds(write_run: Write) -> None:
     run = read(write_run("a", [1.0, -2.0, 6.0], right=[True, True, False], seed=3))
-    assert (run.seeds, run.part, run.count("test"), run.count("train"), run.train_seconds) == ((3, None), "test", 3, 100, 121.5)
-    assert run.figure("mae") == pytest.approx(3.0)
-    assert run.figure("cs5") == pytest.approx(2 / 3)
-    assert run.figure("gender_accuracy") == pytest.approx(2 / 3)
-    assert run.figure("mae", "val") == 5.0
-    assert run.figure("rmse", "val") is None and run.figure("gender_loss") is None
+    assert (run.seeds, run.tested, run.count("test"), run.count("train"), run.train_seconds) == (
+        (3, None),
+        "test",
+        3,
+        100,
+        121.5,
+    )
+    assert run.metric("age_mae") == pytest.approx(3.0)
+    assert run.metric("age_cs5") == pytest.approx(2 / 3)
+    assert run.metric("gender_accuracy") == pytest.approx(2 / 3)
+    assert run.metric("age_mae", "val") == 5.0
+    assert run.metric("age_rmse", "val") is None and run.metric("gender_loss") is None
     faces = run.faces()
     assert faces is not None and list(faces["path"]) == ["face0000.jpg", "face0001.jpg", "face0002.jpg"]
 
@@ -63,13 +69,13 @@ def test_without_predictions_the_split_tells_the_test_set(write_run: Write) -> N
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("metrics.json", None, "not tested, or not yet"),
+        ("metrics.json", None, "not tested"),
         ("metrics.json", "{", "cannot be read"),
         ("metrics.json", "{}", "cannot be read"),
         ("metrics.json", "[]", "cannot be read"),
         ("config.yaml", "a: [", "cannot be read"),
         ("config.yaml", "just words", "cannot be read"),
-        ("metrics.json", '{"split": {"sha256": "0", "part": "test"}}', r"metrics\.json has no split\.name"),
+        ("metrics.json", '{"tested": "test", "split": {"sha256": "0"}}', r"metrics\.json has no split\.name"),
         ("config.yaml", "seed: 0\nage_range: [0, 116]\n", r"config\.yaml has no data\.sources"),
         ("config.yaml", "seed: one\n", r"config\.yaml has no seed"),
         ("config.yaml", f"{CONFIG}head: DLDL\n", "head: expected a mapping"),
@@ -109,8 +115,8 @@ def test_what_a_run_recorded_of_its_model_is_read(write_run: Write) -> None:
 @pytest.mark.parametrize(
     ("paper", "message"),
     [
-        ({"title": "T", "figures": {"test": {"class_accuracy": 72.0}}}, r"class_accuracy=72\.0: expected a share"),
-        ({"title": "T", "figures": {"test": {"mae": 4}}, "protocol": {"n": 3556}}, "cannot be read"),
+        ({"title": "T", "metrics": {"test": {"age_class_accuracy": 72.0}}}, r"age_class_accuracy=72\.0: expected a share"),
+        ({"title": "T", "metrics": {"test": {"age_mae": 4}}, "protocol": {"n": 3556}}, "cannot be read"),
         ({"title": "T"}, "cannot be read"),
     ],
 )
@@ -119,9 +125,14 @@ def test_an_odd_paper_is_told(write_run: Write, paper: dict[str, object], messag
         read(write_run("a", [1.0], paper=paper))
 
 
-def test_a_model_without_a_task_has_no_figures_of_it(write_run: Write) -> None:
+def test_a_model_without_a_task_has_no_metrics_of_it(write_run: Write) -> None:
     run = read(write_run("a", [1.0, 2.0], right=[True, False], age=False, head=None))
-    assert (run.figure("gender_accuracy"), run.figure("mae"), run.figure("mae", "val"), run.edges) == (0.5, None, None, ())
+    assert (run.metric("gender_accuracy"), run.metric("age_mae"), run.metric("age_mae", "val"), run.edges) == (
+        0.5,
+        None,
+        None,
+        (),
+    )
 
 
 def test_genders_of_another_test_are_refused(write_run: Write) -> None:
@@ -132,18 +143,22 @@ def test_genders_of_another_test_are_refused(write_run: Write) -> None:
         read(folder)
 
 
-def test_figures_of_classes_and_of_epochs(write_run: Write) -> None:
+def test_metrics_of_each_gender_and_of_epochs(write_run: Write) -> None:
     folder = write_run("a", [1.0] * 4, right=[True, True, True, False])  # labels male, female, male, female
     metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["train"] |= {"epoch": 1, "age": {"mae": 3.0, "class_accuracy": 0.7}}
+    metrics["train"] |= {"epoch": 1, "age_mae": 3.0, "age_class_accuracy": 0.7}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "history.csv").write_text("epoch,val/age_mae,val/gender_loss,train/age_mae\n0,6.0,0.3,8.0\n1,5.5,0.4,3.5\n")
     run = read(folder)
-    assert [run.figure(f"{name}_female") for name in ("precision", "recall", "f1")] == pytest.approx([1.0, 0.5, 2 / 3])
-    assert [run.figure(f"{name}_male") for name in ("precision", "recall", "f1")] == pytest.approx([2 / 3, 1.0, 0.8])
-    assert (run.figure("class_accuracy", "train"), run.figure("latency_ms")) == (0.7, None)
-    assert (run.figure("gender_loss", "val"), run.figure("gender_loss", "val", last=True)) == (0.3, 0.4)  # epoch 1 was tested
-    assert (run.figure("mae", "val"), run.figure("mae", "val", last=True), run.figure("mae", "train", last=True)) == (
+    assert [run.metric(f"gender_{name}_female") for name in ("precision", "recall", "f1")] == pytest.approx([1.0, 0.5, 2 / 3])
+    assert [run.metric(f"gender_{name}_male") for name in ("precision", "recall", "f1")] == pytest.approx([2 / 3, 1.0, 0.8])
+    assert (run.metric("age_class_accuracy", "train"), run.metric("latency_ms")) == (0.7, None)
+    assert (run.metric("gender_loss", "val"), run.metric("gender_loss", "val", last=True)) == (0.3, 0.4)  # epoch 1 was tested
+    assert (
+        run.metric("age_mae", "val"),
+        run.metric("age_mae", "val", last=True),
+        run.metric("age_mae", "train", last=True),
+    ) == (
         5,
         5.5,
         3.5,
@@ -164,9 +179,9 @@ def test_an_evaluation_is_a_test_of_its_run_on_other_faces(write_run: Write) -> 
     (folder / "config.yaml.kept").rename(folder / "config.yaml")
     assert find([trained / "evaluation"])[0] == [folder]
     run = read(folder)
-    assert (run.figure("mae"), run.figure("mae", "val"), run.origin.figure("mae", "val")) == (3.0, 5.0, 5.0)
+    assert (run.metric("age_mae"), run.metric("age_mae", "val"), run.origin.metric("age_mae", "val")) == (3.0, 5.0, 5.0)
     assert (run.sources, run.origin.sources, run.elsewhere, run.seeds) == (["fairface"], ["utkface"], True, (4, None))
     assert (run.origin.path, run.model, len(run.history)) == (trained, {"parameters": 12}, 2)
     (trained / "metrics.json").unlink()
-    with pytest.raises(AgeGenderError, match="not tested, or not yet"):
+    with pytest.raises(AgeGenderError, match="not tested"):
         read(folder)

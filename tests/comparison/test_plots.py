@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from agegender.comparison.discovery import read
-from agegender.comparison.plots import draw_curves, draw_maps
+from agegender.comparison.plots import draw_maps, overlay_curves
 from agegender.comparison.rows import rows_of
 
 
@@ -15,12 +15,12 @@ def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Pa
     one, two = write_run("a", [1.0]), write_run("b", [1.0], image_size=1)
     (two / "history.csv").write_text("epoch,val/age_mae,train/age_mae\n0,16.0,18.0\n1,15.0,13.0\n")
     rows, _ = rows_of([read(one), read(two)])
-    assert draw_curves(rows, tmp_path / "curves.png")
+    assert overlay_curves(rows, tmp_path / "curves.png")
     image = cv2.imread(str(tmp_path / "curves.png"))
     for colour in (180, 119, 31), (14, 127, 255):  # matplotlib's C0 and C1, blue first
         assert (image == colour).all(axis=2).sum() > 50
     (one / "history.csv").unlink()
-    assert not draw_curves(rows_of([read(one)])[0], tmp_path / "none.png")
+    assert not overlay_curves(rows_of([read(one)])[0], tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
@@ -30,7 +30,7 @@ def test_classes_that_differ_are_not_laid_over_each_other(write_run: Callable[..
         runs = [write_run(f"{second}-{n}", [1.0], head={"edges": [0, n]}, name=f"n{n}") for n in {26, second}]
         for run in runs:
             (run / "history.csv").write_text("epoch,val/age_mae,val/age_class_accuracy\n0,6.0,0.5\n1,5.0,0.6\n")
-        assert draw_curves(rows_of([read(run) for run in runs])[0], tmp_path / "curves.png")
+        assert overlay_curves(rows_of([read(run) for run in runs])[0], tmp_path / "curves.png")
         shapes.append(cv2.imread(str(tmp_path / "curves.png")).shape[1])
     assert shapes == [1440, 720]  # MAE and classes, MAE alone
 

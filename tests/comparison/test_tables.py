@@ -5,14 +5,14 @@ import io
 from html.parser import HTMLParser
 from pathlib import Path
 
-from agegender.comparison.tables import Section, Table, as_csv, as_html, as_markdown, as_text
+from agegender.comparison.tables import Section, TextTable, as_csv, as_html, as_markdown, as_text
 
 NASTY = "a|b <script>&\nc"
-SECTIONS = [Section("Heading <1>", ["a line & more", Table(["name", "MAE"], [[NASTY, "4.5"], ["x", "12.25"]])])]
+SECTIONS = [Section("Heading <1>", ["a line & more", TextTable(["name", "MAE"], [[NASTY, "4.5"], ["x", "12.25"]])])]
 
 
 def test_text_aligns_numbers_to_the_right() -> None:
-    lines = as_text([Section("H", [Table(["name", "MAE"], [["long name", "4.5"], ["x", "12.25"]])])]).splitlines()
+    lines = as_text([Section("H", [TextTable(["name", "MAE"], [["long name", "4.5"], ["x", "12.25"]])])]).splitlines()
     assert lines == ["H", "-", "name         MAE", "----------------", "long name    4.5", "x          12.25"]
 
 

@@ -108,10 +108,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(override: str, expected: li
         assert text in str(error.value)
 
 
-PAPER = "paper={title: T, figures: {test: {mae: 3.45, gender_accuracy: 0.94}}, protocol: %s}"
+PAPER = "paper={title: T, metrics: {test: {age_mae: 3.45, gender_accuracy: 0.94}}, protocol: %s}"
 
 
-def test_an_experiment_may_name_a_paper_and_the_protocol_of_its_figures() -> None:
+def test_an_experiment_may_name_a_paper_with_its_metrics_and_protocol() -> None:
     validate(compose([PAPER % "{data: [utkface], n: {test: 3556}, epochs: 10, notes: [subset unpublished]}", "name=ours"]))
     validate(compose([PAPER % "null"]))
 
@@ -122,10 +122,10 @@ def test_an_experiment_may_name_a_paper_and_the_protocol_of_its_figures() -> Non
         (PAPER % "{epocs: 10}", ["paper.protocol.epocs", "did you mean epochs?"]),
         (PAPER % "{epochs: ten}", ["paper.protocol.epochs=ten", "an integer"]),
         (PAPER % "{n: {tset: 3556}}", ["paper.protocol.n.tset", "train, val, test"]),
-        ("paper={title: T}", ["paper.figures: missing"]),
-        ("paper={title: T, figures: {mae: 3.45}}", ["paper.figures.mae", "train, val, test"]),
-        ("paper={title: T, figures: {test: {mae: about 4}}}", ["paper.figures.test.mae=about 4", "number", "notes"]),
-        ("paper={title: T, figures: {test: {gender_accuracy: 94}}}", ["gender_accuracy=94", "between 0 and 1"]),
+        ("paper={title: T}", ["paper.metrics: missing"]),
+        ("paper={title: T, metrics: {age_mae: 3.45}}", ["paper.metrics.age_mae", "train, val, test"]),
+        ("paper={title: T, metrics: {test: {age_mae: about 4}}}", ["paper.metrics.test.age_mae=about 4", "number", "notes"]),
+        ("paper={title: T, metrics: {test: {gender_accuracy: 94}}}", ["gender_accuracy=94", "between 0 and 1"]),
         ("paper=effb0", ["paper=effb0", "mapping"]),
         ("name=[a]", ["name", "text"]),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from agegender.evaluation import plots as test_pictures
 from agegender.evaluation.plots import draw_faces, draw_predictions, draw_test
-from agegender.evaluation.results import part_metrics
+from agegender.evaluation.results import split_metrics
 from agegender.runs.run_directory import RunDirectory
 
 
@@ -39,7 +39,7 @@ def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_panel_for_ages_and_each_confusion_matrix(tmp_path: Path, titles: list[str]) -> None:
     frame = predictions()
-    draw_predictions(frame, part_metrics(frame, 0, [0, 26, 51, 76]), tmp_path / "all.png")
+    draw_predictions(frame, split_metrics(frame, 0, [0, 26, 51, 76]), tmp_path / "all.png")
     assert titles == ["40 faces", "age, nine ranges (40 faces)", "age, classes of the head (40 faces)",
                       "gender, by appearance (40 faces)"]  # fmt: skip
     image = cv2.imread(str(tmp_path / "all.png"))
@@ -49,13 +49,13 @@ def test_a_panel_for_ages_and_each_confusion_matrix(tmp_path: Path, titles: list
 def test_ranges_and_missing_labels_are_drawn_as_far_as_they_go(tmp_path: Path, titles: list[str]) -> None:
     frame = predictions(age_low=[float("nan")] * 20 + [20.0] * 20, age_high=[float("nan")] * 20 + [29.0] * 20)
     frame["gender"] = pd.array([None] * 40, dtype="Int8")
-    draw_predictions(frame, part_metrics(frame, 0), tmp_path / "some.png")
+    draw_predictions(frame, split_metrics(frame, 0), tmp_path / "some.png")
     assert titles == ["20 faces", "age, nine ranges (20 faces)"]
 
 
 def test_nothing_is_drawn_of_no_labels(tmp_path: Path) -> None:
     frame = predictions().drop(columns="age_pred").assign(gender=pd.array([None] * 40, dtype="Int8"))
-    draw_predictions(frame, part_metrics(frame, 0), tmp_path / "none.png")
+    draw_predictions(frame, split_metrics(frame, 0), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
@@ -75,7 +75,7 @@ def test_faces_with_their_labels_and_predictions(tmp_path: Path, titles: list[st
 
 def test_faces_that_are_gone_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = predictions(4)
-    draw_test(frame, part_metrics(frame, 0), {"faces": tmp_path}, RunDirectory(tmp_path))
+    draw_test(frame, split_metrics(frame, 0), {"faces": tmp_path}, RunDirectory(tmp_path))
     assert (tmp_path / "predictions.png").exists()
     assert not (tmp_path / "faces.png").exists()
     assert "faces.png is not drawn" in caplog.text and ".png" in caplog.text

@@ -48,15 +48,15 @@ def test_files_log_and_loggers_tell_the_same(
             run, data, predictions, [0, 30, 60], 0, {"seed": 7}, loggers=[CSVLogger(tmp_path / "csv"), logger]
         )
     assert run.read_metrics() == metrics
-    assert (metrics["split"]["part"], metrics["split"]["n"]) == ("test", len(predictions["test"]))
+    assert (metrics["tested"], metrics["test"]["n"]) == ("test", len(predictions["test"]))
     assert metrics["split"]["sha256"] == data.split_sha256
     assert metrics["seed"] == 7
     for split, frame in predictions.items():
-        assert metrics[split]["age"]["mae"] == pytest.approx(2.0)
-        assert metrics[split]["gender"]["accuracy"] == pytest.approx((frame["gender"] == 1).mean())
+        assert metrics[split]["age_mae"] == pytest.approx(2.0)
+        assert metrics[split]["gender_accuracy"] == pytest.approx((frame["gender"] == 1).mean())
     train = data.table.frame[data.table.frame["split"] == "train"]["age_low"]
     guess = np.abs(predictions["test"]["age_low"] - train.median()).mean()
-    assert metrics["baseline"]["age"]["mae"] == pytest.approx(guess)
+    assert metrics["baseline"]["age_mae"] == pytest.approx(guess)
 
     written = run.read_predictions()
     assert written is not None
@@ -65,7 +65,7 @@ def test_files_log_and_loggers_tell_the_same(
     for picture in (run.predictions_picture, run.faces_picture):
         assert picture.read_bytes().startswith(b"\x89PNG")
 
-    assert "MAE 2.00" in caplog.text and "3 classes" in caplog.text and str(run.metrics) in caplog.text
+    assert "MAE 2.00" in caplog.text and "age class accuracy" in caplog.text and str(run.metrics) in caplog.text
     assert data.sources["utkface"].license in caplog.text
     assert logger.metrics == metrics and logger.roots == data.table.roots
     pd.testing.assert_frame_equal(logger.predictions, predictions["test"])
@@ -74,4 +74,4 @@ def test_files_log_and_loggers_tell_the_same(
 
 def test_the_last_split_is_the_tested_one(data: FaceDataModule, predictions: Predictions, tmp_path: Path) -> None:
     metrics = record_test(RunDirectory(tmp_path), data, {"val": predictions["val"]}, (), 0)
-    assert metrics["split"]["part"] == "val" and "test" not in metrics
+    assert metrics["tested"] == "val" and "test" not in metrics

@@ -1,4 +1,4 @@
-"""Data, training and figures of every experiment against a table typed from the papers, not from the files.
+"""Data, training and published metrics of every experiment against a table typed from the papers, not from the files.
 
 Where a paper is silent the table holds the choice that the file's header names. Layers are tested in test_nets.py.
 """
@@ -117,9 +117,9 @@ SYSTEMS: dict[str, Table] = {
 
 EFFB0 = {
     "title": "Multi-task Deep Learning for Gender Detection and Age Prediction using EfficientNetB0", "system": None,
-    "figures": {
-        "test": {"mae": 3.45, "gender_accuracy": 0.94, "precision_female": 0.93, "precision_male": 0.95,
-                 "recall_female": 0.96, "recall_male": 0.92, "f1_female": 0.94, "f1_male": 0.94},
+    "metrics": {
+        "test": {"age_mae": 3.45, "gender_accuracy": 0.94, "gender_precision_female": 0.93, "gender_precision_male": 0.95,
+                 "gender_recall_female": 0.96, "gender_recall_male": 0.92, "gender_f1_female": 0.94, "gender_f1_male": 0.94},
         "val": {"gender_accuracy": 0.92},
     },
     "protocol": {"data": ["utkface"], "fractions": [0.8, 0.2, 0.0], "image_size": 224, "batch_size": 16, "epochs": 30,
@@ -129,7 +129,7 @@ EFFB0 = {
 
 def sheoran(system: str, backbone: str, **protocol: Any) -> Table:
     return {
-        "title": "Age and Gender Prediction using Deep CNNs and Transfer Learning", "system": system, "figures": {},
+        "title": "Age and Gender Prediction using Deep CNNs and Transfer Learning", "system": system, "metrics": {},
         "protocol": {"data": ["utkface"], "backbone": backbone, **protocol},
     }  # fmt: skip
 
@@ -137,16 +137,16 @@ def sheoran(system: str, backbone: str, **protocol: Any) -> Table:
 def production(system: str, backbone: str, data: str, mae: float, gender: float, milliseconds: int) -> Table:
     return {
         "title": "A production design for age and gender", "system": system,
-        "figures": {"test": {"mae": mae, "gender_accuracy": gender, "latency_ms": milliseconds}},
+        "metrics": {"test": {"age_mae": mae, "gender_accuracy": gender, "latency_ms": milliseconds}},
         "protocol": {"data": [data], "backbone": backbone},
     }  # fmt: skip
 
 
 def few_faces(system: str, backbone: str, epochs: int, train: tuple[float, ...], val: tuple[float, ...]) -> Table:
-    names = ("gender_accuracy", "mae", "gender_loss")
+    keys = ("gender_accuracy", "age_mae", "gender_loss")
     return {
         "title": "Custom CNN and VGG16 for age and gender on 5,000 faces of UTKFace", "system": system,
-        "figures": {"train": dict(zip(names, train, strict=True)), "val": dict(zip(names, val, strict=True))},
+        "metrics": {"train": dict(zip(keys, train, strict=True)), "val": dict(zip(keys, val, strict=True))},
         "protocol": {"data": ["utkface"], "fractions": [0.8, 0.2, 0.0], "n": {"train": 4000, "val": 1000}, "image_size": 128,
                      "batch_size": 64, "epochs": epochs, "epoch": "last", "backbone": backbone},
     }  # fmt: skip
@@ -155,14 +155,14 @@ def few_faces(system: str, backbone: str, epochs: int, train: tuple[float, ...],
 def four_classes(system: str, backbone: str, test: float, val: float, train: float) -> Table:
     return {
         "title": "Age in four classes by MobileNetV2, ResNet50 and EfficientNet-B0", "system": system,
-        "figures": {part: {"class_accuracy": share} for part, share in (("train", train), ("val", val), ("test", test))},
+        "metrics": {split: {"age_class_accuracy": share} for split, share in (("train", train), ("val", val), ("test", test))},
         "protocol": {"data": ["utkface"], "fractions": [0.7, 0.15, 0.15], "n": {"test": 3556}, "image_size": 224, "epochs": 10,
                      "epoch": "best", "backbone": backbone, "age_range": [0, 116]},
     }  # fmt: skip
 
 
 TWO_STAGES = few_faces("VGG16", "vgg16", 35, train=(0.89, 5.4, 0.26), val=(0.88, 7.6, 0.27))
-PAPERS: dict[str, Table] = {  # the others are variants of which no paper prints figures
+PAPERS: dict[str, Table] = {  # the others are variants of which no paper prints metrics
     "effb0_multitask": EFFB0,
     "effb0_multitask_mse": EFFB0,
     "separable_cnn": sheoran("separable CNN", "CustomCNN", image_size=180),
@@ -226,7 +226,7 @@ def test_numbers_are_the_papers(name: str, experiment: Experiment) -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_figures_are_the_papers(name: str, experiment: Experiment) -> None:
+def test_metrics_are_the_papers(name: str, experiment: Experiment) -> None:
     paper = experiment(name)["paper"]
     if name not in PAPERS:
         assert paper is None

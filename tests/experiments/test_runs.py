@@ -51,15 +51,15 @@ def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path,
     run = RunDirectory(tmp_path)
     train(config, run)
     metrics = json.loads(run.metrics.read_text())
-    tested = metrics[metrics["split"]["part"]]
-    assert set(config["tasks"]) <= set(tested) and tested["n"] > 0
-    assert metrics["split"]["part"] == ("test" if config["split"]["fractions"][2] else "val")
+    tested = metrics[metrics["tested"]]
+    assert {f"n_{task}" for task in config["tasks"]} <= set(tested) and tested["n"] > 0
+    assert metrics["tested"] == ("test" if config["split"]["fractions"][2] else "val")
     assert not subset or sum(metrics[part]["n"] for part in ("train", "val")) == 40
     assert (tmp_path / "layers.txt").read_text().startswith("layer")
     if name.startswith("age4"):
-        assert tested["age"]["classes"]["names"] == ["0-25", "26-50", "51-75", "76+"]
+        assert tested["confusions"]["age_class"]["names"] == ["0-25", "26-50", "51-75", "76+"]
         assert "val/age_class_accuracy" in (tmp_path / "history.csv").read_text()
-        assert 0 <= metrics["train"]["age"]["class_accuracy"] <= 1
+        assert 0 <= metrics["train"]["age_class_accuracy"] <= 1
 
 
 def test_face_recognition_weights_are_asked_for(tmp_path: Path) -> None:

@@ -58,6 +58,21 @@ def test_a_class_path_of_an_earlier_version_is_read_as_todays(run: RunDirectory)
     assert target == "agegender.training.finetuning.stages.Frozen"
 
 
+def test_metrics_and_papers_of_an_earlier_version_get_todays_keys(run: RunDirectory) -> None:
+    run.write_config({"seed": 0, "paper": {"title": "T", "figures": {"test": {"cs5": 0.5}}}})
+    run.write_metrics({"schema": 1, "split": {"sha256": "0", "part": "val", "n": 2}, "val": {"n": 2, "age": {"cs5": 0.5}}})
+    assert run.read_config() == {"seed": 0, "paper": {"title": "T", "metrics": {"test": {"age_cs5": 0.5}}}}
+    assert run.read_metrics() == {"schema": 2, "tested": "val", "split": {"sha256": "0"}, "val": {"n": 2, "age_cs5": 0.5}}
+
+
+@pytest.mark.parametrize("content", [{"schema": 3}, {"schema": "1"}, {"schema": 1, "test": 5}, {"schema": 1, "split": 5}])
+def test_metrics_that_cannot_be_translated_are_an_error(content: dict[str, object], run: RunDirectory) -> None:
+    run.write_metrics(content)
+    with pytest.raises(AgeGenderError, match=r"metrics\.json: cannot be read") as error:
+        run.read_metrics()
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_what_was_never_recorded(run: RunDirectory) -> None:
     assert run.read_history() == []
     assert run.read_model() == {}

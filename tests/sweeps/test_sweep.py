@@ -51,7 +51,7 @@ def test_jobs_of_two_ranks_and_the_same_command_again(faces: Path, tmp_path: Pat
         job = RunDirectory(sweep / number)
         assert job.read_config()["seed"] == seed
         metrics = job.read_metrics()
-        assert metrics["split"]["part"] == "val" and "test" not in metrics  # a sweep leaves the test split alone
+        assert metrics["tested"] == "val" and "test" not in metrics  # a sweep leaves the test split alone
         assert read_checkpoint(job.last)["hyper_parameters"]["seed"] == seed
     scores = {row["overrides"]: float(row["score"]) for row in rows}
     assert all(score > 0 for score in scores.values())

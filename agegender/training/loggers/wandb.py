@@ -148,7 +148,7 @@ class Wandb(Logger):
 
         Args:
             metrics: As in ``metrics.json``; they become the run's summary.
-            predictions: Of the part that was tested (``split.part`` of the metrics), with columns of a face table.
+            predictions: Of the part that was tested (``tested`` in the metrics), with columns of a face table.
             roots: Folder of each data set.
         """
         import wandb
@@ -156,7 +156,7 @@ class Wandb(Logger):
         if not self._run:
             return
         self._run.summary.update(dict(metrics))
-        part = metrics["split"]["part"]
+        part = metrics["tested"]
         some = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
         columns: list[str | int] = [name for name in COLUMNS if name in some]
         rows = some[columns].astype(object).where(some[columns].notna(), None).to_numpy().tolist()

@@ -160,7 +160,7 @@ def test_an_offline_run_holds_what_the_run_directory_holds(configure: Configure,
     counts = written.table("test/gender_confusion_table")
     labels = ["male", "female"]
     matrix = counts.pivot(index="Actual", columns="Predicted", values="nPredictions").loc[labels, labels]
-    assert matrix.to_numpy().tolist() == metrics["test"]["gender"]["confusion"]
+    assert matrix.to_numpy().tolist() == metrics["test"]["confusions"]["gender"]["counts"]
 
     predictions = pd.read_parquet(run.path / "predictions.parquet").set_index("path")
     shown = written.table("test/predictions")

@@ -1,0 +1,84 @@
+"""Reads what earlier versions wrote: ``metrics.json`` of schema 1, and ``paper:`` blocks with its names of metrics.
+
+Schema 1 nested metrics by task, as ``age.cs5`` or ``gender.by_class.female.recall``. Its ``history.csv`` already had
+today's keys.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+AGE = {key: f"age_{key}" for key in ("mae", "mae_ci95", "rmse", "cs5", "distance", "class_accuracy")}
+AGE |= {"n": "n_age", "n_exact": "n_exact_age"}
+GENDER = {key: f"gender_{key}" for key in ("accuracy", "accuracy_ci95", "precision", "recall", "f1")} | {"n": "n_gender"}
+RANGES = ("accuracy", "accuracy_ci95", "balanced_accuracy", "one_off")
+GROUP = {"mae": "age_mae", "distance": "age_distance", "range_accuracy": "age_range_accuracy", "n_exact": "n_exact_age"}
+DECADE = {"mae": "age_mae", "bias": "age_bias"}
+PAPER = {key: f"age_{key}" for key in ("mae", "distance", "rmse", "cs5", "class_accuracy")}
+PAPER |= {f"{key}_{label}": f"gender_{key}_{label}" for key in ("precision", "recall", "f1") for label in ("female", "male")}
+NINE = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"]
+
+
+def current_metrics(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a ``metrics.json``, translated if it has schema 1.
+
+    Raises:
+        ValueError: It has a later schema than this version knows.
+    """
+    schema = content.get("schema", 2)
+    if schema > 2:
+        raise ValueError(f"schema {schema}: this version reads 1 and 2")
+    if schema > 1:
+        return dict(content)
+    split = dict(content.get("split") or {})
+    result: dict[str, Any] = {"schema": 2, "tested": split.pop("part", None), "split": split}
+    split.pop("n", None)
+    result |= {key: value for key, value in content.items() if key not in ("schema", "split")}
+    result |= {name: _split(content[name]) for name in ("train", "val", "test") if name in content}
+    return result | ({"baseline": _baseline(content["baseline"])} if "baseline" in content else {})
+
+
+def current_paper(paper: Any) -> Any:
+    """A ``paper:`` block; the names of metrics in its ``figures`` are translated, and it is called ``metrics``."""
+    if not isinstance(paper, Mapping) or "figures" not in paper:
+        return paper
+    figures = paper["figures"]
+    if isinstance(figures, Mapping):
+        figures = {split: _renamed(named, PAPER, keep=True) for split, named in figures.items()}
+    return {"metrics" if key == "figures" else key: figures if key == "figures" else value for key, value in paper.items()}
+
+
+def _renamed(values: Any, names: Mapping[str, str], keep: bool = False) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    return {names.get(key, key): value for key, value in values.items() if keep or key in names}
+
+
+def _split(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of one split, or of the epoch that was tested."""
+    age, gender = old.get("age") or {}, old.get("gender") or {}
+    new = {key: value for key, value in old.items() if key in ("n", "epoch")} | _renamed(age, AGE) | _renamed(gender, GENDER)
+    confusions = {}
+    for key, values, names in ("range", age.get("ranges"), NINE), ("class", age.get("classes"), None):
+        if values:
+            new |= {f"age_{key}_{name}": values[name] for name in RANGES if name in values} | {f"n_age_{key}": values.get("n")}
+            if values.get("n") and "confusion" in values:
+                confusions[f"age_{key}"] = {"names": names or values.get("names"), "counts": values["confusion"]}
+    for label, values in (gender.get("by_class") or {}).items():
+        new |= {f"gender_{key}_{label}": values[key] for key in ("precision", "recall", "f1") if key in values}
+    if gender.get("n") and "confusion" in gender:
+        confusions["gender"] = {"names": ["male", "female"], "counts": gender["confusion"]}
+    new |= {"confusions": confusions} if confusions else {}
+    groups = {"age_decade": {name: _renamed(row, DECADE, keep=True) for name, row in (age.get("by_decade") or {}).items()}}
+    for kind, rows in (old.get("by_group") or {}).items():
+        groups[kind] = {name: _renamed(row, GROUP, keep=True) for name, row in rows.items()}
+    new |= {"by_group": groups} if any(groups.values()) else {}
+    datasets = {name: _split(values) for name, values in (old.get("by_dataset") or {}).items()}
+    return new | ({"by_dataset": datasets} if datasets else {})
+
+
+def _baseline(old: Mapping[str, Any]) -> dict[str, Any]:
+    age, gender = old.get("age") or {}, old.get("gender") or {}
+    guess = {task: values["guess"] for task, values in (("age", age), ("gender", gender)) if "guess" in values}
+    new = {"guess": guess, **_renamed(age, AGE), **_renamed(gender, GENDER)}
+    datasets = {name: _baseline(values) for name, values in (old.get("by_dataset") or {}).items()}
+    return new | ({"by_dataset": datasets} if datasets else {})
