@@ -100,7 +100,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
             record_settings(run, config, trainer.precision)  # of a resumed run not before it is certain that it continues
             run.write_split(data.split_csv)
             run.write_seen(data.table.frame)
-            log.info("\n".join(summary(data.table, licenses, data.split_name, data.split_sha256)))
+            log.info("\n".join(summary(data.table, licenses, data.split_name, data.split_sha256, data.content_sha256)))
         if config["compile"]:
             module.network.compile()
         if finished:  # it ended before it was measured, or is now to be tested

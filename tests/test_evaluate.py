@@ -90,9 +90,20 @@ def test_changed_faces_are_not_tested(run: RunDirectory, own_faces: Path, tmp_pa
     config = run.read_config()
     config["data"]["sources"]["utkface"]["root"] = str(moved)
     assert evaluate(run, config, "test")["test"] == run.read_metrics()["test"]
-    next(moved.iterdir()).unlink()
+    changed = sorted(moved.iterdir())[20]
+    changed.write_bytes(changed.read_bytes() + b"behind the end marker")
+    with pytest.raises(AgeGenderError, match=f"the content of 1 images differs .* for example utkface/{changed.name}"):
+        evaluate(run, config, "test")
+    changed.unlink()
     with pytest.raises(AgeGenderError, match="faces differ"):
         evaluate(run, config, "test")
+
+
+def test_a_run_of_an_earlier_version_is_tested_with_a_warning(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [line.rpartition(",")[0] for line in run.read_split().splitlines()]
+    run.write_split("\n".join([*rows, ""]))
+    assert evaluate(run, run.read_config(), "test")["split"] == run.read_metrics()["split"]
+    assert "has no content hashes" in caplog.text
 
 
 def test_a_split_without_faces_is_named(run: RunDirectory) -> None:

@@ -23,7 +23,8 @@ def main(config: dict[str, Any]) -> None:
     datamodule = assemble({**config, "loader": {**config["loader"], "cache": "none"}})
     datamodule.prepare_data()
     licenses = {name: source.license for name, source in datamodule.sources.items()}
-    print("\n".join(summary(datamodule.table, licenses, datamodule.split_name, datamodule.split_sha256)))
+    checksums = datamodule.split_sha256, datamodule.content_sha256
+    print("\n".join(summary(datamodule.table, licenses, datamodule.split_name, *checksums)))
     if config["skipped"] is not None:
         _write(Path(config["skipped"]), datamodule.table.skipped)
 

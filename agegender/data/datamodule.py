@@ -16,7 +16,7 @@ from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import Policy
 from agegender.data.features import Features
 from agegender.data.scan import Damaged
-from agegender.data.split_csv import checksum, split_csv
+from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import SPLITS, Source
@@ -31,7 +31,8 @@ class FaceDataModule(LightningDataModule):
         table: ``FaceTable`` with the split of each face, after ``setup``; ``index`` in a batch is a row of it.
         split_name: Name of the split rule for these faces, after ``setup``.
         split_csv: The split as CSV text, after ``setup``.
-        split_sha256: Checksum of ``split_csv``, after ``setup``.
+        split_sha256: Checksum of the faces, their splits and labels, after ``setup``.
+        content_sha256: Checksum of the same and of the images, after ``setup``.
         features: Backbone features that replace the images in the first epochs of training, by split.
 
     Args:
@@ -134,7 +135,8 @@ class FaceDataModule(LightningDataModule):
         self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
         self.split_name = self.split.describe(faces)
         self.split_csv = split_csv(self.table)
-        self.split_sha256 = checksum(self.split_csv)
+        self.split_sha256 = split_checksum(self.split_csv)
+        self.content_sha256 = content_checksum(self.split_csv)
         # The cache holds all readable faces, so it also serves another split, age range or treatment of duplicates.
         if self.cache_dir is None:
             self._images = DecodedImages(faces.files(), self.image_size)

@@ -7,14 +7,15 @@ from agegender.sources.faces import SPLITS, FaceTable, Skipped
 EXAMPLES = 5  # skipped files listed for each reason
 
 
-def summary(table: FaceTable, licenses: dict[str, str], split_name: str, sha256: str) -> list[str]:
+def summary(table: FaceTable, licenses: dict[str, str], split_name: str, split_sha256: str, content_sha256: str) -> list[str]:
     """Returns the lines of the summary.
 
     Args:
         table: Faces with their splits.
         licenses: License line of each dataset, by name.
         split_name: Name of the split rule.
-        sha256: Checksum of the split.
+        split_sha256: Checksum of the faces, their splits and labels.
+        content_sha256: Checksum of the same and of the images.
     """
     frame = table.frame
     lines = []
@@ -23,7 +24,7 @@ def summary(table: FaceTable, licenses: dict[str, str], split_name: str, sha256:
     lines += _labels(frame)
     lines += [f"note: {note}" for note in table.notes]
     lines += _skipped(table.skipped)
-    lines.append(f"split {split_name}: {_sizes(frame)}  sha256 {sha256}")
+    lines.append(f"split {split_name}: {_sizes(frame)}  sha256 {split_sha256}  content_sha256 {content_sha256}")
     return lines
 
 

@@ -59,7 +59,7 @@ def record_test(
     metrics: dict[str, Any] = {
         "schema": SCHEMA,
         "tested": tested,
-        "split": {"name": data.split_name, "sha256": data.split_sha256},
+        "split": {"name": data.split_name, "sha256": data.split_sha256, "content_sha256": data.content_sha256},
         **{split: split_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
         "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
         **(more or {}),

@@ -21,7 +21,8 @@ def results_table(metrics: Values) -> str:
     tested, split, guess = metrics["tested"], metrics["split"], metrics.get("baseline") or {}
     values = metrics[tested]
     datasets = values.get("by_dataset") or {}
-    lines = [f"{tested} split: {values['n']} faces, split {split['name']} {split['sha256'][:12]}"]
+    content = f", content {split['content_sha256'][:12]}" if "content_sha256" in split else ""  # an earlier version had none
+    lines = [f"{tested} split: {values['n']} faces, split {split['name']} {split['sha256'][:12]}{content}"]
     lines += _lines(values, guess, in_detail=not datasets)
     for name, own in datasets.items():
         lines += [f"of these {own['n']} faces of {name}", *_lines(own, (guess.get("by_dataset") or {}).get(name, {}))]

@@ -32,7 +32,7 @@ class RunDirectory:
     Attributes:
         config: ``config.yaml``, the resolved configuration.
         versions: ``versions.json``, the versions of the code and the packages; a session that resumes with others is added.
-        split: ``split.csv``, all faces with labels and split.
+        split: ``split.csv``, all faces with labels, split and SHA-256; earlier versions wrote no SHA-256.
         seen: ``seen.txt``, SHA-256 of every image of the train and validation splits, one a line.
         history: ``history.csv``, one row of metrics an epoch.
         curves: ``curves.png``, the history drawn.
@@ -124,7 +124,7 @@ class RunDirectory:
         """Writes ``split.csv``.
 
         Args:
-            table: CSV, as ``agegender.data.splits.split_csv`` returns it.
+            table: CSV, as ``agegender.data.split_csv.split_csv`` returns it.
         """
         _write(self.split, table)
 

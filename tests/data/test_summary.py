@@ -11,7 +11,7 @@ LICENSES = {"a": "for research only", "b": "free"}
 
 
 def lines(*tables: FaceTable) -> list[str]:
-    return summary(concat(tables), LICENSES, "random 80/10/10 seed 0", "abc123")
+    return summary(concat(tables), LICENSES, "random 80/10/10 seed 0", "abc123", "def456")
 
 
 def faces(name: str, **columns: list) -> FaceTable:
@@ -27,7 +27,7 @@ def test_each_dataset_has_its_splits_and_license_and_the_last_line_has_the_sums(
         "b: 2 faces in /faces/b  (train 1  val 0  test 1)",
         "  free",
     ]
-    assert printed[-1] == "split random 80/10/10 seed 0: train 4  val 1  test 1  sha256 abc123"
+    assert printed[-1] == "split random 80/10/10 seed 0: train 4  val 1  test 1  sha256 abc123  content_sha256 def456"
 
 
 def test_exact_ages_are_counted_by_decade_and_ranges_by_range() -> None:

@@ -50,6 +50,8 @@ def test_files_log_and_loggers_tell_the_same(
     assert run.read_metrics() == metrics
     assert (metrics["tested"], metrics["test"]["n"]) == ("test", len(predictions["test"]))
     assert metrics["split"]["sha256"] == data.split_sha256
+    assert metrics["split"]["content_sha256"] == data.content_sha256
+    assert f"{data.split_sha256[:12]}, content {data.content_sha256[:12]}" in caplog.text
     assert metrics["seed"] == 7
     for split, frame in predictions.items():
         assert metrics[split]["age_mae"] == pytest.approx(2.0)

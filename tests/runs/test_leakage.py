@@ -1,5 +1,6 @@
 """Faces that a model was trained or selected on do not test it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ from agegender.errors import AgeGenderError
 from agegender.runs.leakage import require_same_faces, require_unseen_faces
 from agegender.runs.run_directory import RunDirectory
 
-SPLIT = "path,split\na.png,train\nb.png,test\n"
+SPLIT = "dataset,path,split,sha256\nown,a.png,train,1\nown,b.png,test,2\n"
+OLD_SPLIT = "dataset,path,split\nown,a.png,train\nown,b.png,test\n"
 
 
 def frame(**columns: list[str]) -> pd.DataFrame:
@@ -24,21 +26,37 @@ def run(tmp_path: Path) -> RunDirectory:
     return directory
 
 
-def test_the_same_faces_pass(run: RunDirectory) -> None:
+def test_the_same_faces_pass(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
     require_same_faces(run, SPLIT)
+    assert not caplog.records
 
 
-@pytest.mark.parametrize(
-    ("now", "message"),
-    [
-        (SPLIT.replace("b.png,test", "b.png,train"), r"1 rows of split\.csv are missing or changed and 1 are new.*b\.png"),
-        (SPLIT.replace("b.png,test\n", ""), r"1 rows of split\.csv are missing or changed and 0 are new.*b\.png,test"),
-        (SPLIT + "c.png,train\n", r"0 rows of split\.csv are missing or changed and 1 are new.*c\.png"),
-    ],
-)
-def test_other_faces_or_splits_are_refused(now: str, message: str, run: RunDirectory) -> None:
+OTHERS = [
+    (lambda split: split.replace("b.png,test", "b.png,train"), r"1 rows of split\.csv are missing .* and 1 are new.*b\.png"),
+    (lambda split: split[: split.index("own,b")], r"1 rows of .* missing or changed and 0 are new.*'own,b\.png,test'"),
+    (lambda split: split + "own,c.png,train,3\n", r"0 rows of split\.csv are missing or changed and 1 are new.*c\.png"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", [SPLIT, OLD_SPLIT])
+@pytest.mark.parametrize(("change", "message"), OTHERS)
+def test_other_faces_or_splits_are_refused(change: Callable[[str], str], message: str, before: str, run: RunDirectory) -> None:
+    run.write_split(before)
     with pytest.raises(AgeGenderError, match=message):
-        require_same_faces(run, now)
+        require_same_faces(run, change(SPLIT))
+
+
+def test_changed_images_are_refused(run: RunDirectory) -> None:
+    with pytest.raises(AgeGenderError, match=r"the content of 1 images differs from .*, for example own/b\.png\."):
+        require_same_faces(run, SPLIT.replace("test,2", "test,1"))
+
+
+def test_a_run_of_an_earlier_version_has_no_content_hashes_and_says_so(
+    run: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.write_split(OLD_SPLIT)
+    require_same_faces(run, SPLIT.replace("test,2", "test,1"))
+    assert f"{run.split} has no content hashes" in caplog.text
 
 
 def test_an_image_is_recognised_under_any_name(run: RunDirectory) -> None:
