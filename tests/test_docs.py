@@ -18,7 +18,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from agegender.configuration.command import compose
-from agegender.configuration.schema import validate, validate_targets
+from agegender.configuration.evaluation import validate_evaluation
+from agegender.configuration.schema import validate, validate_faces
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
@@ -139,11 +140,8 @@ def swept(argument: str) -> list[str]:
 
 
 def check(arguments: list[str], configuration: str) -> None:
-    config = compose([one for one in arguments if one != "-m"], configuration)
-    if configuration == "train":
-        validate(config)
-    else:
-        validate_targets({key: config[key] for key in ("data", "split") if config.get(key)})
+    checks = {"train": validate, "evaluate": validate_evaluation, "faces": validate_faces}
+    checks[configuration](compose([one for one in arguments if one != "-m"], configuration))
 
 
 @pytest.mark.parametrize("command", COMPOSED, ids=str)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agegender.configuration.path_arguments import path_arguments
-from agegender.configuration.schema import DataSettings
+from agegender.configuration.settings import DataSettings
 from agegender.runs.finished_run import Run
 
 # Keys that do not make another row: names, use of the machine. For input files and folders see ``_flat``.

@@ -1,8 +1,8 @@
-"""Objects from plain configuration, from a closed list of classes only.
+"""Builds objects from plain configuration, of allowed classes only.
 
-Run directories and checkpoints travel between people, and their configuration names classes. A name is therefore
-looked up against its section's list before anything is imported, and what it leads to must be a class of that very
-package: a path through a module's own imports (``agegender.sources.images.os.system``) leads nowhere.
+Run directories and checkpoints are passed on between people, and their configuration names classes. Each name is therefore
+checked against the allowed packages of its section before anything is imported, and it must be a class that is defined in one
+of them: a path through the imports of a module, such as ``agegender.sources.images.os.system``, is refused.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 
-# What each section of a configuration may name; classes of lightning by their public names only.
+# Allowed packages of each section; classes of lightning by their public names only.
 PACKAGES = {
     "backbone": ("agegender.models.",),
     "head": ("agegender.heads.",),
@@ -44,15 +44,16 @@ LAYERED = ("trunk", "tower")
 
 
 def build(config: Any, key: str) -> Any:
-    """Instantiates every ``_target_`` in a plain nested configuration, innermost first.
+    """Builds the objects of a plain nested configuration, innermost first.
 
     Args:
-        config: Dictionaries, lists and scalars; a dictionary with ``_target_`` becomes an object of that class, its
-            other entries being the constructor's arguments. Anything else is returned as it is.
-        key: Where the configuration stands (``head``, ``trunk.layers``): its section says which classes are allowed.
+        config: Dictionaries, lists and scalars. A dictionary with ``_target_`` becomes an object of that class; its other
+            entries are the arguments of the constructor. Other values are returned unchanged.
+        key: Dotted key of the configuration, such as ``head`` or ``trunk.layers``. Its first part decides which classes are
+            allowed.
 
     Raises:
-        AgeGenderError: A target is not on the list, or its constructor refuses the arguments.
+        AgeGenderError: A class is not allowed, or its constructor rejects the arguments.
     """
     if isinstance(config, Mapping):
         built = {name: build(value, f"{key}.{name}".lstrip(".")) for name, value in config.items() if name != "_target_"}
@@ -62,7 +63,7 @@ def build(config: Any, key: str) -> Any:
         try:
             return target(**built)
         except (TypeError, ValueError) as error:
-            raise AgeGenderError(f"{key}: {config['_target_']} refuses its arguments: {error}") from error
+            raise AgeGenderError(f"{key}: {config['_target_']} rejects its arguments: {error}") from error
     if isinstance(config, Sequence) and not isinstance(config, str):
         return [build(value, f"{key}.{index}") for index, value in enumerate(config)]
     return config
@@ -76,7 +77,7 @@ def _allowed_class(path: Any, key: str) -> type:
     if not layer and (home is None or (home.startswith("lightning.") and f"{module}." != home)):
         allowed = [f"classes of {package}*" for package in packages]
         allowed += [", ".join(sorted(LAYERS))] if key.startswith(LAYERED) else []
-        raise AgeGenderError(f"{key}: refusing to instantiate {path!r}. Allowed: {'; '.join(allowed) or 'nothing here'}")
+        raise AgeGenderError(f"{key}: refusing to instantiate {path!r}. Allowed: {'; '.join(allowed) or 'no class'}")
     try:
         target = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:

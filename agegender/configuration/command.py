@@ -1,4 +1,4 @@
-"""Hydra commands: composing a configuration, and running a function of it."""
+"""Hydra commands: composes a configuration and passes it to a function."""
 
 import contextlib
 import functools
@@ -22,33 +22,36 @@ log = logging.getLogger(__name__)
 
 
 def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
-    """The configuration that a command would run with, plain and resolved, for use from Python.
+    """The plain, resolved configuration of a command, for use from Python.
 
     Args:
         overrides: As on the command line, such as ``["data=utkface", "data.root=PATH", "head.sigma=3"]``.
-        name: Of a file in ``conf/``: ``train``, ``evaluate`` or ``faces``.
+        name: Name of a file in ``conf/``: ``train``, ``evaluate`` or ``faces``.
     """
     import hydra
     from omegaconf import OmegaConf
 
-    _register_resolvers()
+    register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose(name, list(overrides))
     return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
 
 
 def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[], None]]:
-    """Makes a function of a plain, resolved configuration dictionary a Hydra command.
+    """Makes a Hydra command of a function that takes a plain, resolved configuration.
 
-    The wrapped function is called by Hydra with ``conf/NAME.yaml`` composed; an ``AgeGenderError`` from it ends the
-    process with status 2 and its message alone.
+    The command composes ``conf/NAME.yaml`` with the overrides of the command line. An ``AgeGenderError`` ends the process
+    with status 2 and prints its message, without a traceback.
+
+    Args:
+        name: Name of a file in ``conf/``.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import DictConfig
 
-    _register_resolvers()
+    register_resolvers()
 
     def decorate(function: Callable[[dict[str, Any]], Any]) -> Callable[[], None]:
         reached = False
@@ -63,7 +66,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                 if ranks.rank() == 0:
                     _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
                 print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
-                # In a sweep the other jobs shall go on, which an exception lets them and an exit does not.
+                # In a sweep an exception ends this job only; an exit would end the jobs after it too.
                 if os.environ.get("HYDRA_FULL_ERROR") == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
                 raise SystemExit(2) from None
@@ -76,7 +79,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
             try:
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
             except SystemExit as stop:
-                if stop.code == 1 and not reached:  # Hydra itself could not compose: say what would have been allowed
+                if stop.code == 1 and not reached:  # Hydra could not compose the configuration: add the allowed keys
                     _explain(name, sys.argv[1:])
                 raise
 
@@ -113,7 +116,8 @@ def exit_on_error() -> Iterator[None]:
         raise SystemExit(2) from None
 
 
-def _register_resolvers() -> None:
+def register_resolvers() -> None:
+    """Makes ``${run_dir:...}`` and ``${default_monitor:...}`` known to OmegaConf."""
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
@@ -121,7 +125,7 @@ def _register_resolvers() -> None:
 
 
 def _missing(value: Any, path: str = "") -> Iterator[str]:
-    """Keys that a person must give: ``???`` in the files."""
+    """Dotted keys of required values that were not given (``???`` in the files)."""
     if value == "???":
         yield path
     elif isinstance(value, dict):
@@ -130,9 +134,10 @@ def _missing(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _run_dir(resume: str | None, job: str) -> str:
-    """A new folder under outputs/, or the run that is being resumed. The random end keeps same-second runs apart.
+    """The run directory: a new folder in ``outputs/``, or the run to resume.
 
-    Of several processes the first chooses, and the others write nothing: they get a folder that exists.
+    The name ends with random digits, so that runs started in the same second have different folders. Of several processes
+    the first one chooses; the others write nothing and get the current directory.
     """
     if resume:
         return resume
@@ -147,13 +152,13 @@ def _run_dir(resume: str | None, job: str) -> str:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """A run that never began should leave nothing behind."""
+    """Removes the folder of a run that ended before it wrote anything."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
 
 def _explain(name: str, arguments: list[str]) -> None:
-    """Prints, for each override whose key does not exist, the keys that do."""
+    """Prints the allowed keys for each override with an unknown key."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
@@ -163,7 +168,7 @@ def _explain(name: str, arguments: list[str]) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             config = hydra_compose(name, groups)
-        except Exception:  # the group itself was wrong, and Hydra has listed its members
+        except Exception:  # an unknown choice: Hydra has listed the choices of the group
             return
     for key in (a.partition("=")[0].lstrip("~") for a in overrides if a not in groups and not a.startswith("hydra")):
         node: Any = OmegaConf.to_container(config)
@@ -172,5 +177,5 @@ def _explain(name: str, arguments: list[str]) -> None:
                 node = node.get(part) if isinstance(node, dict) else None
                 continue
             where = ".".join(key.split(".")[:depth]) or "the configuration"
-            print(f"{where} has no {part!r}{did_you_mean(part, node)}. Allowed: {', '.join(node)}", file=sys.stderr)
+            print(f"{where} has no {part!r}{did_you_mean(part, list(node))}. Allowed: {', '.join(node)}", file=sys.stderr)
             break

@@ -3,23 +3,35 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from agegender.configuration.path_arguments import path_arguments
-from agegender.configuration.schema import key_problems, section_problems
+from agegender.configuration.schema import key_problems, refuse, section_problems
 from agegender.configuration.signatures import parameters
 from agegender.errors import AgeGenderError
+from agegender.input_paths import InputFolder
 
 FOR_OTHER_FACES = ("seed", "age_range", "split")
 
 
 @dataclass
 class EvaluationSettings:
-    """The keys outside groups; each is described in ``conf/evaluate.yaml``."""
+    """The keys of ``conf/evaluate.yaml`` outside groups.
 
-    checkpoint: str
+    Args:
+        checkpoint: Run directory of the model.
+        part: Split to test on.
+        root: Folder of the run's own data, if it has moved.
+        batch_size: Faces per step; null as in training.
+        accelerator: Of ``lightning.pytorch.Trainer``; the model runs on one device in full precision.
+        seed: Seed of the split of other faces.
+        age_range: Lowest and highest age in years of other faces; faces outside are left out and counted.
+    """
+
+    checkpoint: str | Path
     part: Literal["train", "val", "test"]
-    root: str | None
+    root: InputFolder | None
     batch_size: int | None
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     seed: int
@@ -48,8 +60,7 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
     elif not problems:
         ignored = [one for one in overrides if one.lstrip("+~").partition("=")[0].partition(".")[0] in FOR_OTHER_FACES]
         problems += [f"{one}: applies to other faces only, which data=... chooses" for one in ignored]
-    if problems:
-        raise AgeGenderError("\n".join(problems))
+    refuse(problems)
 
 
 def evaluated(saved: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agegender.configuration.schema import signed_sections
+from agegender.configuration.sections import sections
 from agegender.configuration.signatures import Parameter, mentioned
 
 Kind = Literal["file", "folder", "output"]
@@ -47,16 +47,17 @@ class PathArgument:
 def path_arguments(config: Mapping[str, Any]) -> Iterator[PathArgument]:
     """Every path argument of a plain, resolved configuration, those of outer objects first."""
     folders: dict[str, str] = {}  # of each object that has one, outer objects first
-    for section, values, signature in signed_sections(config):
+    for section in sections(config):
+        key, values, signature = section.key, section.values, section.signature or {}
         kinds = {name: kind for name in values if name in signature and (kind := _kind(signature[name]))}
         if own := next((values[name] for name, kind in kinds.items() if kind == "folder" and values[name]), None):
-            folders[section] = own
-        folder = next((folders[outer] for outer in reversed(folders) if f"{section}.".startswith(f"{outer}.")), None)
+            folders[key] = own
+        folder = next((folders[outer] for outer in reversed(folders) if f"{key}.".startswith(f"{outer}.")), None)
         for name, kind in kinds.items():
             if isinstance(values[name], dict):  # paths by name
-                yield from (PathArgument(f"{section}.{name}", key, kind, folder, values[name]) for key in values[name])
+                yield from (PathArgument(f"{key}.{name}", last, kind, folder, values[name]) for last in values[name])
             else:
-                yield PathArgument(section, name, kind, folder, values)
+                yield PathArgument(key, name, kind, folder, values)
 
 
 def _kind(parameter: Parameter) -> Kind | None:

@@ -83,10 +83,15 @@ def _locate(module: str, name: str) -> tuple[ast.AST, str] | None:
     return _locate(source, original) if source.split(".")[0] != "typing" else None
 
 
-def _constructor(target: str) -> tuple[ast.ClassDef, str] | None:
-    """The class that defines the constructor of the class at a dotted path, and its module.
+def constructor(target: str, inherited: bool = True) -> tuple[ast.ClassDef, str] | None:
+    """The class at a dotted path, or the base class that defines its constructor, and the module of that class.
 
-    None where the source cannot be read statically (compiled modules, star imports).
+    Args:
+        target: The dotted path.
+        inherited: Look for the constructor in base classes.
+
+    Returns:
+        None where the source cannot be read statically (compiled modules, star imports).
     """
     module, _, name = target.rpartition(".")
     found = _locate(module, name) if module else None
@@ -94,7 +99,7 @@ def _constructor(target: str) -> tuple[ast.ClassDef, str] | None:
         node, home = found
         if not isinstance(node, ast.ClassDef):
             return None
-        if _is_dataclass(node) or _init(node) or not node.bases:
+        if not inherited or _is_dataclass(node) or _init(node) or not node.bases:
             return node, home
         base = node.bases[0]
         found = _locate(home, base.id) if isinstance(base, ast.Name) else None
@@ -115,7 +120,7 @@ def parameters(target: str) -> dict[str, Parameter] | None:
     Returns:
         None where the source cannot be read statically (compiled modules, star imports, ``**kwargs``).
     """
-    found = _constructor(target)
+    found = constructor(target)
     if found is None:
         return None
     node, home = found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agegender.configuration.command import entry
-from agegender.configuration.schema import validate_targets
+from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @entry("faces")
 def main(config: dict[str, Any]) -> None:
     """Reads, scans, cleans and splits faces like a training run, and prints a summary; writes the CSV file ``skipped``."""
-    validate_targets(config)
+    validate_faces(config)
     from agegender.data.assemble import assemble
     from agegender.data.summary import summary
 

@@ -59,7 +59,7 @@ def test_anything_else_is_refused_before_it_runs(target: object, tmp_path: Path,
 
 
 def test_wrong_arguments_name_the_key_and_the_class() -> None:
-    with pytest.raises(AgeGenderError, match=r"head: agegender\.heads\.dldl\.DLDL refuses .*width"):
+    with pytest.raises(AgeGenderError, match=r"head: agegender\.heads\.dldl\.DLDL rejects .*width"):
         build({"_target_": "agegender.heads.dldl.DLDL", "age_range": [0, 80], "width": 3}, "head")
 
 

@@ -69,11 +69,11 @@ def test_values_against_a_librarys_annotations(key: str, good: list[object], bad
 @pytest.mark.parametrize(
     ("target", "name", "words"),
     [
-        ("agegender.configuration.schema.Settings", "seed", "an integer"),
-        ("agegender.configuration.schema.DataSettings", "near_copies", "an integer or null"),
-        ("agegender.configuration.schema.DataSettings", "duplicates", "keep, drop_conflicting or drop"),
-        ("agegender.configuration.schema.Settings", "tasks", "a list of age or gender"),
-        ("agegender.configuration.schema.Settings", "age_range", "a list of numbers"),
+        ("agegender.configuration.settings.TrainSettings", "seed", "an integer"),
+        ("agegender.configuration.settings.DataSettings", "near_copies", "an integer or null"),
+        ("agegender.configuration.settings.DataSettings", "duplicates", "keep, drop_conflicting or drop"),
+        ("agegender.configuration.settings.TrainSettings", "tasks", "a list of age or gender"),
+        ("agegender.configuration.settings.TrainSettings", "age_range", "a list of numbers"),
         ("agegender.models.backbones.TimmBackbone", "weights", "a path or null"),
         ("agegender.models.backbones.TimmBackbone", "pad_type", "same or null"),
         ("agegender.sources.utkface.UTKFace", "root", "a path"),

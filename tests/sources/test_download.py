@@ -19,7 +19,7 @@ import pytest
 from huggingface_hub import constants
 
 from agegender.configuration.command import compose
-from agegender.configuration.schema import validate_targets
+from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError
 from agegender.sources import download
 from agegender.sources.fairface import AGES, GENDERS, LABELS, RACES, FairFace
@@ -161,7 +161,7 @@ def test_nothing_is_downloaded_by_default(hub: Hub, tmp_path: Path) -> None:
                                   ["data=mixed", "data.utkface.root=x", "data.fairface.root=y"]])  # fmt: skip
 def test_data_download_enables_the_download(data: list[str]) -> None:
     config = compose([*data, "data.download=true"], "faces")
-    validate_targets(config)
+    validate_faces(config)
     assert all(source["download"] for source in config["data"]["sources"].values())
 
 

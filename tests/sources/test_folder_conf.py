@@ -7,7 +7,7 @@ import pytest
 
 from agegender.configuration.build import build
 from agegender.configuration.command import compose
-from agegender.configuration.schema import validate_targets
+from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable
 
@@ -25,7 +25,7 @@ def make(root: Path, *images: str, **texts: str) -> None:
 
 def read(choice: str, root: Path, *overrides: str) -> FaceTable:
     config = compose([f"data={choice}", f"data.root={root}", *overrides], "faces")
-    validate_targets(config)
+    validate_faces(config)
     (source,) = build(config["data"]["sources"], "data.sources").values()
     assert len(source.license) > 20
     return source.read()
@@ -142,7 +142,7 @@ def test_imdb_clean_groups_images_by_person(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choice", ["appa_real", "adience", "imdb_wiki"])
 def test_datasets_with_a_class_of_their_own_get_their_arguments(tmp_path: Path, choice: str) -> None:
     config = compose([f"data={choice}", f"data.root={tmp_path}", "data.missing=skip"], "faces")
-    validate_targets(config)
+    validate_faces(config)
     (source,) = build(config["data"]["sources"], "data.sources").values()
     assert (source.name, source.root, source.missing) == (choice, tmp_path, "skip")
 

@@ -31,7 +31,8 @@ class Frozen(Freezing):
     """Freezes the whole backbone in all epochs; trunk, towers and heads train.
 
     Args:
-        views: See ``Freezing``.
+        views: Number of augmented views of each training face to cache the features of; 0 caches none, None caches features
+            with ``augment=none`` only.
     """
 
     key = "finetune.frozen"
@@ -58,7 +59,7 @@ class TwoStage(Freezing):
             backbone.
         lr: Learning rate of the second stage, in place of ``optimizer.lr``.
         weight_decay: Weight decay of the second stage.
-        views: See ``Freezing``; applies to the first stage.
+        views: Number of augmented views to cache the features of in the first stage, as for ``Frozen``.
     """
 
     key = "finetune.two_stage"
@@ -102,7 +103,7 @@ class Gradual(Freezing):
 
     Args:
         epochs: Number of epochs before the first depth group trains, and between one group and the next.
-        views: See ``Freezing``; applies to the epochs before the first depth group trains.
+        views: Number of augmented views to cache the features of before the first depth group trains, as for ``Frozen``.
     """
 
     key = "finetune.gradual"
