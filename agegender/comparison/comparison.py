@@ -59,7 +59,7 @@ def comparisons(rows: Sequence[Row], classes: Sequence[int] | None = None) -> li
     for group in _tables(rows):
         name_apart(group)
         chosen = _classes(group) if classes is None else tuple(classes)
-        by_class = bool(chosen) and {row.edges for row in group} == {chosen}
+        by_class = bool(chosen) and {row.age_classes for row in group} == {chosen}
         ranked = sorted(group, key=lambda row: _rank(row, chosen, by_class))
         result.append(Comparison(ranked, chosen, by_class, differences(ranked, chosen)))
     return result
@@ -67,11 +67,11 @@ def comparisons(rows: Sequence[Row], classes: Sequence[int] | None = None) -> li
 
 def _classes(rows: Sequence[Row]) -> tuple[int, ...]:
     """The classes of the heads, if they agree; FairFace's nine ranges, if all labels are ranges and no head has classes."""
-    edges = {row.edges for row in rows} - {()}
+    found = {row.age_classes for row in rows} - {()}
     exact, known = ([over_seeds(row, metric)[0] is not None for row in rows] for metric in (MAE, DISTANCE))
-    if not edges and any(known) and not any(exact):
+    if not found and any(known) and not any(exact):
         return NINE
-    return edges.pop() if len(edges) == 1 else ()
+    return found.pop() if len(found) == 1 else ()
 
 
 def _tables(rows: Sequence[Row]) -> list[list[Row]]:
@@ -114,7 +114,7 @@ def value_of(
     numbers = None if last else per_face_of(run, metric, classes, split)
     if numbers is not None:
         return float(np.nanmean(numbers))
-    return run.metric(metric.key, split, last) if classes and run.edges == tuple(classes) else None
+    return run.metric(metric.key, split, last) if classes and run.age_classes == tuple(classes) else None
 
 
 def over_seeds(

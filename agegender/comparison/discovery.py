@@ -16,7 +16,7 @@ from agegender.runs.finished_run import Run
 from agegender.runs.run_directory import RunDirectory
 
 CONFIG: dict[str, type] = {"seed": int, "data.sources": Mapping, "age_range": list}
-METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "tested": str}
+METRICS: dict[str, type] = {"split.name": str, "split.sha256": str, "tested": str, "age_classes": list}
 KINDS = {int: "an integer", Mapping: "a mapping", list: "a list", str: "text"}
 SECTIONS = ("augment", "backbone", "finetune", "head", "loader", "paper", "split", "trainer")  # mappings, if given
 TOLERANCE = 1e-4  # relative, between metrics and predictions, which are stored with 32 bits
@@ -111,7 +111,7 @@ def _check(run: Run) -> None:
     if len(faces) != count:
         raise AgeGenderError(f"{run.path}: predictions.parquet holds {len(faces)} {run.tested} faces, metrics.json {count}")
     for metric in shown("table"):
-        recorded, values = run.metric(metric.key), per_face_of(run, metric, run.edges)
+        recorded, values = run.metric(metric.key), per_face_of(run, metric, run.age_classes)
         if recorded is not None and values is not None and not np.isclose(np.nanmean(values), recorded, rtol=TOLERANCE):
             raise AgeGenderError(
                 f"{run.path}: predictions.parquet has {metric.title} {np.nanmean(values):.4f}, metrics.json {recorded:.4f}: "

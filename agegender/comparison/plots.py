@@ -49,7 +49,7 @@ def overlay_curves(rows: Sequence[Row], path: Path) -> bool:
 def _measured(rows: Sequence[Row]) -> list[Metric]:
     """The headline metrics of the validation, without one that repeats another and without those of different age classes."""
     epochs = [epoch for row in rows for run in row.runs for epoch in run.history]
-    same_classes = len({row.edges for row in rows} - {()}) <= 1
+    same_classes = len({row.age_classes for row in rows} - {()}) <= 1
     return [
         metric
         for metric in shown("headline")

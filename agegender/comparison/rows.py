@@ -52,9 +52,9 @@ class Row:
         return None if self.runs[0].elsewhere else self.runs[0].config.get("paper")
 
     @property
-    def edges(self) -> tuple[int, ...]:
+    def age_classes(self) -> tuple[int, ...]:
         """First year of each age class of the head; empty if it has none."""
-        return self.runs[0].edges
+        return self.runs[0].age_classes
 
 
 def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:

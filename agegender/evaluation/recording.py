@@ -60,6 +60,7 @@ def record_test(
         "schema": SCHEMA,
         "tested": tested,
         "split": {"name": data.split_name, "sha256": data.split_sha256, "content_sha256": data.content_sha256},
+        "age_classes": list(age_classes),
         **{split: split_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
         "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
         **(more or {}),

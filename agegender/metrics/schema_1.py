@@ -32,6 +32,7 @@ def current_metrics(content: Mapping[str, Any]) -> dict[str, Any]:
     split = dict(content.get("split") or {})
     result: dict[str, Any] = {"schema": 2, "tested": split.pop("part", None), "split": split}
     split.pop("n", None)
+    result["age_classes"] = _first_years(content.get(result["tested"]) or {})
     result |= {key: value for key, value in content.items() if key not in ("schema", "split")}
     result |= {name: _split(content[name]) for name in ("train", "val", "test") if name in content}
     return result | ({"baseline": _baseline(content["baseline"])} if "baseline" in content else {})
@@ -45,6 +46,12 @@ def current_paper(paper: Any) -> Any:
     if isinstance(figures, Mapping):
         figures = {split: _renamed(named, PAPER, keep=True) for split, named in figures.items()}
     return {"metrics" if key == "figures" else key: figures if key == "figures" else value for key, value in paper.items()}
+
+
+def _first_years(old: Mapping[str, Any]) -> list[int]:
+    """First year of each age class, from names such as 0-25 and 26+."""
+    names = ((old.get("age") or {}).get("classes") or {}).get("names") or ()
+    return [int(name.removesuffix("+").split("-")[0]) for name in names]
 
 
 def _renamed(values: Any, names: Mapping[str, str], keep: bool = False) -> Any:

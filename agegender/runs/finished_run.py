@@ -64,9 +64,9 @@ class Run:
         return (self.config.get("split") or {}).get("seed")
 
     @property
-    def edges(self) -> tuple[int, ...]:
+    def age_classes(self) -> tuple[int, ...]:
         """First year of each age class of the head; empty if it has none."""
-        return tuple((self.config.get("head") or {}).get("edges") or ())
+        return tuple(self.metrics["age_classes"])
 
     def faces(self, split: str | None = None) -> pd.DataFrame | None:
         """Faces and predictions of a split, of the tested one by default; None if predictions were not kept."""

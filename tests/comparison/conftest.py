@@ -44,11 +44,13 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             frame["probability_female"] = np.where(np.asarray(right), female, 1 - female).astype(np.float32)
         if not age:
             frame = frame.drop(columns="age_pred")
+        classes = (settings.get("head") or {}).get("edges", [])
         metrics: dict[str, Any] = {
             "schema": SCHEMA,
             "tested": "test",
             "split": {"name": "random", "sha256": f"{faces:0<64}"},
-            "test": split_metrics(frame, 0, (settings.get("head") or {}).get("edges", ())),
+            "age_classes": classes,
+            "test": split_metrics(frame, 0, classes),
             "val": {"n": 10, "age_mae": 5.0, "gender_accuracy": 0.8},
             "train": {"n": 100, "age_mae": 3.0, "gender_accuracy": 0.9},
             "baseline": {"age_mae": 15.0, "age_distance": 15.0, "gender_accuracy": 0.5},

@@ -127,7 +127,7 @@ def test_an_odd_paper_is_told(write_run: Write, paper: dict[str, object], messag
 
 def test_a_model_without_a_task_has_no_metrics_of_it(write_run: Write) -> None:
     run = read(write_run("a", [1.0, 2.0], right=[True, False], age=False, head=None))
-    assert (run.metric("gender_accuracy"), run.metric("age_mae"), run.metric("age_mae", "val"), run.edges) == (
+    assert (run.metric("gender_accuracy"), run.metric("age_mae"), run.metric("age_mae", "val"), run.age_classes) == (
         0.5,
         None,
         None,

@@ -52,7 +52,7 @@ def test_files_log_and_loggers_tell_the_same(
     assert metrics["split"]["sha256"] == data.split_sha256
     assert metrics["split"]["content_sha256"] == data.content_sha256
     assert f"{data.split_sha256[:12]}, content {data.content_sha256[:12]}" in caplog.text
-    assert metrics["seed"] == 7
+    assert (metrics["seed"], metrics["age_classes"]) == (7, [0, 30, 60])
     for split, frame in predictions.items():
         assert metrics[split]["age_mae"] == pytest.approx(2.0)
         assert metrics[split]["gender_accuracy"] == pytest.approx((frame["gender"] == 1).mean())

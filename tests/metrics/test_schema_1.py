@@ -65,6 +65,7 @@ def test_metrics_of_schema_1_get_todays_keys() -> None:
         "schema": 2,
         "tested": "test",
         "split": {"name": "random 80/10/10 seed 0", "sha256": "9e3fdec6e697a05e"},
+        "age_classes": [0, 26],
         "test": TEST,
         "train": {
             "n": 240, "epoch": 3, "age_mae": 31.6, "age_rmse": 38.0, "age_cs5": 0.10416, "age_class_accuracy": 0.09583,

@@ -1,5 +1,6 @@
 """A tested run: which split, faces and epoch its metrics are of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ HISTORY = [
 ]
 
 
-def run(sources: str = "utkface", tested: str = "test", trained: Run | None = None, **settings: Any) -> Run:
+def run(
+    sources: str = "utkface", tested: str = "test", trained: Run | None = None, classes: Sequence[int] = (), **settings: Any
+) -> Run:
     faces = pd.DataFrame({
         "dataset": sources, "path": ["a", "b", "c"], "sha256": ["0", "1", "2"], "split": ["val", "test", "test"],
         "age_low": [1.0, 2.0, 3.0], "age_high": [1.0, 2.0, 3.0], "gender": [0, 1, None], "age_pred": 2.0,
@@ -22,6 +25,7 @@ def run(sources: str = "utkface", tested: str = "test", trained: Run | None = No
     metrics = {
         "tested": tested,
         "split": {"sha256": "f00"},
+        "age_classes": classes,
         "test": {"n": 2, "age_mae": 0.5},
         "val": {"n": 1, "age_mae": 5.0, "gender_accuracy": None},
         "train": {"n": 100, "epoch": 1, "age_mae": 3.0},
@@ -57,7 +61,13 @@ def test_a_test_set_is_its_faces_with_labels_and_not_its_predictions() -> None:
 
 
 def test_seeds_classes_counts_and_time() -> None:
-    one = run(head={"edges": [0, 26]})
-    assert (one.seeds, one.edges, one.count("test"), one.count("train"), one.count("none")) == ((3, 4), (0, 26), 2, 100, 0)
-    assert one.train_seconds == 121.5 and run(head=None).edges == ()
+    one = run(classes=[0, 26])
+    assert (one.seeds, one.age_classes, one.count("test"), one.count("train"), one.count("none")) == (
+        (3, 4),
+        (0, 26),
+        2,
+        100,
+        0,
+    )
+    assert one.train_seconds == 121.5 and run().age_classes == ()
     assert Run(one.path, one.config, one.metrics, None, [], {}).train_seconds is None

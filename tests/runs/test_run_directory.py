@@ -62,7 +62,8 @@ def test_metrics_and_papers_of_an_earlier_version_get_todays_keys(run: RunDirect
     run.write_config({"seed": 0, "paper": {"title": "T", "figures": {"test": {"cs5": 0.5}}}})
     run.write_metrics({"schema": 1, "split": {"sha256": "0", "part": "val", "n": 2}, "val": {"n": 2, "age": {"cs5": 0.5}}})
     assert run.read_config() == {"seed": 0, "paper": {"title": "T", "metrics": {"test": {"age_cs5": 0.5}}}}
-    assert run.read_metrics() == {"schema": 2, "tested": "val", "split": {"sha256": "0"}, "val": {"n": 2, "age_cs5": 0.5}}
+    expected = {"schema": 2, "tested": "val", "split": {"sha256": "0"}, "age_classes": [], "val": {"n": 2, "age_cs5": 0.5}}
+    assert run.read_metrics() == expected
 
 
 @pytest.mark.parametrize("content", [{"schema": 3}, {"schema": "1"}, {"schema": 1, "test": 5}, {"schema": 1, "split": 5}])
