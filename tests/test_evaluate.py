@@ -46,6 +46,20 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['agegender.evaluate', '--help']\n"
+        "heavy = {'torch', 'lightning', 'timm', 'albumentations', 'cv2', 'pandas', 'numpy', 'torchmetrics', 'matplotlib'}\n"
+        "try:\n    runpy.run_module('agegender.evaluate', run_name='__main__')\nexcept SystemExit: pass\n"
+        "sys.exit(f'imported {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "checkpoint=RUN_DIR" in result.stdout
+
+
 def test_the_command_repeats_the_test_of_the_training(run: RunDirectory, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     result = command("checkpoint=../run", cwd=tmp_path / "elsewhere")

@@ -1,4 +1,4 @@
-"""What a test looks like: predicted against labelled ages, confusion matrices, and some faces with their predictions."""
+"""Pictures of a test: predicted against labelled ages, confusion matrices, and some faces with their predictions."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from agegender.sources import images
 
 log = logging.getLogger(__name__)
 
-COLUMNS = 8  # of faces
-SIDE = 160  # pixels, about, of a face
+COLUMNS = 8  # faces in a row
+SIDE = 160  # approximate pixels of a drawn face
 TITLES = {"age_range": "age, nine ranges", "age_class": "age, classes of the head", "gender": "gender, by appearance"}
 
 
 def draw_test(predictions: pd.DataFrame, metrics: Mapping[str, Any], roots: Mapping[str, Path], run: RunDirectory) -> None:
-    """Draws ``predictions.png`` and ``faces.png``; where faces are gone by now it says so and draws none.
+    """Draws ``predictions.png`` and ``faces.png``. If an image file is missing, a warning replaces ``faces.png``.
 
     Args:
-        predictions: Of one part; face table columns with ``age_pred`` and ``probability_female`` as far as predicted.
-        metrics: Of the same split, as ``split_metrics`` gives them.
-        roots: Folder of each data set.
-        run: For the pictures; its folder exists.
+        predictions: Of one split; a face table with ``age_pred`` and ``probability_female`` for the tasks of the model.
+        metrics: Of the same split, as ``split_metrics`` returns them.
+        roots: Folder of each dataset.
+        run: Where the pictures are written; the folder exists.
     """
     draw_predictions(predictions, metrics, run.predictions_picture)
     try:
@@ -38,12 +38,14 @@ def draw_test(predictions: pd.DataFrame, metrics: Mapping[str, Any], roots: Mapp
 
 
 def draw_predictions(predictions: pd.DataFrame, metrics: Mapping[str, Any], path: Path) -> None:
-    """Draws a panel for predicted against labelled ages and one for each confusion matrix, as far as there are labels.
+    """Draws a panel for predicted against labelled ages and one for each confusion matrix.
+
+    A panel without labelled faces is left out; without any panel nothing is drawn.
 
     Args:
-        predictions: Of one part; face table columns with ``age_pred`` in years.
-        metrics: Of the same split, as ``split_metrics`` gives them.
-        path: Of the PNG.
+        predictions: Of one split; a face table with ``age_pred`` in years.
+        metrics: Of the same split, as ``split_metrics`` returns them.
+        path: Path of the PNG.
     """
     matrices, n_age = metrics["confusions"], metrics.get("n_age", 0)
     panels = len(matrices) + bool(n_age)
@@ -59,7 +61,7 @@ def draw_predictions(predictions: pd.DataFrame, metrics: Mapping[str, Any], path
 
 
 def _draw_ages(axes: Axes, predictions: pd.DataFrame) -> None:
-    """A point an exact age, a line a labelled range."""
+    """Draws a point for each exact age and a line for each labelled range."""
     known = predictions[predictions["age_low"].notna()]
     low, high, guess = (known[name].to_numpy(dtype=float) for name in ("age_low", "age_high", "age_pred"))
     exact = low == high
@@ -71,7 +73,7 @@ def _draw_ages(axes: Axes, predictions: pd.DataFrame) -> None:
 
 
 def _draw_confusion(axes: Axes, title: str, names: Sequence[str], counts: np.ndarray) -> None:
-    """Numbers of faces; shaded by their share of the row, so that rare labels are seen too."""
+    """Draws the numbers of faces. The shade is the share of the row, so that rare labels are visible."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -83,21 +85,21 @@ def _draw_confusion(axes: Axes, title: str, names: Sequence[str], counts: np.nda
 
 
 def draw_faces(predictions: pd.DataFrame, roots: Mapping[str, Path], path: Path, number: int = 4 * COLUMNS) -> None:
-    """Draws faces with their labels and predictions: chosen at random, not by how good the predictions are.
+    """Draws faces with their labels and predictions. They are chosen at random, whatever the predictions.
 
     Args:
-        predictions: Of one part; face table columns with ``age_pred`` and ``probability_female`` as far as predicted.
-        roots: Folder of each data set.
-        path: Of the PNG.
-        number: Of faces at most.
+        predictions: Of one split; a face table with ``age_pred`` and ``probability_female`` for the tasks of the model.
+        roots: Folder of each dataset.
+        path: Path of the PNG.
+        number: Maximum number of faces.
 
     Raises:
-        ImageError: A face is gone or cannot be read any more.
+        ImageError: An image file is missing or cannot be read.
     """
     some = predictions.sample(min(number, len(predictions)), random_state=0).sort_values(["age_low", "dataset", "path"])
     rows = -(-len(some) // COLUMNS)
     figure = Figure(figsize=(1.6 * COLUMNS, 2.1 * rows + 0.3), layout="constrained")
-    figure.suptitle("predicted (labelled); gender is a guess at appearance, as the labels are", fontsize="small")
+    figure.suptitle("predicted (labelled); gender is binary and means appearance, in labels and predictions", fontsize="small")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
@@ -110,7 +112,7 @@ def draw_faces(predictions: pd.DataFrame, roots: Mapping[str, Path], path: Path,
 
 
 def _caption(face: Mapping[str, Any]) -> str:
-    """Such as ``31.4 (28)`` over ``female 93% (male)``."""
+    """For example ``31.4 (28)`` above ``female 93% (male)``."""
     lines = []
     if "age_pred" in face:
         low, high = face["age_low"], face["age_high"]

@@ -18,13 +18,13 @@ from agegender.regular_files import open_text
 if TYPE_CHECKING:
     import pandas as pd
 
-HELD = ("train", "val")  # splits that the model was trained or selected on
+SEEN = ("train", "val")  # splits that the model is trained or selected on
 
 
 class RunDirectory:
     """Names, writes and reads every file of a run, or of an evaluation of it.
 
-    Each attribute is the path of a file, which need not exist. A text file or table is written whole or not at all.
+    Each attribute is the path of a file, which need not exist. A text file or table is written completely or not at all.
 
     Args:
         path: The folder. It is created when something is written.
@@ -138,7 +138,7 @@ class RunDirectory:
 
     def write_seen(self, faces: "pd.DataFrame") -> None:
         """Writes the SHA-256 of every image of the train and validation splits: it identifies a renamed file."""
-        _write(self.seen, "\n".join(sorted(set(faces["sha256"][faces["split"].isin(HELD)]))) + "\n")
+        _write(self.seen, "\n".join(sorted(set(faces["sha256"][faces["split"].isin(SEEN)]))) + "\n")
 
     def read_seen(self) -> set[str]:
         """SHA-256 of every image that the model was trained or selected on.

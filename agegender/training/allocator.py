@@ -1,4 +1,4 @@
-"""glibc told to keep the memory that training frees and asks for again at every step."""
+"""Settings of glibc that keep freed memory in the process, because each training step allocates it again."""
 
 import ctypes
 import sys
@@ -7,10 +7,12 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Serves large tensors from the heap and never returns it, sparing the page faults of mapping them anew each step.
+    """Allocates large tensors on the heap and never returns the heap to the system.
+
+    By default glibc maps a large tensor from the system at each allocation, and each new page costs a page fault.
 
     Returns:
-        Whether the C library took the settings; only glibc has them.
+        Whether the C library accepted the settings. Only glibc has them.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""What the network is made of, layer by layer, and what it costs, in the run directory."""
+"""The layers of the network with shapes and parameters, and its cost, in the run directory."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ ALIGNED = "<<<>>"
 
 
 class LayerTable(Callback):
-    """Writes ``layers.txt`` and ``model.json`` when training starts; what trains in any epoch counts as trainable."""
+    """Writes ``layers.txt`` and ``model.json`` when training starts. A weight that trains in any epoch counts as trainable."""
 
     writes = ("layers", "model")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Writes the table and the counts, once for all processes."""
+        """Writes the table and the counts on rank 0."""
         assert isinstance(pl_module, AgeGenderModule)
         if trainer.is_global_zero:
             run = RunDirectory(trainer.default_root_dir)
@@ -31,10 +31,10 @@ class LayerTable(Callback):
 
 
 def layer_table(network: Network) -> str:
-    """Every layer with its output shape, parameters and those of them that train; the last line is the sum.
+    """Lists every layer with its output shape, its number of parameters and of trainable ones; the last line is the sum.
 
-    A layer is a module without parts, or one that has parameters beside its parts. Shapes are of what it gave last, "-"
-    if no image reaches it.
+    A layer is a module without submodules, or one with parameters of its own. The shape is that of its last output for
+    one image, without the batch dimension, and "-" if no image reaches the layer.
     """
     layers = {name: module for name, module in network.named_modules() if _is_layer(module)}
     shapes = _shapes(network, layers)
@@ -47,8 +47,8 @@ def layer_table(network: Network) -> str:
 
 
 def _is_layer(module: nn.Module) -> bool:
-    part = not list(module.children()) and not isinstance(module, nn.Identity | nn.Sequential)
-    return part or bool(list(module.parameters(recurse=False)))
+    leaf = not list(module.children()) and not isinstance(module, nn.Identity | nn.Sequential)
+    return leaf or bool(list(module.parameters(recurse=False)))
 
 
 def _counts(module: nn.Module, recurse: bool) -> tuple[str, str]:
@@ -58,7 +58,7 @@ def _counts(module: nn.Module, recurse: bool) -> tuple[str, str]:
 
 @torch.no_grad()
 def _shapes(network: Network, layers: dict[str, nn.Module]) -> dict[str, str]:
-    """Shapes of the layers' outputs for one image, without the batch."""
+    """Output shapes of the layers for one image, without the batch dimension."""
     shapes: dict[str, str] = {}
 
     def remember(name: str) -> Any:
@@ -72,7 +72,7 @@ def _shapes(network: Network, layers: dict[str, nn.Module]) -> dict[str, str]:
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     image = torch.zeros(1, 3, network.image_size, network.image_size, dtype=torch.uint8, device=network._scale.device)
-    network.forward(image)  # not network(image), which a compiled network answers without its layers' hooks
+    network.forward(image)  # network(image) would skip the hooks of a compiled network
     for module, training in modes:
         module.training = training
     for hook in hooks:

@@ -1,4 +1,4 @@
-"""Pictures of a test show its numbers, ranges as well as ages, and its faces."""
+"""Pictures of a test: panels for exact ages, labelled ranges and confusion matrices, and faces with captions."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agegender.evaluation import plots as test_pictures
+from agegender.evaluation import plots
 from agegender.evaluation.plots import draw_faces, draw_predictions, draw_test
 from agegender.evaluation.results import split_metrics
 from agegender.runs.run_directory import RunDirectory
@@ -25,15 +25,15 @@ def predictions(count: int = 40, **columns: object) -> pd.DataFrame:
 
 @pytest.fixture
 def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Titles of all panels that are drawn, in order."""
+    """The titles of all drawn panels, in order."""
     found: list[str] = []
-    save = test_pictures.Figure.savefig
+    save = plots.Figure.savefig
 
     def saving(figure: object, *arguments: object, **options: object) -> None:
         found.extend(axes.get_title() for axes in figure.axes)  # type: ignore[attr-defined]
         save(figure, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(test_pictures.Figure, "savefig", saving)
+    monkeypatch.setattr(plots.Figure, "savefig", saving)
     return found
 
 
@@ -46,20 +46,20 @@ def test_a_panel_for_ages_and_each_confusion_matrix(tmp_path: Path, titles: list
     assert image.shape[1] == pytest.approx(4 * 5.5 * 120, abs=2)
 
 
-def test_ranges_and_missing_labels_are_drawn_as_far_as_they_go(tmp_path: Path, titles: list[str]) -> None:
+def test_a_panel_without_labels_is_left_out(tmp_path: Path, titles: list[str]) -> None:
     frame = predictions(age_low=[float("nan")] * 20 + [20.0] * 20, age_high=[float("nan")] * 20 + [29.0] * 20)
     frame["gender"] = pd.array([None] * 40, dtype="Int8")
     draw_predictions(frame, split_metrics(frame, 0), tmp_path / "some.png")
     assert titles == ["20 faces", "age, nine ranges (20 faces)"]
 
 
-def test_nothing_is_drawn_of_no_labels(tmp_path: Path) -> None:
+def test_without_any_label_nothing_is_drawn(tmp_path: Path) -> None:
     frame = predictions().drop(columns="age_pred").assign(gender=pd.array([None] * 40, dtype="Int8"))
     draw_predictions(frame, split_metrics(frame, 0), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
-def test_faces_with_their_labels_and_predictions(tmp_path: Path, titles: list[str]) -> None:
+def test_each_face_has_a_caption_with_prediction_and_label(tmp_path: Path, titles: list[str]) -> None:
     for i in range(40):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((400, 200, 3), (0, 255, 0), np.uint8))
     frame = predictions(age_high=[95.0] * 40)
@@ -73,7 +73,7 @@ def test_faces_with_their_labels_and_predictions(tmp_path: Path, titles: list[st
     assert green.any(axis=0).sum() > 300
 
 
-def test_faces_that_are_gone_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_image_is_named_and_the_other_picture_is_drawn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = predictions(4)
     draw_test(frame, split_metrics(frame, 0), {"faces": tmp_path}, RunDirectory(tmp_path))
     assert (tmp_path / "predictions.png").exists()

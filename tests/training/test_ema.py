@@ -1,10 +1,12 @@
-"""The average of the weights, against the formula."""
+"""The moving average of the weights, compared with its formula."""
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
+from agegender.errors import AgeGenderError
 from agegender.training.ema import EMA
 
 
@@ -26,3 +28,9 @@ def test_each_step_moves_the_average_by_one_minus_decay() -> None:
     for (name, one), other in zip(average.module.state_dict().items(), expected.state_dict().values(), strict=True):
         if one.is_floating_point():
             torch.testing.assert_close(one, other, msg=name)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.1, float("nan")])
+def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
+    with pytest.raises(AgeGenderError, match=r"callbacks\.ema\.decay=.*between 0 and 1"):
+        EMA(decay)

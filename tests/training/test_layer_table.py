@@ -1,3 +1,5 @@
+"""The table of layers: shapes, parameters and trainable ones, without side effects on the network."""
+
 import re
 
 import torch
@@ -21,7 +23,7 @@ def rows(table):
     return [re.split(r"  +", line) for line in table.splitlines()]
 
 
-def test_every_layer_has_its_shape_and_its_parameters():
+def test_every_layer_has_its_output_shape_and_parameters():
     table = rows(layer_table(network()))
     assert table[0] == ["layer", "kind", "output of one image", "parameters", "that train"]
     assert table[1:5] == [
@@ -35,7 +37,7 @@ def test_every_layer_has_its_shape_and_its_parameters():
     assert ["heads.age.layer", "Linear", "1", "1,001", "1,001"] in table
 
 
-def test_the_last_line_counts_everything_once_and_what_trains_apart():
+def test_the_last_line_has_all_parameters_and_the_trainable_ones():
     net = network()
     net.backbone.requires_grad_(False)
     table = rows(layer_table(net))
@@ -45,13 +47,13 @@ def test_the_last_line_counts_everything_once_and_what_trains_apart():
     assert total == sum(int(row[3].replace(",", "")) for row in table[1:-1])
 
 
-def test_parameters_beside_the_parts_of_a_module_are_counted():
+def test_parameters_of_a_module_with_submodules_are_counted():
     net = network(TimmBackbone("test_vit", image_size=16), pool="avg")
     total = rows(layer_table(net))[-1][1]
     assert int(total.replace(",", "")) == sum(p.numel() for p in net.parameters())
 
 
-def test_looking_changes_nothing():
+def test_the_network_and_the_random_state_stay_unchanged():
     net = network().train()
     net.backbone.eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -1,7 +1,7 @@
-"""Weights & Biases: the configuration, curves, confusion matrix and sample predictions of a run, online or kept for later.
+"""Weights & Biases (W&B): configuration, curves, confusion matrix and sample predictions of a run, online or offline.
 
-The API key is wandb's own business: it is taken from ``wandb login`` or ``$WANDB_API_KEY`` and stands in no configuration.
-wandb is imported when a run begins.
+wandb takes the API key from ``wandb login`` or ``$WANDB_API_KEY``; no configuration contains it. wandb is imported when a
+run begins, because the import takes a second.
 """
 
 import logging
@@ -19,29 +19,34 @@ from agegender.errors import AgeGenderError
 from agegender.reachable import unreachable
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
+from agegender.training.setting_checks import require
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("dataset", "path", "age_low", "age_high", "age_pred", "gender", "probability_female")
-BEGIN_SECONDS, END_SECONDS = 30, 120  # at most; what was not uploaded stays on disk
+BEGIN_SECONDS, END_SECONDS = 30, 120  # limits on waiting for the server; what was not uploaded stays on disk
 
 
 class Wandb(Logger):
-    """A run of a W&B project, fed by the first process only.
+    """Logs to a run of a W&B project, from rank 0 only.
 
-    It begins and ends as ``sessions`` says. Resuming a run directory, wherever it lies now, continues the same W&B run.
-    Where the server cannot be reached the run is written as an offline one, which ``wandb sync`` uploads later.
+    ``agegender.training.loggers.sessions`` begins and ends the run. Resuming a run directory continues its W&B run, also
+    after the directory was moved. If the server cannot be reached, the run is written offline, and ``wandb sync`` uploads
+    it later.
 
     Args:
-        save_dir: The run directory, which holds ``config.yaml`` and ``versions.json``.
+        save_dir: The run directory, with its ``versions.json``.
         project: W&B project.
-        entity: User or team; None for the user's own default.
-        name: Of the run; None for that of the run directory.
-        group: Runs that belong together; None for the jobs of one sweep.
-        tags: Words to find the run by.
-        mode: ``online``, ``offline`` to write files for ``wandb sync``, ``disabled`` to do nothing.
-        samples: Predictions of the test part to show, drawn at random.
-        faces: Show the images of those faces, too. They leave this machine, if online: mind the licence of the data.
+        entity: User or team; None for the user's default.
+        name: Name of the W&B run; None for the name of the run directory.
+        group: Group of the W&B run; None for the folder of the sweep, if it is a job of one.
+        tags: Tags of the W&B run.
+        mode: ``online``; ``offline`` writes files for ``wandb sync``; ``disabled`` does nothing.
+        samples: Number of predictions of the tested split to show, chosen at random.
+        faces: Also show the images of these faces. Online they leave this machine, which the licence of the data may forbid.
+
+    Raises:
+        AgeGenderError: ``samples`` is negative.
     """
 
     writes = ("wandb",)
@@ -58,6 +63,7 @@ class Wandb(Logger):
         samples: int = 64,
         faces: bool = False,
     ) -> None:
+        require(samples >= 0, "logger.wandb.samples", samples, "at least 0")
         self._folder = RunDirectory(save_dir)
         self._project = project
         self._entity = entity
@@ -71,12 +77,12 @@ class Wandb(Logger):
 
     @property
     def name(self) -> str:
-        """The project."""
+        """The W&B project."""
         return self._project
 
     @property
     def version(self) -> str | None:
-        """The id of the W&B run, once it has begun."""
+        """The id of the W&B run; None before it begins."""
         return self._run.id if self._run else None
 
     @property
@@ -86,13 +92,13 @@ class Wandb(Logger):
 
     @rank_zero_only
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Begins the run, or continues that of the run directory.
+        """Begins a W&B run, or continues that of the run directory.
 
         Args:
-            config: What is trained; a resumed run's may be longer than the one it began with.
+            config: The configuration of this session.
 
         Raises:
-            AgeGenderError: wandb refuses, for want of an API key for instance.
+            AgeGenderError: wandb fails, for example because there is no API key.
         """
         import wandb
 
@@ -102,7 +108,7 @@ class Wandb(Logger):
             mode = "offline"
         identity = self._folder.read_wandb() or {"id": token_hex(4), "group": self._group or sweep_dir()}
         versions = self._folder.read_versions()
-        # Git is looked at where this program lies (versions.json), not where somebody happens to start it.
+        # The commit of this program, from versions.json. wandb would take that of the working directory.
         commit = (versions["git"] or "").removesuffix("+changes") or None
         try:
             self._run = wandb.init(
@@ -134,42 +140,42 @@ class Wandb(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Does nothing: the run's configuration is that of its directory."""
+        """Does nothing: ``begin`` has logged the configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Adds a point to each curve, at a step of the optimizer."""
+        """Adds a point to each curve at an optimizer step."""
         if self._run:
             self._run.log(dict(metrics), step=step)
 
     @rank_zero_only
     def log_test(self, metrics: Mapping[str, Any], predictions: pd.DataFrame, roots: Mapping[str, Path]) -> None:
-        """Shows what the best model achieved.
+        """Logs the test: metrics as the summary of the W&B run, sample predictions, and the gender confusion matrix.
 
         Args:
-            metrics: As in ``metrics.json``; they become the run's summary.
-            predictions: Of the part that was tested (``tested`` in the metrics), with columns of a face table.
-            roots: Folder of each data set.
+            metrics: As in ``metrics.json``.
+            predictions: Of the tested split (``tested`` in the metrics); a face table with predictions.
+            roots: Folder of each dataset.
         """
         import wandb
 
         if not self._run:
             return
         self._run.summary.update(dict(metrics))
-        part = metrics["tested"]
+        split = metrics["tested"]
         some = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
         columns: list[str | int] = [name for name in COLUMNS if name in some]
         rows = some[columns].astype(object).where(some[columns].notna(), None).to_numpy().tolist()
-        shown: dict[str, Any] = {f"{part}/predictions": wandb.Table(columns=columns, data=rows)}
-        if self._faces:  # beside the table: wandb keeps the images of a table outside the run directory
+        shown: dict[str, Any] = {f"{split}/predictions": wandb.Table(columns=columns, data=rows)}
+        if self._faces:  # not in the table: wandb stores the images of a table outside the run directory
             files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
             captions = [", ".join(f"{name} {_short(value)}" for name, value in zip(columns, row, strict=True)) for row in rows]
-            shown[f"{part}/faces"] = [
+            shown[f"{split}/faces"] = [
                 wandb.Image(images.read(file), caption=caption) for file, caption in zip(files, captions, strict=True)
             ]
         known = predictions[predictions["gender"].notna()]
         if "probability_female" in known and len(known):
-            shown[f"{part}/gender_confusion"] = wandb.plot.confusion_matrix(
+            shown[f"{split}/gender_confusion"] = wandb.plot.confusion_matrix(
                 y_true=known["gender"].astype(int).tolist(),
                 preds=(known["probability_female"] > 0.5).astype(int).tolist(),
                 class_names=["male", "female"],
@@ -184,7 +190,7 @@ class Wandb(Logger):
         try:
             if run:
                 run.finish(exit_code=int(failed))
-        except Exception as error:  # of the upload alone: the training is done, or has failed for a reason of its own
+        except Exception as error:  # the training itself is over; a failed upload must not replace its result or its error
             log.warning("W&B: the run could not be ended (%s); wandb sync uploads what is on disk", error)
 
 

@@ -1,4 +1,4 @@
-"""W&B runs as wandb wrote them: its offline files are decoded with its own protocol buffers."""
+"""W&B runs, read from the offline files of wandb with its own protocol buffers."""
 
 import ast
 import json
@@ -39,8 +39,8 @@ OFFLINE = ["logger=wandb", "logger.wandb.mode=offline"]
 
 
 @pytest.fixture(autouse=True)
-def nobodys_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account of nobody, whose settings and caches lie in the test's own folder."""
+def separate_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings, caches and API key of the test alone, in its own folder."""
     for name in [name for name in os.environ if name.startswith("WANDB")]:
         monkeypatch.delenv(name)
     for name in ("CONFIG", "CACHE", "DATA"):
@@ -73,7 +73,7 @@ def records(file: Path) -> Iterator[Any]:
 
 
 class Written:
-    """What one session of a run wrote."""
+    """The content of one offline file: one session of a W&B run."""
 
     def __init__(self, file: Path) -> None:
         self.folder = file.parent
@@ -111,8 +111,8 @@ class Written:
 
 
 def sessions(run: Path) -> list[Written]:
-    """What the sessions of a run directory wrote, oldest first."""
-    wandb.teardown()  # its service closes the files a moment after a run's end
+    """The sessions of a run directory, oldest first."""
+    wandb.teardown()  # waits until the service of wandb has closed the files
     return [Written(file) for file in sorted(run.glob("wandb/*run-*/run-*.wandb"), key=lambda file: file.stat().st_mtime)]
 
 
@@ -133,7 +133,9 @@ def files_holding(text: str, *folders: Path) -> list[Path]:
     return [file for file in files if text.encode() in file.read_bytes()]
 
 
-def test_an_offline_run_holds_what_the_run_directory_holds(configure: Configure, tmp_path: Path) -> None:
+def test_an_offline_run_has_the_configuration_curves_and_metrics_of_the_run_directory(
+    configure: Configure, tmp_path: Path
+) -> None:
     config = configure(*OFFLINE, "logger.wandb.tags=[first,toy]", "logger.wandb.samples=4", "trainer.log_every_n_steps=2")
     run = go(config, tmp_path / "run")
     [written] = sessions(run.path)
@@ -174,7 +176,7 @@ def test_an_offline_run_holds_what_the_run_directory_holds(configure: Configure,
     assert media == {".json"}  # no face
 
 
-def test_faces_are_shown_when_asked(configure: Configure, faces: Path, tmp_path: Path) -> None:
+def test_faces_are_logged_with_their_predictions_if_asked_for(configure: Configure, faces: Path, tmp_path: Path) -> None:
     run = go(configure(*OFFLINE, "logger.wandb.faces=true", "logger.wandb.samples=3", "trainer.max_epochs=1"), tmp_path / "run")
     [written] = sessions(run.path)
     rows = written.table("test/predictions")
@@ -185,7 +187,7 @@ def test_faces_are_shown_when_asked(configure: Configure, faces: Path, tmp_path:
         assert (images.read(written.folder / "files" / name) == images.read(faces / path)).all()
 
 
-def test_a_moved_run_continues_the_same_run(configure: Configure, tmp_path: Path) -> None:
+def test_a_moved_run_directory_continues_its_wandb_run(configure: Configure, tmp_path: Path) -> None:
     first = go(configure(*OFFLINE, "logger.wandb.group=mine", "trainer.max_epochs=2"), tmp_path / "run")
     shutil.move(first.path, tmp_path / "moved")
     moved = RunDirectory(tmp_path / "moved")
@@ -200,7 +202,7 @@ def test_a_moved_run_continues_the_same_run(configure: Configure, tmp_path: Path
 
 
 @pytest.mark.parametrize("error", [AgeGenderError("bad"), RuntimeError("broken"), KeyboardInterrupt()])
-def test_the_run_ends_as_failed_whatever_happens(
+def test_the_wandb_run_ends_as_failed_after_any_error(
     error: BaseException, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -214,7 +216,7 @@ def test_the_run_ends_as_failed_whatever_happens(
     assert [written.exit for written in sessions(tmp_path / "run")] == [1]
 
 
-def test_a_dashboard_that_cannot_end_hides_no_error(
+def test_a_failed_upload_does_not_replace_the_error_of_the_training(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     RunDirectory(tmp_path).write_versions({"git": None})
@@ -226,7 +228,7 @@ def test_a_dashboard_that_cannot_end_hides_no_error(
     assert "could not be ended (division by zero)" in caplog.text
 
 
-def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_the_key_stands_nowhere(faces: Path, tmp_path: Path) -> None:
+def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_no_file_contains_the_key(faces: Path, tmp_path: Path) -> None:
     overrides = ["data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "trainer.max_epochs=1",
                  *OFFLINE, "hydra.sweep.dir=sweeps/first", "seed=0,1"]  # fmt: skip
     done = subprocess.run(
@@ -243,7 +245,7 @@ def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_the_key_stands_nowher
     assert (one.exit, other.exit) == (0, 0)
     assert KEY not in done.stdout + done.stderr
     assert files_holding(KEY, tmp_path) == []
-    assert files_holding("offline", tmp_path)  # the search finds what is there
+    assert files_holding("offline", tmp_path)  # the search does find text
 
 
 def test_disabled_writes_nothing(configure: Configure, tmp_path: Path) -> None:
@@ -253,7 +255,12 @@ def test_disabled_writes_nothing(configure: Configure, tmp_path: Path) -> None:
     assert wandb.run is None
 
 
-def test_the_environment_may_say_offline(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_negative_number_of_samples_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AgeGenderError, match=r"logger\.wandb\.samples=-1: must be at least 0"):
+        Wandb(tmp_path, "project", samples=-1)
+
+
+def test_the_environment_can_set_the_mode(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     assert configure("logger=wandb")["logger"]["wandb"]["mode"] == "online"
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert configure("logger=wandb")["logger"]["wandb"]["mode"] == "offline"
@@ -268,13 +275,13 @@ def begun(folder: Path) -> Wandb:
     return logger
 
 
-def test_without_a_network_the_run_is_an_offline_one(
+def test_without_a_server_the_run_is_written_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        monkeypatch.delenv("WANDB_API_KEY")  # nobody is asked for a key that would be of no use
+        monkeypatch.delenv("WANDB_API_KEY")  # an offline run needs none
         with caplog.at_level("INFO", logger="agegender"):
             logger = begun(tmp_path / "run")
     logger.log_metrics({"val/loss": 1.5}, step=3)
@@ -286,7 +293,7 @@ def test_without_a_network_the_run_is_an_offline_one(
 
 @pytest.fixture
 def broken_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Somebody answers, but not as W&B does."""
+    """A server that answers every request with an error."""
 
     class Fail(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -307,7 +314,9 @@ def broken_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("broken_server")
-def test_a_server_that_fails_and_a_missing_key_are_told_in_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_server_and_a_missing_key_give_one_line_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(AgeGenderError, match=r"logger=wandb: .*logger\.wandb\.mode=offline") as error:
         begun(tmp_path / "failing")
     assert KEY not in str(error.value)
@@ -318,7 +327,7 @@ def test_a_server_that_fails_and_a_missing_key_are_told_in_seconds(tmp_path: Pat
         begun(tmp_path / "keyless")
 
 
-def test_only_the_first_process_has_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_rank_0_has_a_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     logger = begun(tmp_path / "run")
     logger.log_metrics({"val/loss": 1.0}, step=0)
@@ -327,7 +336,7 @@ def test_only_the_first_process_has_a_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "run" / "wandb").exists()
 
 
-def test_an_unreadable_identity_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_identity_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wandb.json").write_text("{")
     monkeypatch.setattr(wandb_logging, "unreachable", lambda url: "off")
     with pytest.raises(AgeGenderError, match=r"wandb\.json: cannot be read"):
@@ -335,7 +344,7 @@ def test_an_unreadable_identity_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_wandb_is_imported_only_when_used() -> None:
-    """Importing it costs a second, and other loggers do without."""
+    """The import takes a second, which other loggers do not need."""
     for file in PACKAGE.rglob("*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
