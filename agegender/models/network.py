@@ -83,8 +83,8 @@ class Network(nn.Module):
 
         Returns:
             ``age`` in years, [B]; ``probability_female`` in 0..1, [B] (gender is binary and means appearance);
-            ``age_distribution``, probabilities of the whole years of the head's age range, [B, years]. A key is absent
-            without its task; ``age_distribution`` also where the age head has no distribution.
+            ``age_distribution``, probabilities of the whole years of the head's age range, [B, years]. A key is missing
+            if its task is; ``age_distribution`` is also missing if the age head has no distribution.
         """
         heads: Any = self.heads
         estimates = {}
