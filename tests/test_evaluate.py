@@ -99,6 +99,13 @@ def test_a_mistake_is_one_line_and_status_2(override: str, expected: str, traine
     assert not (trained.path / "evaluation").exists()
 
 
+def test_a_relative_path_is_recorded_as_an_absolute_one(run: RunDirectory, own_faces: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_faces, tmp_path / "faces")
+    result = command("checkpoint=run", "root=faces", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert run.evaluation("test").read_config()["data"]["sources"]["utkface"]["root"] == str(tmp_path / "faces")
+
+
 def test_changed_faces_are_not_tested(run: RunDirectory, own_faces: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(own_faces, tmp_path / "moved")
     config = run.read_config()
