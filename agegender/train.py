@@ -24,6 +24,8 @@ def main(config: dict[str, Any]) -> float | None:
     resuming = config["resume"] is not None
     if resuming:
         config = continued(run.read_config(), job.resume_overrides(), run.path)
+    elif not ranks.started():
+        run.require_new()
     validate(config)
     if job.shares_process():
         require_one_process(config["trainer"])
@@ -62,7 +64,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.training.log import log_to, silence_libraries
     from agegender.training.loggers.sessions import sessions
     from agegender.training.module import AgeGenderModule
-    from agegender.training.resuming import is_finished, restore_callbacks
+    from agegender.training.resuming import advice_if_interrupted, checkpoint_of, is_finished, restore_callbacks
     from agegender.training.testing import measure_best
     from agegender.training.trainer import training_trainer
 
@@ -72,7 +74,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     L.seed_everything(config["seed"], workers=True, verbose=False)
 
     # Everything is built before any work on the data, so that a mistake is reported within seconds.
-    checkpoint = run.last if resuming and run.last.exists() else None
+    checkpoint = checkpoint_of(run) if resuming else None
     data = assemble(config)
     licenses = {name: source.license for name, source in data.sources.items()}
     module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else assemble_module(config, licenses)
@@ -90,7 +92,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     if first_rank and not checkpoint:
         record_settings(run, config, trainer.precision)
 
-    with sessions(trainer.loggers, config), ranks.one_line_if_connection_lost():
+    with advice_if_interrupted(run), sessions(trainer.loggers, config), ranks.one_line_if_connection_lost():
         data.trainer, data.progress = trainer, first_rank
         ranks.on_rank_zero("data", data.prepare_data)  # one rank scans the files and fills the cache
         data.setup()

@@ -14,6 +14,7 @@ from agegender.configuration.paths import CONF
 from agegender.configuration.schema import default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
+from agegender.processes.interruption import Interrupted, raise_on_signals
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -72,16 +73,21 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                 raise SystemExit(2) from None
 
         def command() -> None:
-            if sys.argv[1:2] == ["--job"]:
-                with exit_on_error():
-                    function(job.enter(Path(sys.argv[2])))
-                return
+            raise_on_signals()
             try:
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+                if sys.argv[1:2] == ["--job"]:
+                    with exit_on_error():
+                        function(job.enter(Path(sys.argv[2])))
+                else:
+                    hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
             except SystemExit as stop:
                 if stop.code == 1 and not reached:  # Hydra could not compose the configuration: add the allowed keys
                     _explain(name, sys.argv[1:])
                 raise
+            except Interrupted as stop:
+                if ranks.rank() == 0:
+                    print(f"error: {stop}", file=sys.stderr)
+                raise SystemExit(128 + stop.number) from None
 
         return command
 

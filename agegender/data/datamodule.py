@@ -19,6 +19,7 @@ from agegender.data.scan import Damaged
 from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
+from agegender.processes.interruption import leave_signals_to_parent
 from agegender.sources.faces import SPLITS, Source
 
 MAX_WORKERS = 8
@@ -243,6 +244,7 @@ class FaceDataModule(LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device == "cuda",
+            worker_init_fn=leave_signals_to_parent,
         )
 
     def _workers(self, device: str) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.errors import AgeGenderError
+from agegender.processes.interruption import Interrupted
 from agegender.processes.ranks import LAUNCHER, RUN_DIR, process_count, rank, world_size
 
 GRACE = 10.0  # seconds in which the other ranks may end by themselves
@@ -53,36 +54,35 @@ def launch(module: str, count: int, run_dir: Path) -> int:
         "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": f"agegender-{os.getpid()}", RUN_DIR: str(run_dir), LAUNCHER: str(os.getpid()),
     }  # fmt: skip
     ranks: list[subprocess.Popen[bytes]] = []
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         for number in range(count):
             own = {"RANK": str(number), "LOCAL_RANK": str(number)}
             ranks.append(subprocess.Popen(command, env={**os.environ, **common, **own}))
         return _supervise(ranks)
-    except KeyboardInterrupt as stop:
+    except Interrupted as stop:
         for process in ranks:
-            process.terminate()
+            process.send_signal(stop.number)
         _wait(ranks)
-        print("error: interrupted; all processes were ended", file=sys.stderr)
-        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+        if not ranks or ranks[0].returncode != 128 + stop.number:  # rank 0 has not reported the signal itself
+            print(f"error: {stop}; all processes were ended", file=sys.stderr)
+        return 128 + stop.number
     finally:
         for process in ranks:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _supervise(ranks: Sequence[subprocess.Popen[bytes]]) -> int:
     """Waits until all ranks have ended, or until one has failed and the others had time to end."""
     while True:
         statuses = [process.poll() for process in ranks]
-        # When several ranks have failed, name one that was killed by a signal (a negative status): the others probably
-        # failed because they lost the connection to it.
-        if failed := sorted((status, number) for number, status in enumerate(statuses) if status):
-            status, number = failed[0]
+        # When several ranks have failed, name one that got a signal: the others probably failed because they lost the
+        # connection to it.
+        if failed := sorted((status, number) for number, status in enumerate(map(_signal_first, statuses)) if status):
             _wait(ranks)
-            how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            status, number = failed[0]
+            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
             if status != 2:  # with status 2 the rank has printed the error itself
                 who = f"process {number} of {len(ranks)} (pid {ranks[number].pid})"
                 print(f"error: {who} {how}, so the whole job was ended", file=sys.stderr)
@@ -92,14 +92,15 @@ def _supervise(ranks: Sequence[subprocess.Popen[bytes]]) -> int:
         time.sleep(0.2)
 
 
+def _signal_first(status: int | None) -> int | None:
+    """The status with -N for signal N also where the process itself ended because of it, with 128 + N."""
+    return 128 - status if status and status > 128 else status
+
+
 def _wait(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline and any(process.poll() is None for process in ranks):
         time.sleep(0.1)
-
-
-def _interrupt(signum: int, _: Any) -> None:
-    raise KeyboardInterrupt(signum)
 
 
 def _free_port() -> int:

@@ -86,6 +86,17 @@ class RunDirectory:
         is_evaluation = folder.parent.name == "evaluation" and self.metrics.is_file()
         return RunDirectory(folder.parents[1]) if is_evaluation else None
 
+    def require_new(self) -> None:
+        """Refuses a folder that holds a run, which a new run would overwrite.
+
+        Raises:
+            AgeGenderError: It holds a checkpoint or metrics.
+        """
+        if self.last.exists() or self.best.exists() or self.metrics.exists():
+            raise AgeGenderError(
+                f"{self.path}: holds a run already. Continue it with resume={self.path}, or choose another hydra.run.dir"
+            )
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Writes a plain, resolved configuration."""
         _write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))

@@ -1,10 +1,45 @@
 """What a resumed run continues from: its last checkpoint."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
 
+from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import read_checkpoint
+from agegender.processes.interruption import Interrupted
+from agegender.runs.run_directory import RunDirectory
+
+
+def checkpoint_of(run: RunDirectory) -> Path | None:
+    """The checkpoint that a resumed run continues from; None if its first epoch was not finished.
+
+    Raises:
+        AgeGenderError: A checkpoint is missing although epochs were finished. Training from the start would replace them.
+    """
+    if run.last.exists() and run.best.exists():
+        return run.last
+    if run.last.exists() or run.best.exists() or run.metrics.exists() or run.history.exists():
+        missing = run.best if run.last.exists() else run.last
+        raise AgeGenderError(
+            f"{missing}: is missing, so the run cannot be resumed. Restore the file, or train again into another run directory"
+        )
+    return None
+
+
+@contextmanager
+def advice_if_interrupted(run: RunDirectory) -> Iterator[None]:
+    """Adds to ``Interrupted`` which epoch is saved and how to continue."""
+    try:
+        yield
+    except Interrupted as stop:
+        if run.last.exists():
+            epoch = read_checkpoint(run.last)["epoch"] + 1
+            stop.advice = f"Epoch {epoch} is saved; continue with: python -m agegender.train resume={run.path}"
+        else:
+            stop.advice = "No epoch was finished, so nothing is saved"
+        raise
 
 
 def is_finished(checkpoint: Path, max_epochs: int | None) -> bool:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from agegender.configuration.build import build
 from agegender.errors import AgeGenderError
+from agegender.processes.interruption import raise_again_on_signals
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.finetuning.stages import ddp_strategy
@@ -17,17 +18,28 @@ from agegender.training.finetuning.stages import ddp_strategy
 REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a small model
 
 
-def build_trainer(**arguments: Any) -> L.Trainer:
+class OwnSignalHandlers(Callback):
+    """Restores the command's handlers of SIGINT and SIGTERM, which Lightning replaces when a Trainer starts."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Called after Lightning has set its own."""
+        raise_again_on_signals()
+
+
+def build_trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> L.Trainer:
     """A Trainer for this project's data and models.
 
     Args:
-        **arguments: As Lightning's Trainer takes them.
+        callbacks: In the order in which Lightning calls them.
+        **arguments: Others, as Lightning's Trainer takes them.
 
     Raises:
         AgeGenderError: Lightning rejects them, for example because there is no such device.
     """
     try:
-        return L.Trainer(**arguments, enable_model_summary=False, use_distributed_sampler=False)
+        return L.Trainer(
+            callbacks=[*callbacks, OwnSignalHandlers()], **arguments, enable_model_summary=False, use_distributed_sampler=False
+        )
     except (MisconfigurationException, ValueError) as error:
         raise AgeGenderError(f"trainer: {' '.join(str(error).split())}") from error
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -60,7 +61,7 @@ def test_a_killed_process_ends_the_job(number: int, workers: int, endless: Any) 
     pid = job.rank(number)
     os.kill(pid, signal.SIGKILL)
     output = assert_gone(job)
-    assert f"process {number} of 2 (pid {pid}) was killed by SIGKILL, so the whole job was ended" in output
+    assert f"process {number} of 2 (pid {pid}) was ended by SIGKILL, so the whole job was ended" in output
     # A data loading worker of the killed process may be killed during a handshake; Python prints its traceback.
     printed = [line for line in output.splitlines() if "Traceback" in line and not line.startswith(f"[rank{number}]")]
     assert not printed, output
@@ -84,11 +85,34 @@ def test_processes_end_with_a_killed_launcher(command: list[str], endless: Any) 
     assert f"(pid {job.process.pid}) has died" in output
 
 
-def test_an_interrupted_launcher_ends_its_processes(endless: Any) -> None:
-    job = endless(*DDP)
-    job.process.send_signal(signal.SIGTERM)
-    assert "error: interrupted; all processes were ended" in assert_gone(job)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [DDP, DDP[:1]], ids=["two ranks", "one process"])
+def test_an_interrupted_command_says_how_to_resume(command: list[str], number: signal.Signals, endless: Any) -> None:
+    job = endless(*command)
+    job.process.send_signal(number)
+    output = assert_gone(job)
+    assert job.process.returncode == 128 + number
+    errors = [line for line in output.splitlines() if line.startswith("error")]
+    assert len(errors) == 1, output
+    assert errors[0].startswith(f"error: stopped by {number.name}. Epoch ")
+    assert re.search(r" is saved; continue with: python -m agegender.train resume=\S+/run$", errors[0])
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_signal_to_one_rank_ends_the_job(number: int, endless: Any) -> None:
+    job = endless(*DDP, "loader.num_workers=1")
+    pid = job.rank(number)
+    os.kill(pid, signal.SIGTERM)
+    output = assert_gone(job)
+    assert f"process {number} of 2 (pid {pid}) was ended by SIGTERM, so the whole job was ended" in output
     assert job.process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_signal_to_torchrun_ends_the_job(endless: Any) -> None:
+    job = endless(*TORCHRUN)
+    job.process.send_signal(signal.SIGTERM)
+    assert_gone(job)
 
 
 def test_one_process_for_all_jobs_cannot_start_ranks(faces: Path, tmp_path: Path, start_job: Any) -> None:

@@ -1,0 +1,80 @@
+"""SIGINT and SIGTERM raise an exception in a command, which then ends with the status that a shell gives to the signal."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+GRACE = 8.0  # seconds in which the process may end by itself
+
+_enabled = False
+
+
+class Interrupted(BaseException):
+    """The process got a signal. It is no ``Exception``, so that no ``except Exception`` keeps the process alive.
+
+    Attributes:
+        number: Of the signal.
+        advice: How to continue, if there is a way.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.advice = ""
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.number).name}{self.advice and f'. {self.advice}'}"
+
+
+def raise_on_signals() -> None:
+    """Makes SIGINT and SIGTERM raise ``Interrupted`` in the main thread.
+
+    Python calls a handler only between two of its own instructions. A rank that waits for another one in PyTorch may never
+    come there, so a thread ends the process some seconds after the signal.
+    """
+    global _enabled
+    if not _enabled:
+        received, written = socket.socketpair()
+        written.setblocking(False)
+        signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
+        threading.Thread(target=_end_in_time, args=(received,), name="end-in-time", daemon=True).start()
+    _enabled = True
+    for number in SIGNALS:
+        signal.signal(number, _raise)
+
+
+def _end_in_time(received: socket.socket) -> None:
+    number = 0
+    while number not in SIGNALS:  # the wake-up is for every signal with a Python handler
+        number = received.recv(1)[0]
+    time.sleep(GRACE)
+    sys.stdout.flush()
+    os._exit(128 + number)
+
+
+def raise_again_on_signals() -> None:
+    """Replaces the handlers of a library by those of ``raise_on_signals``, if that was called before.
+
+    Lightning's handler of SIGTERM communicates with the other ranks, which waits forever if they are not at the same place.
+    """
+    if _enabled:
+        raise_on_signals()
+
+
+def leave_signals_to_parent(_: int) -> None:
+    """Sets up a data loading worker: Ctrl-C, which the terminal sends to it too, is for the process that uses it."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise(number: int, _: Any) -> None:
+    # While the process ends, SIGTERM is ignored, and a second Ctrl-C ends it at once.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise Interrupted(number)
