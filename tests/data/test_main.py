@@ -39,7 +39,12 @@ def test_the_summary_is_printed_and_skipped_files_are_listed(make_utkface: Calla
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("data.root=nowhere", "data.root=nowhere"), ("split.fractions=[1,1,1]", "must be three numbers >= 0 that sum to 1")],
+    [
+        ("data.root=nowhere", "data.root=nowhere"),
+        ("split.fractions=[1,1,1]", "must be three numbers >= 0 that sum to 1"),
+        ("image_size=large", "image_size=large: expected"),
+        ("skipped=5", "skipped=5: expected"),
+    ],
 )
 def test_a_mistake_is_a_one_line_error(override: str, message: str, make_utkface: Callable[..., Path], tmp_path: Path) -> None:
     root = make_utkface(tmp_path / "faces", 10)
