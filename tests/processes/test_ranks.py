@@ -144,7 +144,7 @@ def assert_close(first: Any, second: Any) -> None:
 @linux
 def test_only_rank_zero_prints_and_writes(alone: RunDirectory, together: tuple[RunDirectory, str]) -> None:
     run, output = together
-    for line in ("run directory:", "race as labelled:", "epoch 1/6", "epoch 3/6", "all metrics:"):
+    for line in ("run directory:", "race as labelled:", "steps per epoch", "epoch 1/6", "epoch 3/6", "all metrics:"):
         assert output.count(line) == 1, output
         assert (run.path / "log.txt").read_text().count(line) == 1
     assert not re.search("error|warn|sync_dist|before the ``update``", output), output
