@@ -208,6 +208,9 @@ def test_the_examples_of_extending_train_in_a_copy_of_the_project(own_faces: Pat
         assert not file.exists(), f"{path} is in the project already"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(code)
+    [(path, entry)] = re.findall(r"^`([\w/.]+)`, a new entry of `METRICS`\n\n```python\n(.*?)^```$", PAGES[EXTEND], re.M | re.S)
+    registry = tmp_path / "project" / path
+    registry.write_text(registry.read_text().replace("METRICS = (\n", f"METRICS = (\n{entry.strip()},\n", 1))
     lines = []
     for number, command in enumerate(SHOWN[EXTEND]):
         arguments = filled(command, own_faces, tmp_path, tmp_path / "DIR")
@@ -228,6 +231,7 @@ def test_the_examples_of_extending_train_in_a_copy_of_the_project(own_faces: Pat
     assert done.returncode == 0, done.stdout + done.stderr
     trained = [json.loads(file.read_text()) for file in tmp_path.glob("*/out/metrics.json")]
     assert len(trained) == sum(name == "train" for name, *_ in lines) and all(one["test"]["n"] for one in trained)
+    assert all(0 <= one["test"]["age_above_10"] <= 1 for one in trained)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != EXTEND])
