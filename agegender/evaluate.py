@@ -18,7 +18,7 @@ def main(config: dict[str, Any]) -> None:
     run = RunDirectory(config["checkpoint"])
     saved = with_absolute_paths(evaluated(run.read_config(), config))
     log_to()
-    evaluate(run, saved, config["part"], config["accelerator"], others=config.get("data") is not None)
+    evaluate(run, saved, config["part"], config["accelerator"], config.get("data") is not None, config["seen"])
 
 
 def evaluate(
@@ -27,6 +27,7 @@ def evaluate(
     split: Literal["train", "val", "test"],
     accelerator: str = "cpu",
     others: bool = False,
+    seen: Literal["refuse", "exclude"] = "refuse",
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
 
@@ -36,6 +37,7 @@ def evaluate(
         split: The split to measure.
         accelerator: As Lightning's Trainer takes it.
         others: The faces are not the run's own.
+        seen: Whether to exclude those other faces that are images of the run's train or validation split, or to raise an error.
 
     Returns:
         The metrics. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run directory, beside the predictions;
@@ -43,12 +45,13 @@ def evaluate(
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
-            the model was trained or selected on.
+            the model was trained or selected on and are not excluded.
     """
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
     from agegender.evaluation.recording import record_test
-    from agegender.runs.leakage import require_same_faces, require_unseen_faces
+    from agegender.evaluation.unseen import require_unseen
+    from agegender.runs.leakage import require_same_faces
     from agegender.training.module import AgeGenderModule
     from agegender.training.prediction import predict
 
@@ -56,11 +59,11 @@ def evaluate(
     data = assemble(config)
     data.prepare_data()
     data.setup()
-    faces = data.table.frame[data.table.frame["split"] == split]
-    if faces.empty:
+    if not len(data.rows(split)):
         raise AgeGenderError(f"part={split}: the split {data.split_name!r} has no such faces")
+    more = {}
     if others:
-        require_unseen_faces(run, faces)
+        more["excluded"] = require_unseen(data, run, split, seen)
     else:
         require_same_faces(run, data.split_csv)
     model = AgeGenderModule.load_from_checkpoint(run.best)
@@ -68,7 +71,7 @@ def evaluate(
     out = run.evaluation(f"{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}" if others else split)
     out.write_split(data.split_csv)
     out.write_config(config)
-    return record_test(out, data, {split: predictions}, model.network.age_classes, config["seed"])
+    return record_test(out, data, {split: predictions}, model.network.age_classes, config["seed"], more)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
 
     from agegender.configuration.build import build
     from agegender.data.assemble import assemble
+    from agegender.data.seen import seen_csv
     from agegender.data.summary import summary
     from agegender.evaluation.results_table import results_table
     from agegender.runs.leakage import require_same_faces
@@ -101,7 +102,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         if first_rank:
             record_settings(run, config, trainer.precision)  # of a resumed run not before it is certain that it continues
             run.write_split(data.split_csv)
-            run.write_seen(data.table.frame)
+            run.write_seen(seen_csv(data.table))
             log.info("\n".join(summary(data.table, licenses, data.split_name, data.split_sha256, data.content_sha256)))
         if config["compile"]:
             module.network.compile()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -151,3 +152,29 @@ def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
     own["data"]["sources"]["utkface"]["name"] = "under_another_name"
     with pytest.raises(AgeGenderError, match="train or val split"):
         evaluate(run, own, "test", others=True)
+
+
+def test_re_encoded_training_faces_are_excluded_and_counted(
+    run: RunDirectory, own_faces: Path, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = make_utkface(tmp_path / "others", 10, seed=7)
+    new = {file.name for file in root.iterdir()}
+    learned = [row.split(",")[1] for row in run.read_split().splitlines() if ",train," in row][:6]
+    for number, name in enumerate(learned):
+        target = root / name.replace("_2017", "_2019")
+        if number < 2:
+            shutil.copy(own_faces / name, target)
+        else:
+            cv2.imwrite(str(target), cv2.imread(str(own_faces / name)), [cv2.IMWRITE_JPEG_QUALITY, 94])
+    command_line = ["data=utkface", f"data.root={root}", "split=all_test", "accelerator=cpu"]
+    refused = command(f"checkpoint={run.path}", *command_line, cwd=tmp_path)
+    assert refused.returncode == 2 and "(2 byte-identical, 4 near-identical)" in refused.stderr
+    assert not run.evaluation("test").path.parent.exists()
+    tested = command(f"checkpoint={run.path}", *command_line, "seen=exclude", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    (folder,) = run.evaluation("test").path.parent.iterdir()
+    out = RunDirectory(folder)
+    assert out.read_metrics()["excluded"] == {"byte_identical": 2, "near_identical": 4}
+    predictions = out.read_predictions()
+    assert predictions is not None and set(predictions["path"]) == new
+    assert out.read_split().count("\n") == 11 and out.read_metrics()["test"]["n"] == 10

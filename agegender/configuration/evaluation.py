@@ -12,7 +12,7 @@ from agegender.configuration.signatures import parameters
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 
-FOR_OTHER_FACES = ("seed", "age_range", "split")
+FOR_OTHER_FACES = ("seed", "age_range", "split", "seen")
 
 
 @dataclass
@@ -27,6 +27,8 @@ class EvaluationSettings:
         accelerator: Of ``lightning.pytorch.Trainer``; the model runs on one device in full precision.
         seed: Seed of the split of other faces.
         age_range: Lowest and highest age in years of other faces; faces outside are left out and counted.
+        seen: Other faces that are copies of images that the model was trained or selected on, identical or re-encoded:
+            ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
     """
 
     checkpoint: str | Path
@@ -36,6 +38,7 @@ class EvaluationSettings:
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     seed: int
     age_range: Sequence[float]
+    seen: Literal["refuse", "exclude"]
 
 
 def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:

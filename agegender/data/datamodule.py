@@ -20,7 +20,7 @@ from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
 from agegender.processes.interruption import leave_signals_to_parent
-from agegender.sources.faces import SPLITS, Source
+from agegender.sources.faces import SPLITS, FaceTable, Source
 
 MAX_WORKERS = 8
 
@@ -133,17 +133,28 @@ class FaceDataModule(LightningDataModule):
         if self._images is not None:
             return
         faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies, self.damaged)
-        self.table = select_faces(faces, self.split, self.age_range, self.duplicates)
+        self._use(select_faces(faces, self.split, self.age_range, self.duplicates))
         self.split_name = self.split.describe(faces)
-        self.split_csv = split_csv(self.table)
-        self.split_sha256 = split_checksum(self.split_csv)
-        self.content_sha256 = content_checksum(self.split_csv)
         # The cache holds all readable faces, so it also serves another split, age range or treatment of duplicates.
         if self.cache_dir is None:
             self._images = DecodedImages(faces.files(), self.image_size)
         else:
             hashes = faces.frame["sha256"].tolist()
             self._images = ImageCache.open_or_build(faces.files(), hashes, self.image_size, self.cache_dir, self.progress)
+
+    def _use(self, table: FaceTable) -> None:
+        self.table = table
+        self.split_csv = split_csv(table)
+        self.split_sha256 = split_checksum(self.split_csv)
+        self.content_sha256 = content_checksum(self.split_csv)
+
+    def drop(self, reasons: Sequence[str]) -> None:
+        """Drops faces after ``setup``.
+
+        Args:
+            reasons: Why each face of ``table`` is dropped; an empty text keeps it.
+        """
+        self._use(self.table.where([not reason for reason in reasons], reasons))
 
     def _require(self, split: str) -> None:
         counts = self.table.frame["split"].value_counts()

@@ -1,11 +1,9 @@
-"""Checks that a run continues with its own faces, and that it is not tested on faces that it was trained or selected on."""
+"""Checks that a run continues with the faces that it began with."""
 
 import csv
 import io
 import logging
 from typing import NamedTuple, Self
-
-import pandas as pd
 
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
@@ -25,7 +23,10 @@ def require_same_faces(run: RunDirectory, split_csv: str) -> None:
     Raises:
         AgeGenderError: They differ; it says in how many rows, with an example.
     """
-    then, now = _Faces.parsed(run.read_split()), _Faces.parsed(split_csv)
+    try:
+        then, now = _Faces.parsed(run.read_split()), _Faces.parsed(split_csv)
+    except csv.Error as error:
+        raise AgeGenderError(f"{run.split} is not a well-formed CSV file: {error}") from error
     if then.labels != now.labels:
         sample = ",".join(min(then.labels ^ now.labels))
         raise AgeGenderError(
@@ -54,26 +55,8 @@ class _Faces(NamedTuple):
 
     @classmethod
     def parsed(cls, split_csv: str) -> Self:
-        header, *rows = csv.reader(io.StringIO(split_csv, newline=""))
+        rows = list(csv.reader(io.StringIO(split_csv, newline="")))
+        header = rows.pop(0) if rows else []
         labels = header.index("sha256") if "sha256" in header else len(header)
-        return cls({tuple(row[:labels]) for row in rows}, {(row[0], row[1]): row[labels] for row in rows if len(row) > labels})
-
-
-def require_unseen_faces(run: RunDirectory, faces: pd.DataFrame) -> None:
-    """Checks that no face is an image of the run's train or validation split, under whatever file name.
-
-    Args:
-        run: The run, with its ``seen.txt``.
-        faces: Rows of a face table that are to be tested.
-
-    Raises:
-        AgeGenderError: Some are; it says how many, with an example.
-    """
-    again = faces[faces["sha256"].isin(run.read_seen())]
-    if len(again):
-        first = again.iloc[0]
-        raise AgeGenderError(
-            f"{len(again)} of {len(faces)} faces are in the run's own train or val split, for example "
-            f"{first['dataset']}/{first['path']}. The model was trained or selected on them, so they cannot test it. Use the "
-            "same split, or leave out data= to evaluate the run's own test split"
-        )
+        content = {tuple(row[:2]): row[labels] for row in rows if len(row) > labels}
+        return cls({tuple(row[:labels]) for row in rows}, content)

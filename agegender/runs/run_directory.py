@@ -18,8 +18,6 @@ from agegender.regular_files import open_text
 if TYPE_CHECKING:
     import pandas as pd
 
-SEEN = ("train", "val")  # splits that the model is trained or selected on
-
 
 class RunDirectory:
     """Names, writes and reads every file of a run, or of an evaluation of it.
@@ -33,7 +31,7 @@ class RunDirectory:
         config: ``config.yaml``, the resolved configuration.
         versions: ``versions.json``, the versions of the code and the packages; a session that resumes with others is added.
         split: ``split.csv``, all faces with labels, split and SHA-256; earlier versions wrote no SHA-256.
-        seen: ``seen.txt``, SHA-256 of every image of the train and validation splits, one a line.
+        seen: ``seen.txt``, SHA-256 and perceptual hash of every image of the train and validation splits, one a line.
         history: ``history.csv``, one row of metrics an epoch.
         curves: ``curves.png``, the history drawn.
         layers: ``layers.txt``, the layers of the network.
@@ -147,17 +145,21 @@ class RunDirectory:
         """
         return self._read_faces(self.split)
 
-    def write_seen(self, faces: "pd.DataFrame") -> None:
-        """Writes the SHA-256 of every image of the train and validation splits: it identifies a renamed file."""
-        _write(self.seen, "\n".join(sorted(set(faces["sha256"][faces["split"].isin(SEEN)]))) + "\n")
+    def write_seen(self, images: str) -> None:
+        """Writes ``seen.txt``.
 
-    def read_seen(self) -> set[str]:
-        """SHA-256 of every image that the model was trained or selected on.
+        Args:
+            images: CSV, as ``agegender.data.seen.seen_csv`` returns it.
+        """
+        _write(self.seen, images)
+
+    def read_seen(self) -> str:
+        """The text of ``seen.txt``; of an earlier version, SHA-256 only and no header.
 
         Raises:
             AgeGenderError: There is no such file, so the faces that the model was trained on are unknown.
         """
-        return set(self._read_faces(self.seen).split())
+        return self._read_faces(self.seen)
 
     def _read_faces(self, file: Path) -> str:
         if not file.exists():

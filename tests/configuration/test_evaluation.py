@@ -11,7 +11,9 @@ from agegender.errors import AgeGenderError
 OTHERS = ["data=utkface", "data.root=/faces"]
 
 
-@pytest.mark.parametrize("overrides", [[], ["part=val", "batch_size=4", "accelerator=cpu", "root=/x"], OTHERS])
+@pytest.mark.parametrize(
+    "overrides", [[], ["part=val", "batch_size=4", "accelerator=cpu", "root=/x"], [*OTHERS, "seen=exclude"]]
+)
 def test_what_is_right_passes(overrides: list[str]) -> None:
     validate_evaluation(compose(["checkpoint=run", *overrides], "evaluate"), overrides)
 
@@ -35,6 +37,8 @@ def test_what_is_right_passes(overrides: list[str]) -> None:
         (["seed=5"], ["seed=5", "data="]),
         (["split=all_test"], ["split=all_test", "data="]),
         (["age_range=[0,90]"], ["age_range=[0,90]", "data="]),
+        (["seen=exclude"], ["seen=exclude", "data="]),
+        ([*OTHERS, "seen=skip"], ["seen=skip", "refuse or exclude"]),
     ],
 )
 def test_a_mistake_is_one_line_with_what_is_allowed(overrides: list[str], expected: list[str]) -> None:

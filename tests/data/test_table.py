@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.data.splits import RandomSplit
+from agegender.data.file_split import FileSplit
+from agegender.data.splits import RandomSplit, Split
 from agegender.data.table import read_faces, select_faces
 from agegender.errors import AgeGenderError
 from agegender.sources import images
@@ -44,6 +45,33 @@ def test_near_copies_are_grouped_if_asked_for(root: Path) -> None:
     assert read_faces(source, None, progress=False).frame["group"].nunique() == 21
     grouped = read_faces(source, None, progress=False, near_copies=32).frame
     assert set(grouped["path"][grouped["group"].duplicated(keep=False)]) == {face.name, named(root, 30, 1).name}
+
+
+def encoded_again(root: Path, target: Path, number: int) -> Path:
+    """A second dataset of the first faces of another, encoded again under other names."""
+    target.mkdir()
+    for file in sorted(root.iterdir())[:number]:
+        cv2.imwrite(str(target / file.name.replace("_2017", "_2019")), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 94])
+    return target
+
+
+@pytest.mark.parametrize("split", ["random", "file"])
+def test_near_copies_in_different_datasets_are_not_in_different_splits(split: str, root: Path, tmp_path: Path) -> None:
+    again = encoded_again(root, tmp_path / "again", 8)
+    faces = read_faces({"a": UTKFace(str(root)), "b": UTKFace(str(again), name="b")}, None, False, near_copies=32)
+    assert any("16 faces are near-identical copies of 8 images" in note for note in faces.notes)
+    rule: Split = RandomSplit((0.5, 0.25, 0.25))
+    if split == "file":
+        for name, folder in (("train", root), ("test", again)):
+            (tmp_path / f"{name}.csv").write_text("\n".join(["file", *(file.name for file in folder.iterdir())]))
+        rule = FileSplit(str(tmp_path / "train.csv"), str(tmp_path / "test.csv"), val_fraction=0)
+    selected = select_faces(faces, rule, [0, 116], "drop_conflicting")
+    assert selected.frame.groupby("group")["split"].nunique().max() == 1
+    dropped = [one for one in selected.skipped if "in the same group as" in one.reason]
+    assert dropped and len(selected) == 28 - len(dropped)
+    assert sum(int(note.split()[0]) for note in selected.notes if "in the same group as held-out" in note) == len(dropped)
+    if split == "file":
+        assert len(dropped) == 8 and selected.frame["split"].value_counts().to_dict() == {"train": 12, "test": 8}
 
 
 def test_links_that_lead_outside_the_root_are_counted(root: Path, tmp_path: Path) -> None:

@@ -180,6 +180,12 @@ def test_other_faces_are_refused_and_a_complete_run_stays_unchanged(
     root = make_utkface(tmp_path / "faces", 40)
     directory = run(configure(f"data.root={root}", "trainer.max_epochs=1"), tmp_path / "run")
     before = {name: (directory.path / name).read_text() for name in ("config.yaml", "versions.json", "split.csv")}
+    changed = sorted(root.iterdir())[3]
+    content = changed.read_bytes()
+    changed.write_bytes(content + b"behind the end marker")
+    with pytest.raises(AgeGenderError, match=f"the content of 1 images differs .*{changed.name}"):
+        resume(directory, "trainer.max_epochs=2")
+    changed.write_bytes(content)
     make_utkface(tmp_path / "more", 60, seed=3)
     for path in (tmp_path / "more").iterdir():
         shutil.move(path, root / path.name)

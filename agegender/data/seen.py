@@ -1,0 +1,79 @@
+"""Images that a model was trained or selected on, and the faces that show them again."""
+
+import re
+from textwrap import shorten
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from agegender.data.near_copies import HASH, near_pairs
+from agegender.sources.faces import FaceTable
+
+HELD = ("train", "val")  # splits that a model is trained or selected on
+HEADER = f"sha256,phash {HASH}"
+
+_LINE = re.compile("[0-9a-f]{64}(,[0-9a-f]{64})?")
+
+Copy = Literal["byte-identical", "near-identical"]
+
+
+class SeenImages(NamedTuple):
+    """Images that a model was trained or selected on.
+
+    Attributes:
+        sha256: SHA-256 of their files, hexadecimal.
+        phash: Their perceptual hashes, hexadecimal; None if a version without this hash recorded the images.
+    """
+
+    sha256: frozenset[str]
+    phash: frozenset[str] | None
+
+    @classmethod
+    def parsed(cls, text: str) -> Self:
+        """Reads the text that ``seen_csv`` returned, or the list of SHA-256 that earlier versions wrote.
+
+        Raises:
+            ValueError: A line is neither.
+        """
+        lines = text.splitlines()
+        header = lines.pop(0) if text.startswith("sha256,") else None
+        for line in lines:
+            if not _LINE.fullmatch(line):
+                raise ValueError(f"{shorten(line, 80)!r} is not the SHA-256 and the perceptual hash of an image")
+        sha256, phash = zip(*(line.partition(",")[::2] for line in lines), strict=True) if lines else ((), ())
+        return cls(frozenset(sha256), frozenset(phash) if header == HEADER else None)
+
+
+def seen_csv(table: FaceTable) -> str:
+    """Returns SHA-256 and perceptual hash of every image of the train and validation splits as sorted CSV."""
+    held = table.frame[table.frame["split"].isin(HELD)]
+    return "\n".join([HEADER, *sorted(set(held["sha256"] + "," + held["phash"])), ""])
+
+
+def find_copies(faces: pd.DataFrame, seen: SeenImages, near_copies: int | None) -> "pd.Series[str]":
+    """Finds the faces that show a seen image, under whatever file name.
+
+    Args:
+        faces: Rows of a face table with ``sha256`` and ``phash``.
+        seen: The images.
+        near_copies: Largest number of bits in which the perceptual hashes of near-identical images differ; None looks for
+            byte-identical files only.
+
+    Returns:
+        How a face is a copy (a ``Copy``), for each that is one, with its label in the index of ``faces``.
+    """
+    copies = pd.Series(pd.NA, index=faces.index, dtype="string")
+    if near_copies is not None and seen.phash:
+        copies[_near(faces["phash"].to_numpy(dtype=str), seen.phash, near_copies)] = "near-identical"
+    copies[faces["sha256"].isin(seen.sha256)] = "byte-identical"
+    return copies.dropna()
+
+
+def _near(phashes: np.ndarray, seen: frozenset[str], threshold: int) -> np.ndarray:
+    """Whether each hash differs from a seen one in at most ``threshold`` bits."""
+    unique, codes = np.unique(phashes, return_inverse=True)
+    hashes = np.frombuffer(bytes.fromhex("".join([*unique, *seen])), dtype=np.uint8).reshape(len(unique) + len(seen), -1)
+    pairs = near_pairs(hashes, threshold)
+    across = (pairs[:, 0] < len(unique)) & (pairs[:, 1] >= len(unique))
+    return np.isin(codes, pairs[across, 0])
