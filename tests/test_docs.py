@@ -199,7 +199,7 @@ def files_of(page: str) -> dict[str, str]:
 
 
 def test_the_examples_of_extending_train_in_a_copy_of_the_project(own_faces: Path, tmp_path: Path) -> None:
-    for folder in ("agegender", "conf"):
+    for folder in ("agegender", "conf", "hydra_plugins"):
         shutil.copytree(ROOT / folder, tmp_path / "project" / folder, ignore=shutil.ignore_patterns("__pycache__"))
     files = files_of(EXTEND)
     assert {Path(path).parts[0] for path in files} == {"agegender", "conf", "DIR"}
@@ -249,7 +249,7 @@ def test_the_output_that_the_readme_shows_is_what_a_run_prints(toy_run: Path) ->
     printed = (toy_run / "log.txt").read_text()
     for line in shown.splitlines():
         words = [r"\S+" if re.search(r"\d", word) else re.escape(word) for word in line.split()]
-        assert re.search(r"\s+".join(words), printed), line
+        assert re.search(r"\s+".join(words) + "$", printed, re.M), line
 
 
 def slug(heading: str) -> str:
