@@ -39,6 +39,7 @@ def test_broken_files_are_listed_and_the_rest_trains(
     Image.new("L", (1, 1)).save(root / name(904), "JPEG")
     cv2.imwrite(str(root / "bomb.png"), np.zeros((20_000, 20_000), np.uint8))
     (root / "bomb.png").rename(root / name(905))
+    (root / name(906)).write_bytes(jpeg[: len(jpeg) // 2] + b"\xff\xd9")  # decodes, with a grey half
     Image.fromarray(pixels[..., 0]).save(root / name(910), "JPEG")  # from here on: readable
     Image.fromarray(pixels).convert("CMYK").save(root / name(911), "JPEG")
     Image.fromarray(pixels[..., 1].astype(np.uint16) * 257).save(root / name(912), "PNG")
@@ -52,8 +53,8 @@ def test_broken_files_are_listed_and_the_rest_trains(
     for number in (910, 911, 912, 913):
         assert name(number) in split
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "skipped: 6 files" in log
-    for number in range(900, 906):
+    assert "skipped: 7 files" in log
+    for number in range(900, 907):
         assert name(number) not in split and name(number) in log
     assert metrics["train"]["n"] + metrics["val"]["n"] + metrics["test"]["n"] == 44
 

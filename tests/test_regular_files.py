@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from agegender.configuration import job
 from agegender.data.file_split import FileSplit
 from agegender.data.scan import scan
 from agegender.errors import AgeGenderError
@@ -100,11 +101,15 @@ def run_file(name: str) -> Callable[[Path], None]:
     return read
 
 
+def job_file(folder: Path) -> None:
+    job.read(folder / "pipe")
+
+
 def image(folder: Path) -> None:
     scan(FaceTable.of("d", folder, {"path": ["pipe"]}), None, progress=False)
 
 
-READERS = [table, table_beside, label_file, split_file, weights, checkpoint, image,
+READERS = [table, table_beside, label_file, split_file, weights, checkpoint, job_file, image,
            *map(run_file, ["config", "split", "seen", "metrics", "versions"])]  # fmt: skip
 
 

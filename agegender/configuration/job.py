@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from agegender.errors import AgeGenderError
+from agegender.regular_files import open_text
 
 KEYS = ("config", "overrides", "sweep")
 
@@ -43,7 +44,8 @@ def read(file: Path) -> dict[str, Any]:
         AgeGenderError: The file is missing or damaged.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with open_text(file) as opened:
+            content = yaml.safe_load(opened)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise AgeGenderError(f"{file}: cannot be read as the file of a job: {error}") from error
     if not isinstance(content, dict) or not all(key in content for key in KEYS) or not isinstance(content["config"], dict):
