@@ -6,6 +6,7 @@ from agegender.configuration import job
 from agegender.configuration.command import entry
 from agegender.configuration.evaluation import evaluated, validate_evaluation
 from agegender.configuration.path_arguments import with_absolute_paths
+from agegender.configuration.schema import validate_saved
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.log import log_to, silence_libraries
@@ -16,7 +17,9 @@ def main(config: dict[str, Any]) -> None:
     """Predicts one split with the run's best model, and prints and writes the metrics."""
     validate_evaluation(config, job.overrides())
     run = RunDirectory(config["checkpoint"])
-    saved = with_absolute_paths(evaluated(run.read_config(), config))
+    saved = run.read_config()
+    validate_saved(saved, run.config)
+    saved = with_absolute_paths(evaluated(saved, config))
     log_to()
     evaluate(run, saved, config["part"], config["accelerator"], config.get("data") is not None, config["seen"])
 

@@ -7,7 +7,7 @@ from agegender.configuration import job
 from agegender.configuration.command import entry
 from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.resume import continued
-from agegender.configuration.schema import validate
+from agegender.configuration.schema import validate, validate_saved
 from agegender.processes import ranks
 from agegender.processes.launch import end_with_launcher, launch, require_one_process
 from agegender.runs.run_directory import RunDirectory
@@ -23,7 +23,9 @@ def main(config: dict[str, Any]) -> float | None:
     run = RunDirectory(job.output_dir())
     resuming = config["resume"] is not None
     if resuming:
-        config = continued(run.read_config(), job.resume_overrides(), run.path)
+        saved = run.read_config()
+        validate_saved(saved, run.config)
+        config = continued(saved, job.resume_overrides(), run.path)
     elif not ranks.started():
         run.require_new()
     validate(config)

@@ -8,8 +8,10 @@ of them: a path through the imports of a module, such as ``agegender.sources.ima
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from textwrap import shorten
 from typing import Any
 
+from agegender.configuration.signatures import holds_object, parameters, takes_object
 from agegender.errors import AgeGenderError
 
 # Allowed packages of each section; classes of lightning by their public names only.
@@ -53,20 +55,34 @@ def build(config: Any, key: str) -> Any:
             allowed.
 
     Raises:
-        AgeGenderError: A class is not allowed, or its constructor rejects the arguments.
+        AgeGenderError: A class is not allowed, its constructor rejects the arguments, or an argument holds an object
+            although its annotation names no class.
     """
     if isinstance(config, Mapping):
+        if "_target_" in config:
+            _require_known_objects(config, key)
         built = {name: build(value, f"{key}.{name}".lstrip(".")) for name, value in config.items() if name != "_target_"}
         if "_target_" not in config:
             return built
         target = _allowed_class(config["_target_"], key)
         try:
             return target(**built)
-        except (TypeError, ValueError) as error:
-            raise AgeGenderError(f"{key}: {config['_target_']} rejects its arguments: {error}") from error
+        except AgeGenderError:
+            raise
+        except Exception as error:  # a constructor may raise anything
+            reason = shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+            raise AgeGenderError(f"{key}: {config['_target_']} rejects its arguments: {reason}") from error
     if isinstance(config, Sequence) and not isinstance(config, str):
         return [build(value, f"{key}.{index}") for index, value in enumerate(config)]
     return config
+
+
+def _require_known_objects(config: Mapping[str, Any], key: str) -> None:
+    """Refuses objects in arguments that are plain values: no constructor needs one there, so it may be an attack."""
+    signature = parameters(str(config["_target_"])) or {}
+    for name, value in config.items():
+        if holds_object(value) and not (name in signature and takes_object(signature[name])):
+            raise AgeGenderError(f"{key}.{name}: must be plain values, without _target_")
 
 
 def _allowed_class(path: Any, key: str) -> type:

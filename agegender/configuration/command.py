@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agegender.configuration import job
 from agegender.configuration.paths import CONF
-from agegender.configuration.schema import default_monitor, did_you_mean
+from agegender.configuration.schema import GROUPS, default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.interruption import Interrupted, raise_on_signals
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+LONGEST_LINE, KEPT = 1500, 300  # characters of a line of an error, and of the start and the end of a longer one
 
 
 def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
@@ -49,26 +53,30 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
 
     register_resolvers()
 
     def decorate(function: Callable[[dict[str, Any]], Any]) -> Callable[[], None]:
         reached = False
+        full = os.environ.get(FULL_ERROR) == "1"  # the user wants tracebacks
 
         @functools.wraps(function)
         def task(config: DictConfig) -> Any:
             nonlocal reached
             reached = True
             try:
-                return function(plain(config))
+                with _hydra_raises(full):
+                    return function(plain(config))
             except AgeGenderError as error:
                 if ranks.rank() == 0:
                     _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
-                print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
+                _print_error(str(error))
                 # In a sweep an exception ends this job only; an exit would end the jobs after it too.
-                if os.environ.get("HYDRA_FULL_ERROR") == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
+                if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
                 raise SystemExit(2) from None
 
@@ -79,11 +87,15 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                     with exit_on_error():
                         function(job.enter(Path(sys.argv[2])))
                 else:
-                    hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
-            except SystemExit as stop:
-                if stop.code == 1 and not reached:  # Hydra could not compose the configuration: add the allowed keys
+                    with _hydra_raises(True):  # by itself it prints most errors with a traceback
+                        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+            except (AgeGenderError, HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+                if full or (reached and not isinstance(error, AgeGenderError)):
+                    raise
+                if not reached:  # Hydra could not compose the configuration, or not make the run directory
+                    _print_error(_of_hydra(error))
                     _explain(name, sys.argv[1:])
-                raise
+                raise SystemExit(2) from None
             except Interrupted as stop:
                 if ranks.rank() == 0:
                     print(f"error: {stop}", file=sys.stderr)
@@ -98,18 +110,28 @@ def plain(config: "DictConfig") -> dict[str, Any]:
     """The values of a composed configuration, resolved.
 
     Raises:
-        AgeGenderError: A key must be given and is not, or refers to a key that does not exist.
+        AgeGenderError: A key must be given and is not, refers to a key that does not exist or to itself, or is a mapping
+            that is no group and that nothing refers to.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    if missing := list(_missing(OmegaConf.to_container(own, resolve=False))):
+    unresolved: Any = OmegaConf.to_container(own, resolve=False)
+    if missing := list(_missing(unresolved)):
         raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
-    try:
-        return OmegaConf.to_container(own, resolve=True)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise AgeGenderError(f"{error.full_key}: cannot be resolved: {error.msg}") from error
+    if unused := _unused(unresolved):
+        raise AgeGenderError("\n".join(f"{key}: unknown key. Allowed: {', '.join(GROUPS)}" for key in unused))
+    values = {}
+    for key in unresolved:
+        try:
+            value = own[key]
+            values[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        except (OmegaConfBaseException, RecursionError) as error:
+            reason = "it refers to itself" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
+            place = getattr(error, "full_key", None) or key
+            raise AgeGenderError(f"{place}={_at(unresolved, str(place))}: cannot be resolved: {reason}") from error
+    return values
 
 
 @contextlib.contextmanager
@@ -118,8 +140,42 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except AgeGenderError as error:
-        print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
+        _print_error(str(error))
         raise SystemExit(2) from None
+
+
+def _print_error(message: str) -> None:
+    """Prints an error; of a line that is very long, such as one with a very long name, only the start and the end."""
+    lines = "\n".join(map(_shortened, message.splitlines()))
+    print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {lines}", file=sys.stderr)
+
+
+def _shortened(line: str) -> str:
+    return f"{line[:KEPT]} ... {line[-KEPT:]}" if len(line) > LONGEST_LINE else line
+
+
+@contextlib.contextmanager
+def _hydra_raises(raises: bool) -> Iterator[None]:
+    """Sets whether Hydra raises errors or prints them itself."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1" if raises else "0"
+    try:
+        yield
+    finally:
+        del os.environ[FULL_ERROR]
+        os.environ |= {} if before is None else {FULL_ERROR: before}
+
+
+def _of_hydra(error: BaseException) -> str:
+    """The message of an error raised while Hydra composes the configuration and makes the run directory."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, AgeGenderError | OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, OSError) and cause.filename is not None:  # Hydra's own error of a missing file has no name
+        return f"{cause.filename}: cannot be read, or created as the run directory: {cause.strerror}"
+    if isinstance(cause, AgeGenderError):
+        return str(cause)
+    return f"{error}\n{error.__cause__}" if error.__cause__ else str(error)
 
 
 def register_resolvers() -> None:
@@ -139,14 +195,32 @@ def _missing(value: Any, path: str = "") -> Iterator[str]:
             yield from _missing(item, f"{path}.{name}".lstrip("."))
 
 
-def _run_dir(resume: str | None, job: str) -> str:
+def _unused(unresolved: dict[str, Any]) -> list[str]:
+    """Mappings at the top level that are no groups and that no interpolation refers to."""
+    own = [key for key, value in unresolved.items() if isinstance(value, dict) and key not in GROUPS]
+    return [key for key in own if not re.search(rf"\${{[^}}]*\b{re.escape(key)}\b", str(unresolved))]
+
+
+def _at(unresolved: Any, key: str) -> Any:
+    """The value at a dotted key, with its interpolations."""
+    for name in key.split("."):
+        unresolved = unresolved.get(name) if isinstance(unresolved, dict) else None
+    return unresolved
+
+
+def _run_dir(resume: Any, job: str) -> str:
     """The run directory: a new folder in ``outputs/``, or the run to resume.
 
     The name ends with random digits, so that runs started in the same second have different folders. Of several processes
     the first one chooses; the others write nothing and get the current directory.
+
+    Raises:
+        AgeGenderError: There is no run to resume.
     """
-    if resume:
-        return resume
+    if resume is not None:
+        if not (resume and os.path.isfile(os.path.join(str(resume), "config.yaml"))):
+            raise AgeGenderError(f"resume={resume}: not a run directory: it has no config.yaml")
+        return str(resume)
     if chosen := os.environ.get(ranks.RUN_DIR):
         return chosen
     if ranks.rank() > 0:
@@ -170,7 +244,7 @@ def _explain(name: str, arguments: list[str]) -> None:
     from omegaconf import OmegaConf
 
     overrides = [a for a in arguments if "=" in a and not a.startswith(("-", "+"))]
-    groups = [a for a in overrides if (CONF / a.partition("=")[0]).is_dir()]
+    groups = [a for a in overrides if os.path.isdir(CONF / a.partition("=")[0])]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             config = hydra_compose(name, groups)
@@ -183,5 +257,6 @@ def _explain(name: str, arguments: list[str]) -> None:
                 node = node.get(part) if isinstance(node, dict) else None
                 continue
             where = ".".join(key.split(".")[:depth]) or "the configuration"
-            print(f"{where} has no {part!r}{did_you_mean(part, list(node))}. Allowed: {', '.join(node)}", file=sys.stderr)
+            message = f"{where} has no {part!r}{did_you_mean(part, list(node))}. Allowed: {', '.join(node)}"
+            print(_shortened(message), file=sys.stderr)
             break

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agegender.configuration.path_arguments import path_arguments
-from agegender.configuration.schema import key_problems, refuse, section_problems
+from agegender.configuration.schema import key_problems, refuse, section_problems, shape_problems
 from agegender.configuration.signatures import parameters
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
@@ -57,7 +57,8 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
     if isinstance(batch_size, int) and batch_size < 1:
         problems.append(f"batch_size={batch_size}: expected an integer of at least 1, or null")
     if config.get("data") is not None:
-        problems += section_problems({key: config[key] for key in ("data", "split")})
+        shapes = shape_problems(config, ("data", "split"))
+        problems += shapes or section_problems({key: config[key] for key in ("data", "split")})
         if config.get("root") is not None:
             problems.append(f"root={config['root']}: applies to the run's own faces; with data=... give data.root=...")
     elif not problems:

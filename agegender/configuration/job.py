@@ -13,6 +13,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from agegender.configuration.plain_yaml import read_yaml
 from agegender.errors import AgeGenderError
 from agegender.regular_files import open_text
 
@@ -45,8 +46,8 @@ def read(file: Path) -> dict[str, Any]:
     """
     try:
         with open_text(file) as opened:
-            content = yaml.safe_load(opened)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+            content = read_yaml(opened.read())
+    except (OSError, ValueError) as error:
         raise AgeGenderError(f"{file}: cannot be read as the file of a job: {error}") from error
     if not isinstance(content, dict) or not all(key in content for key in KEYS) or not isinstance(content["config"], dict):
         raise AgeGenderError(f"{file}: expected a mapping with {', '.join(KEYS)}")

@@ -24,6 +24,10 @@ UNNAMED: dict[str, tuple[str, Sequence[str]]] = {
     "tower": (f"{SETTINGS}TowerSettings", ()),
 }  # fmt: skip
 
+# Sections that are one object, and mappings of names to objects.
+OBJECTS = ("backbone", "head", "gender_head", "balance", "optimizer", "schedule", "split", "sampler", "augment")
+NAMED_OBJECTS = ("data.sources", "callbacks", "finetune", "logger")
+
 
 @dataclass(frozen=True)
 class Section:

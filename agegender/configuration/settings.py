@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+Layer = dict  # a layer with its arguments; an object
+OrInfinite = float  # a number that may be infinite; other numbers must be finite
+
 
 @dataclass
 class TrainSettings:
@@ -88,7 +91,7 @@ class TrunkSettings:
         layers: Layers of ``torch.nn`` with their arguments, in order; empty for none.
     """
 
-    layers: Sequence[dict]
+    layers: Sequence[Layer]
 
 
 @dataclass
@@ -100,5 +103,5 @@ class TowerSettings:
         gender: The same for gender.
     """
 
-    age: Sequence[dict]
-    gender: Sequence[dict]
+    age: Sequence[Layer]
+    gender: Sequence[Layer]

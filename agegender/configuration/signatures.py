@@ -8,6 +8,7 @@ and mappings. Any other annotation accepts every value.
 import ast
 import functools
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,21 @@ def conforms(value: Any, annotation: ast.expr, module: str) -> bool:
     if (kind is int and float in allowed) or (kind is str and Path in allowed):
         return True
     return kind in allowed or any(value == choice and type(choice) is kind for choice in allowed)
+
+
+def holds_object(value: Any) -> bool:
+    """Whether a plain value is or contains a mapping with ``_target_``, from which an object is built."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(holds_object(item) for item in value.values())
+    return isinstance(value, list) and any(holds_object(item) for item in value)
+
+
+def takes_object(parameter: Parameter) -> bool:
+    """Whether an argument may be, or contain, objects: its annotation names a class, or the ``Layer`` of the settings."""
+    names = mentioned(parameter.annotation, parameter.module) - {"Path"}
+    return "Layer" in names or any(
+        (found := _locate(parameter.module, name)) is not None and isinstance(found[0], ast.ClassDef) for name in names
+    )
 
 
 def _item(annotation: ast.expr) -> ast.expr:

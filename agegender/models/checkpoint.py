@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from textwrap import shorten
 from typing import Any
 
@@ -15,6 +16,7 @@ from agegender.configuration.build import build
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.models.network import Network
+from agegender.models.weights import require_finite
 from agegender.regular_files import open_bytes
 
 PREFIX = "network."  # of the network's weights among those of an AgeGenderModule
@@ -81,15 +83,17 @@ def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         The arguments of its constructor, and its state dict.
 
     Raises:
-        AgeGenderError: The file is missing or is not a checkpoint of this project.
+        AgeGenderError: The file is missing, is not a checkpoint of this project, or has weights that are not finite.
     """
     checkpoint = read_checkpoint(path)
     arguments = checkpoint.get("hyper_parameters")
     if not isinstance(arguments, dict) or "network" not in arguments or "state_dict" not in checkpoint:
         raise AgeGenderError(f"{path}: not a checkpoint of agegender (it has no hyper_parameters or no state_dict)")
     with errors_named(path):
-        arguments = with_current_targets(arguments)
-        return {**arguments, "network": without_weights(arguments["network"])}, dict(checkpoint["state_dict"])
+        arguments, weights = with_current_targets(arguments), dict(checkpoint["state_dict"])
+        network = {**arguments["network"], "backbone": dict(arguments["network"]["backbone"])}
+        require_finite({name: value for name, value in weights.items() if name.startswith(PREFIX)})
+        return {**arguments, "network": without_weights(network)}, weights
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -103,6 +107,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise AgeGenderError(f"{path}: there is no such checkpoint") from error
+    except UnpicklingError as error:  # torch's own message recommends to load the file with weights_only=False
+        raise AgeGenderError(f"{path}: refused: damaged, or holds more than tensors and plain values") from error
     except Exception as error:  # torch reports damage through many exception types
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise AgeGenderError(f"{path}: cannot be read as a checkpoint of tensors and plain values: {reason[0]}") from error
@@ -159,7 +165,12 @@ def portable(config: Mapping[str, Any], network: Network) -> dict[str, Any]:
 
 def without_weights(config: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a network's configuration without a source of pretrained weights."""
-    plain = deepcopy(dict(config))
-    off = {"pretrained": False, "weights": None}
-    plain["backbone"] = {key: off.get(key, value) for key, value in plain["backbone"].items()}
-    return plain
+    return {**deepcopy(dict(config)), "backbone": _without_weights(config["backbone"])}
+
+
+def _without_weights(value: Any) -> Any:
+    """A copy of a plain value with ``pretrained: false`` and ``weights: null`` at every depth."""
+    if isinstance(value, Mapping):
+        off = {"pretrained": False, "weights": None}
+        return {key: off[key] if key in off else _without_weights(item) for key, item in value.items()}
+    return [_without_weights(item) for item in value] if isinstance(value, list) else deepcopy(value)

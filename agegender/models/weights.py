@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import safetensors.torch
 import torch
@@ -69,7 +70,8 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
         What matched. It is also logged, as a warning if tensors of the module keep their values.
 
     Raises:
-        AgeGenderError: The file does not exist, has no weights, or less than 90% of the module's tensors match.
+        AgeGenderError: The file does not exist, has no weights, its weights are not finite, or less than 90% of the
+            module's tensors match.
     """
     path = Path(path)
     tensors = _read(path)
@@ -95,9 +97,24 @@ def load_weights(module: nn.Module, path: str | Path, convert: Converter | None 
             f"backbone.weights={report}. At least {MIN_MATCHED:.0%} must match. Is this a file of another model? "
             f"The backbone's names are, for example, {', '.join(list(counted)[:3])}."
         )
+    try:
+        require_finite({name: tensors[name] for name in report.matched})
+    except AgeGenderError as error:
+        raise AgeGenderError(f"backbone.weights={path}: {error}") from error
     module.load_state_dict({name: tensors[name] for name in report.matched}, strict=False)
     logger.log(logging.WARNING if report.missing or report.mismatched else logging.INFO, "Weights from %s", report)
     return report
+
+
+def require_finite(weights: Mapping[str, Tensor]) -> None:
+    """Refuses weights that are NaN or infinite.
+
+    Raises:
+        AgeGenderError: Names the first tensor that holds such a value, and how many do.
+    """
+    broken = [name for name, value in weights.items() if isinstance(value, Tensor) and not torch.isfinite(value).all()]
+    if broken:
+        raise AgeGenderError(f"{broken[0]} has values that are not finite ({len(broken)} of {len(weights)} tensors do)")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -109,6 +126,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         content = safetensors.torch.load_file(path) if is_safetensors else torch.load(path, "cpu", weights_only=True)
     except FileNotFoundError:
         raise AgeGenderError(f"backbone.weights={path}: there is no such file.") from None
+    except UnpicklingError as error:  # torch's own message recommends to load the file with weights_only=False
+        raise AgeGenderError(
+            f"backbone.weights={path}: not a safetensors file or a torch state dict of plain tensors: damaged, or holds code"
+        ) from error
     except Exception as error:  # torch reports damage through many exception types
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise AgeGenderError(

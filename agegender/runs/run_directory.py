@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from agegender.configuration.plain_yaml import read_yaml
 from agegender.configuration.renamed import with_current_targets
 from agegender.errors import AgeGenderError
 from agegender.metrics import schema_1
@@ -106,10 +107,10 @@ class RunDirectory:
             AgeGenderError: The folder is not a run directory.
         """
         try:
-            config = yaml.safe_load(_read(self.config))
+            config = read_yaml(_read(self.config))
             if not isinstance(config, dict):
                 raise ValueError(f"expected a mapping, not {type(config).__name__}")
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError) as error:
             raise AgeGenderError(f"{self.path}: not a run directory: {self.config.name} cannot be read: {error}") from error
         config = with_current_targets(config)
         return {key: schema_1.current_paper(value) if key == "paper" else value for key, value in config.items()}

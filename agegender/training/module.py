@@ -18,6 +18,7 @@ from agegender.metrics.losses import RunningLosses
 from agegender.metrics.registry import monitors
 from agegender.models.checkpoint import build_network, errors_named, portable, read_model
 from agegender.models.network import Network
+from agegender.runs.run_directory import RunDirectory
 from agegender.training.task_losses import loss_sums, means_over_ranks
 
 Batch = dict[str, Tensor]
@@ -94,11 +95,27 @@ class AgeGenderModule(L.LightningModule):
             torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Returns the loss of a batch. Logs it every ``trainer.log_every_n_steps`` steps only, because logging is slow."""
+        """Returns the loss of a batch. Logs it every ``trainer.log_every_n_steps`` steps only, because logging is slow.
+
+        Raises:
+            AgeGenderError: The loss is not finite.
+        """
         loss = self.balance(*means_over_ranks(*self._measured(batch, "fit")))
         if (batch_idx + 1) % (self.trainer.log_every_n_steps or math.inf) == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss)
+        if not torch.isfinite(loss):
+            raise self._not_finite(loss, batch_idx)
         return loss
+
+    def _not_finite(self, loss: Tensor, batch_idx: int) -> AgeGenderError:
+        """The error of a loss that is NaN or infinite, with the place in training and the last epoch before it."""
+        trainer: Any = self.trainer
+        last = RunDirectory(trainer.default_root_dir).last
+        saved = f"The last epoch before it is saved in {last}" if last.exists() else "No epoch is saved"
+        return AgeGenderError(
+            f"the loss is {float(loss.detach())} in epoch {trainer.current_epoch + 1}, batch {batch_idx + 1} "
+            f"(step {trainer.global_step + 1}): lower optimizer.lr, or set trainer.gradient_clip_val. {saved}"
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch. It may be empty, on a rank with fewer faces than the others."""
@@ -165,6 +182,8 @@ class AgeGenderModule(L.LightningModule):
         trainer: Any = self.trainer
         batches, limit = trainer.datamodule.batches_per_epoch, trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if batches < 1:
+            raise AgeGenderError(f"trainer.limit_train_batches={limit}: leaves no batch to train on")
         steps = max(math.ceil(batches / trainer.accumulate_grad_batches), 1)
         optimizer = self.optimizer.build(self)
         total = steps * max(trainer.max_epochs or 1, 1)

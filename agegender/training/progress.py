@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from agegender.configuration.settings import OrInfinite
 from agegender.data.datamodule import FaceDataModule
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.setting_checks import require
@@ -36,7 +37,7 @@ class Progress(Callback):
         AgeGenderError: The interval is negative.
     """
 
-    def __init__(self, interval: float = 120.0) -> None:
+    def __init__(self, interval: OrInfinite = 120.0) -> None:
         require(interval >= 0, "callbacks.progress.interval", interval, "at least 0")
         self.interval = interval
         self._due = math.inf

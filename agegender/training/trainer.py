@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from agegender.configuration.build import build
@@ -40,7 +39,9 @@ def build_trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> L.Tra
         return L.Trainer(
             callbacks=[*callbacks, OwnSignalHandlers()], **arguments, enable_model_summary=False, use_distributed_sampler=False
         )
-    except (MisconfigurationException, ValueError) as error:
+    except AgeGenderError:
+        raise
+    except Exception as error:  # Lightning and its accelerators report wrong settings through many exception types
         raise AgeGenderError(f"trainer: {' '.join(str(error).split())}") from error
 
 

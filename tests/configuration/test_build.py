@@ -83,3 +83,17 @@ def test_each_section_has_its_own_list(section: str, target: str, tmp_path: Path
 def test_values_that_a_constructor_refuses_name_the_key() -> None:
     with pytest.raises(AgeGenderError, match=r"callbacks\.ema"):
         build({"_target_": "agegender.training.ema.EMA", "decay": 2.0}, "callbacks.ema")
+
+
+@pytest.mark.parametrize("widths", [[], [-3, 4], ["x"]])
+def test_any_exception_of_a_constructor_is_one_line(widths: list) -> None:
+    with pytest.raises(AgeGenderError, match=r"backbone: .*CustomCNN rejects its arguments: ") as error:
+        build({"_target_": "agegender.models.custom_cnn.CustomCNN", "widths": widths}, "backbone")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_an_object_in_an_argument_of_plain_values_is_refused() -> None:
+    inner = {"_target_": "agegender.models.backbones.TimmBackbone", "name": "resnet18", "pretrained": True}
+    for argument in (inner, [inner], {"x": inner}):
+        with pytest.raises(AgeGenderError, match=r"backbone\.mean: must be plain values"):
+            build({"_target_": "agegender.models.custom_cnn.CustomCNN", "mean": argument}, "backbone")

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 
-from agegender.configuration.command import compose
+from agegender.configuration.command import compose, plain, register_resolvers
 from agegender.configuration.paths import CONF
+from agegender.errors import AgeGenderError
 
 
 def command(*arguments: str, module: str = "train", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,6 +55,8 @@ def test_help_lists_commands_and_all_choices_of_all_groups(tmp_path: Path) -> No
         ("data=dataset", ["data/dataset", "utkface", "toyfaces"]),  # a file that the choices share is not a choice
         ("data=utkface", ["data.root"]),
         ("nonsense=1", ["nonsense", "seed", "backbone"]),
+        ("+foo.bar=1", ["foo: unknown key", "backbone"]),
+        ("image_size='${nope.x}'", ["image_size", "nope.x"]),
         ("trunk.layers=[{_target_: os.system, command: ls}]", ["os.system", "refusing"]),
     ],
 )
@@ -77,3 +81,43 @@ def test_a_directory_of_the_users_own_choices(tmp_path: Path) -> None:
     )
     result = command("--config-dir", str(tmp_path), "head=narrow", "--cfg", "job", cwd=tmp_path)
     assert "sigma: 1.0" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["image_size=${image_size}"], "image_size=${image_size}: cannot be resolved"),
+        (["image_size=${nope.x}"], "image_size=${nope.x}: cannot be resolved"),
+        (["~seed"], "seed"),
+        (["+foo.bar=1"], "foo: unknown key"),
+    ],
+)
+def test_values_that_cannot_be_resolved_are_named(overrides: list[str], named: str) -> None:
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("train", overrides)
+    with pytest.raises(AgeGenderError) as error:
+        plain(config)
+    assert named in str(error.value)
+
+
+def test_a_mapping_that_others_refer_to_is_accepted() -> None:
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("train", ["+mine.size=32", "image_size=${mine.size}"])
+    assert plain(config)["image_size"] == 32
+
+
+@pytest.mark.parametrize("overrides", [["resume="], ["resume=file"], ["hydra.run.dir=file/below"], ["resume=absent"]])
+def test_a_run_directory_that_cannot_be_used_is_one_line(overrides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = command(*overrides, cwd=tmp_path)
+    assert result.returncode == 2
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and (overrides[0] in lines[0] or "file/below" in lines[0]), lines
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_very_long_name_is_not_printed_whole(tmp_path: Path) -> None:
+    result = command(f"{'x' * 100_000}=1", cwd=tmp_path)
+    assert result.returncode == 2 and "xxx" in result.stderr and len(result.stderr) < 4000

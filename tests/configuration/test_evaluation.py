@@ -74,3 +74,9 @@ def test_a_new_root_of_several_sources_is_refused() -> None:
     saved = compose(["data=mixed", "data.utkface.root=/u", "data.fairface.root=/f"])
     with pytest.raises(AgeGenderError, match="several sources"):
         faces_of(saved, "root=/moved")
+
+
+@pytest.mark.parametrize("override", ["+foo=1", "+foo.bar=1", "+trainer.x=1"])
+def test_unknown_keys_are_refused(override: str) -> None:
+    with pytest.raises(AgeGenderError, match=r"unknown key.* Allowed: .*batch_size"):
+        validate_evaluation(compose(["checkpoint=x", override], "evaluate"))

@@ -1,10 +1,12 @@
 """What a configuration may hold, and what a mistake in it is answered with."""
 
+from pathlib import Path
+
 import pytest
 
 from agegender.configuration.command import compose
 from agegender.configuration.paths import CONF
-from agegender.configuration.schema import default_monitor, did_you_mean, validate, validate_faces
+from agegender.configuration.schema import default_monitor, did_you_mean, validate, validate_faces, validate_saved
 from agegender.errors import AgeGenderError
 
 
@@ -59,6 +61,21 @@ def test_every_choice_of_every_group_composes_and_is_valid() -> None:
         ("trainer.limit_val_batches=0", ["trainer.limit_val_batches=0"]),
         ("+trainer.callbacks=null", ["trainer.callbacks: unknown key"]),
         ("seed=zero", ["seed=zero", "an integer"]),
+        ("trainer.limit_train_batches=0", ["trainer.limit_train_batches=0", "to train"]),
+        ("trainer.devices=-2", ["trainer.devices=-2", "1 or more"]),
+        ("trainer.devices=x", ["trainer.devices=x", "auto"]),
+        ("trainer.accumulate_grad_batches=0", ["trainer.accumulate_grad_batches=0", "1 or more"]),
+        ("loader.num_workers=-1", ["loader.num_workers=-1", "0 or more"]),
+        ("optimizer.lr=inf", ["optimizer.lr=inf", "finite"]),
+        ("head.sigma=nan", ["head.sigma=nan", "finite"]),
+        ("optimizer.betas=[0.9,inf]", ["optimizer.betas", "finite"]),
+        ("callbacks.progress.interval=nan", ["callbacks.progress.interval=nan", "finite"]),
+        ("~head", ["head: missing"]),
+        ("~callbacks", ["callbacks: missing"]),
+        ("+callbacks.x=1", ["callbacks.x=1", "_target_"]),
+        ("data.sources=5", ["data.sources=5", "a mapping of names"]),
+        ("tasks=5", ["tasks=5", "age or gender"]),
+        ("backbone.mean=[{_target_:x}]", ["backbone.mean", "no _target_"]),
         ("trainer.max_epochs=null", ["trainer.max_epochs=None", "1 or more"]),
         ("callbacks.early_stopping.patience=true", ["callbacks.early_stopping.patience=True", "an integer"]),
     ],
@@ -74,6 +91,33 @@ def test_all_mistakes_are_listed_one_per_line() -> None:
         "trainer.max_epochs=three: expected an integer or null",
         "head.sigma=wide: expected a number",
     ]
+
+
+def test_a_value_that_others_take_over_is_reported_once() -> None:
+    assert error_of("image_size=x", "backbone=resnet50") == "image_size=x: expected an integer"
+
+
+def test_progress_may_be_infinite() -> None:
+    validate(compose(["callbacks.progress.interval=inf"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"head": None}, "head=None"),
+        ({"data": 5}, "data=5"),
+        ({"trainer": []}, "trainer=[]"),
+        ({"callbacks": {"x": None}}, "callbacks.x=None"),
+        ({5: 1}, "5: unknown key"),
+    ],
+)
+def test_the_configuration_of_a_run_is_checked_and_its_file_named(change: dict, named: str) -> None:
+    validate_saved(compose(), Path("run/config.yaml"))
+    with pytest.raises(AgeGenderError) as error:
+        validate_saved({**compose(), **change}, Path("run/config.yaml"))
+    assert f"run/config.yaml: {named}" in str(error.value)
+    with pytest.raises(AgeGenderError, match="missing"):
+        validate_saved({}, Path("run/config.yaml"))
 
 
 def test_a_missing_argument_is_named() -> None:

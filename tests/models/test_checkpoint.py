@@ -15,6 +15,7 @@ from agegender.configuration.command import compose
 from agegender.configuration.paths import CONF
 from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import load_network, read_checkpoint, without_weights
+from agegender.models.weights import load_weights
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.module import AgeGenderModule
@@ -125,6 +126,12 @@ def changed(run: RunDirectory, path: Path, change: Callable[[dict[str, Any]], ob
         (lambda c: c["state_dict"].pop("network.heads.age.layer.weight"), "Missing key"),
         (lambda c: c["hyper_parameters"]["network"]["head"].update(age_range=[0, 116]), "size mismatch"),
         (
+            lambda c: c["hyper_parameters"]["network"]["backbone"].update(
+                mean={"_target_": "agegender.models.backbones.TimmBackbone", "name": "resnet18", "pretrained": True}
+            ),
+            r"backbone\.mean: must be plain values",
+        ),
+        (
             lambda c: c["hyper_parameters"]["network"]["head"].update(_target_="os.system"),
             r"refusing to instantiate 'os\.system'",
         ),
@@ -159,3 +166,26 @@ def test_a_configuration_loses_its_sources_of_weights_and_nothing_else() -> None
     expected = {"backbone": {"name": "x", "pretrained": False, "weights": None, "mean": [0.1]}, "pool": "avg"}
     assert without_weights(config) == expected
     assert config["backbone"]["pretrained"] is True  # type: ignore[index]
+    nested = {"backbone": {"mean": {"_target_": "x", "pretrained": True}, "std": [{"weights": "/etc/passwd"}]}}
+    assert without_weights(nested) == {"backbone": {"mean": {"_target_": "x", "pretrained": False}, "std": [{"weights": None}]}}
+
+
+def test_the_refusal_of_code_gives_no_advice_to_run_it(tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple:
+            return print, ("run",)
+
+    torch.save({"x": Code()}, tmp_path / "x.ckpt")
+    with pytest.raises(AgeGenderError, match=r"x\.ckpt: refused: .*more than tensors and plain values$"):
+        read_checkpoint(tmp_path / "x.ckpt")
+    with pytest.raises(AgeGenderError, match=r"x\.ckpt: not a .* of plain tensors: damaged, or holds code$"):
+        load_weights(torch.nn.Linear(1, 1), tmp_path / "x.ckpt")
+
+
+def test_weights_that_are_not_finite_are_refused(run: RunDirectory, tmp_path: Path) -> None:
+    path = changed(run, tmp_path / "x.ckpt", lambda c: c["state_dict"]["network.heads.age.layer.bias"].fill_(float("nan")))
+    with pytest.raises(AgeGenderError, match=r"x\.ckpt: network\.heads\.age\.layer\.bias has values that are not finite"):
+        load_network(path)
+    torch.save({"weight": torch.full((1, 1), float("inf")), "bias": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(AgeGenderError, match=r"backbone\.weights=.*w\.pt: weight has values that are not finite"):
+        load_weights(torch.nn.Linear(1, 1), tmp_path / "w.pt")

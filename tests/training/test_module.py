@@ -12,6 +12,7 @@ import torch
 
 from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
 from agegender.training.assemble import assemble_module
 from agegender.training.module import AgeGenderModule
 
@@ -168,3 +169,20 @@ def test_crafted_hyperparameters_run_nothing(change: dict[str, Any], tmp_path: P
     with pytest.raises(AgeGenderError):
         AgeGenderModule.load_from_checkpoint(path)
     assert not (tmp_path / "FLAG").exists()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_loss_that_is_not_finite_ends_the_run_in_its_step(saved: bool, tmp_path: Path) -> None:
+    model = module()
+    last = RunDirectory(tmp_path).last
+    if saved:
+        last.parent.mkdir()
+        last.touch()
+    place = {"log_every_n_steps": 0, "default_root_dir": tmp_path, "current_epoch": 2, "global_step": 40}
+    model.trainer = SimpleNamespace(**place)  # type: ignore[assignment]
+    with torch.no_grad():
+        model.network.heads["age"].layer.weight.fill_(NAN)  # type: ignore[union-attr]
+    with pytest.raises(AgeGenderError) as error:
+        model.training_step(batch([20.0, 30.0], [0, 1]), 6)
+    assert "the loss is nan in epoch 3, batch 7 (step 41)" in str(error.value)
+    assert (str(last) if saved else "No epoch is saved") in str(error.value)
