@@ -47,8 +47,8 @@ class RunDirectory:
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
-        stop: ``stop``, whose presence asks the run to end after its epoch.
-        pruned: ``pruned``, whose presence says that the run ended so.
+        stop: ``stop``; when this file exists, the run ends after the current epoch.
+        pruned: ``pruned``; this file exists if the run ended because of ``stop``.
     """
 
     def __init__(self, path: str | Path) -> None:
