@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from agegender.comparison.differences import Pair, differences
-from agegender.comparison.per_face import per_face_of
 from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
+from agegender.evaluation.results import predictions_of
+from agegender.metrics.measure import measure
 from agegender.metrics.metric import Metric
 from agegender.metrics.ranges import NINE, ranges_of_labels
 from agegender.metrics.registry import AGE_CLASS, BY_KEY, shown
@@ -108,13 +109,19 @@ def _rank(row: Row, classes: Sequence[int], by_class: bool) -> tuple[float, ...]
 def value_of(
     run: Run, metric: Metric, classes: Sequence[int] = (), split: str | None = None, last: bool = False
 ) -> float | None:
-    """A metric of a run, with age classes of any kind; see ``Run.metric``."""
-    if metric.needs is not AGE_CLASS:
-        return run.metric(metric.key, split, last)
-    numbers = None if last else per_face_of(run, metric, classes, split)
-    if numbers is not None:
-        return float(np.nanmean(numbers))
-    return run.metric(metric.key, split, last) if classes and run.age_classes == tuple(classes) else None
+    """A metric of a run, as ``Run.metric`` gives it; what was not recorded is measured from the predictions.
+
+    Args:
+        run: An old run has not recorded a new metric, and no run age classes other than those of its head.
+        metric: Of the registry.
+        classes: First year of each age class.
+        split: ``train``, ``val`` or ``test``; None for the tested one.
+        last: Of the last epoch instead of the tested one.
+    """
+    recorded = metric.needs is not AGE_CLASS or (run.age_classes == tuple(classes) and len(classes) > 0)
+    value = run.metric(metric.key, split, last) if recorded else None
+    faces = None if value is not None or last else run.faces(split)
+    return value if faces is None else measure(predictions_of(faces, classes), [metric]).get(metric.key)
 
 
 def over_seeds(

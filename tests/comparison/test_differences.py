@@ -53,7 +53,7 @@ def test_gender_and_age_classes_are_compared_where_both_have_them(write_run: Wri
 def test_the_distance_is_tested_only_where_it_is_not_the_error(write_run: Write) -> None:
     def keys(width: float) -> set[str]:
         runs = [write_run(f"{name}{width}", ERRORS + n, name=name, width=width, image_size=n) for n, name in enumerate("ab")]
-        return set(pairs(*runs))
+        return {"age_mae a b", "age_distance a b"} & set(pairs(*runs))
 
     assert keys(0) == {"age_mae a b"} and keys(5) == {"age_distance a b"}
 
@@ -106,6 +106,7 @@ def test_faces_of_one_group_are_drawn_together_and_no_name_ties_none(write_run: 
 def test_with_many_rows_a_clear_winner_survives_the_correction(write_run: Write) -> None:
     every = [ERRORS + 0.5 * (row > 0) + RANDOM.normal(0, 1, size=300) for row in range(24)]
     found = pairs(*(write_run(f"m{n}", one, name=f"m{n}", image_size=n) for n, one in enumerate(every)))
+    found = {key: pair for key, pair in found.items() if key.startswith("age_mae ")}
     assert len(found) == 276
     assert all(pair.larger_than_chance for key, pair in found.items() if key.startswith("age_mae m0 "))
     assert sum(pair.larger_than_chance for pair in found.values()) <= 25
