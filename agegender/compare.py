@@ -1,4 +1,4 @@
-"""``python -m agegender.compare RUN_OR_SWEEP_DIR...``: trained models in one table, and what of it is more than chance."""
+"""``python -m agegender.compare RUN_OR_SWEEP_DIR...``: trained models in one table, with tests of their differences."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from agegender.errors import AgeGenderError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads run directories, prints the comparison and writes it where asked."""
+    """Reads run directories, prints the comparison and, with ``--out``, writes it."""
     options = _parser().parse_args(arguments)
     try:
         compare(options)
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AgeGenderError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except BrokenPipeError:  # as of `| head`: whoever reads has read enough
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -27,10 +27,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agegender.compare",
         description="Compares trained models: one table for each set of test faces, differences tested against chance, "
-        "papers' figures beside ours. Runs that differ only in their seed are one row.",
+        "published metrics beside ours. Runs that differ only in their seed are one row.",
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="RUN_OR_SWEEP_DIR", help="run directories, folders that hold some, RUN/evaluation/NAME"
+        "paths",
+        nargs="+",
+        metavar="RUN_OR_SWEEP_DIR",
+        help="run directories, folders that contain some, RUN/evaluation/NAME",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write comparison.md, .html, .csv, differences.csv and curves")
     parser.add_argument(
@@ -39,12 +42,12 @@ def _parser() -> argparse.ArgumentParser:
         help="load the models and time one image; count parameters and FLOPs of runs that recorded none",
     )
     parser.add_argument("--gradcam", type=int, default=0, metavar="N", help="Grad-CAM of all models on N of their faces")
-    parser.add_argument("--task", choices=("age", "gender"), help="what Grad-CAM explains; default: age where models have it")
+    parser.add_argument("--task", choices=("age", "gender"), help="what Grad-CAM explains; default: age if a model has it")
     parser.add_argument(
         "--classes",
         type=_years,
         metavar="0,26,51,76",
-        help="first year of each age class, the first class being all ages below the second; default: the heads'",
+        help="first year of each age class; default: the classes of the heads",
     )
     return parser
 
@@ -52,23 +55,23 @@ def _parser() -> argparse.ArgumentParser:
 def _years(text: str) -> tuple[int, ...]:
     years = tuple(int(year) for year in text.split(","))
     if len(years) < 2 or list(years) != sorted(set(years)):
-        raise argparse.ArgumentTypeError(f"{text}: expected two or more rising whole years, such as 0,26,51,76")
+        raise argparse.ArgumentTypeError(f"{text}: expected two or more increasing integers, such as 0,26,51,76")
     return years
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Carries out what the command line says.
+    """Compares the runs that the command line names.
 
     Raises:
         AgeGenderError: Nothing can be compared, or an option cannot be followed.
     """
     if options.gradcam < 0 or (options.gradcam and not options.out):
-        raise AgeGenderError("--gradcam N: draws N faces into a folder, so it needs N of at least 1 and --out DIR")
+        raise AgeGenderError("--gradcam N: N must be at least 1, and --out DIR must be given")
     if options.out is not None:
         try:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise AgeGenderError(f"--out {options.out}: is no folder that can be written to: {error}") from error
+            raise AgeGenderError(f"--out {options.out}: not a folder that can be written to: {error}") from error
     from agegender.comparison.comparison import comparisons
     from agegender.comparison.discovery import find, read
     from agegender.comparison.rows import rows_of
@@ -92,7 +95,7 @@ def compare(options: argparse.Namespace) -> None:
     found = comparisons(rows, options.classes)
     text = sections(found, [*left_out, *repeats])
     if options.out is not None:
-        _write(found, text, options.out)  # pictures take long, and may fail
+        _write(found, text, options.out)  # before the plots, which take long and may fail
     print(_printable(as_text(text)), flush=True)
     if options.out is None:
         return
@@ -103,7 +106,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def _printable(text: str) -> str:
-    """The text as this terminal can show it: outside Unicode the marks are spelled out, other letters escaped."""
+    """The text in the encoding of the terminal: without Unicode, marks are spelled out and other letters escaped."""
     encoding = sys.stdout.encoding or "ascii"
     try:
         text.encode(encoding)
@@ -130,7 +133,7 @@ def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]
 
 
 def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: int) -> None:
-    """Adds curves and Grad-CAM to a section; what cannot be drawn is said, there and in the terminal."""
+    """Adds curves and Grad-CAM to a section; the section and the terminal name the models that cannot be drawn."""
     from agegender.comparison.plots import overlay_curves
 
     curves, maps = f"curves-{number}.png", f"gradcam-{number}.png"

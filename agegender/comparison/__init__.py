@@ -1,1 +1,1 @@
-"""Several trained models beside each other: discovery, rows, differences, papers, tables."""
+"""Comparison of several trained models: finding runs, rows, differences, papers, tables."""

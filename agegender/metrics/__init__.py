@@ -1,1 +1,1 @@
-"""Measures of age and gender estimates: numbers in, numbers out."""
+"""Metrics of predicted age and gender, their registry, and statistics of their differences."""

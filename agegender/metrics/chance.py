@@ -1,4 +1,4 @@
-"""Is a difference larger than chance? Numbers in, numbers out."""
+"""Statistics of differences: bootstrap, Student's t over seeds, correction for several tests."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from agegender.metrics.bootstrap import by_group
 
 DRAWS = 10_000
-FEW = 10  # fewer draws than these beyond zero tell no small p-value
-_AT_ONCE = 2_000_000  # bounds the memory to about 50 MB however many faces there are
+FEW = 10  # with fewer draws beyond zero, a small p-value is not read from their number
+_AT_ONCE = 2_000_000  # limits the memory to about 50 MB for any number of faces
 
 
 class Difference(NamedTuple):
-    """First minus second: the difference of the means, its 95% interval, and the two-sided p-value of there being none."""
+    """Difference of two means, first minus second, with its 95% interval and the two-sided p-value for equal means."""
 
     value: float
     low: float
@@ -23,17 +23,17 @@ class Difference(NamedTuple):
     p: float
 
 
-class SeedChance(NamedTuple):
-    """How models of one recipe scatter over seeds, as all recipes of a table together show it.
+class SeedVariance(NamedTuple):
+    """Variance of a metric over seeds, pooled over recipes.
 
     Args:
-        variance: Of a model's mean figure over seeds.
-        share_of_faces: That part of it which is due to these faces, and which a bootstrap over faces sees as well.
-        freedom: Degrees of freedom; 0 where no recipe has several seeds, and nothing is known.
+        variance: Of the metric of a model over seeds.
+        of_faces: The component of it that is due to the sample of faces; a bootstrap over faces measures it, too.
+        freedom: Degrees of freedom; 0 if no recipe has several seeds, so that the variance is unknown.
     """
 
     variance: float
-    share_of_faces: float
+    of_faces: float
     freedom: int
 
 
@@ -41,11 +41,11 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
     """Means over resampled faces, the same faces for every model: the paired bootstrap (Efron, 1979).
 
     Args:
-        values: one number a face and model, [N, M] with N > 0.
-        seed: the same seed and N give the same faces.
-        draws: how often N faces are drawn with replacement.
-        groups: a whole number a face, [N]; faces that share one (copies, a person) are drawn together, as many groups as
-            there are (the cluster bootstrap). None: every face alone.
+        values: One number a face and model, [N, M] with N > 0.
+        seed: The same seed and N give the same faces.
+        draws: Number of resamples, each of as many groups as there are, drawn with replacement.
+        groups: The group of each face as an integer, [N]. Faces of one group (copies, one person) are drawn together (cluster
+            bootstrap). None: every face is its own group.
 
     Returns:
         [draws, M].
@@ -57,19 +57,19 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
     means = np.empty((draws, values.shape[1]))
     rows = max(1, _AT_ONCE // count)
     for start in range(0, draws, rows):
-        part = means[start : start + rows]
-        drawn = random.integers(count, size=(len(part), count)) + count * np.arange(len(part))[:, None]
-        times = np.bincount(drawn.ravel(), minlength=len(part) * count).reshape(len(part), count)
-        part[:] = times @ sums / (times @ sizes)[:, None]
+        some = means[start : start + rows]
+        drawn = random.integers(count, size=(len(some), count)) + count * np.arange(len(some))[:, None]
+        times = np.bincount(drawn.ravel(), minlength=len(some) * count).reshape(len(some), count)
+        some[:] = times @ sums / (times @ sizes)[:, None]
     return means
 
 
-def seed_chance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -> SeedChance:
-    """Pools the scatter over seeds of all recipes: two or three seeds of one alone would tell next to nothing.
+def seed_variance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -> SeedVariance:
+    """Pools the variance over seeds of all recipes, because two or three seeds of one recipe are too few to estimate it.
 
     Args:
-        recipes: of each, one number a seed and face, [K, N], of the same N faces; K may differ and be 1.
-        groups: as for ``bootstrap_means``.
+        recipes: For each recipe one number a seed and face, [K, N], of the same N faces. K may differ and be 1.
+        groups: As for ``bootstrap_means``.
     """
     variance, of_faces, freedom = 0.0, 0.0, 0
     for recipe in recipes:
@@ -83,18 +83,21 @@ def seed_chance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -
         of_faces += float((sums**2).sum()) / values.shape[1] ** 2
         freedom += len(values) - 1
     if not freedom:
-        return SeedChance(0.0, 0.0, 0)
-    return SeedChance(variance / freedom, of_faces / freedom, freedom)
+        return SeedVariance(0.0, 0.0, 0)
+    return SeedVariance(variance / freedom, of_faces / freedom, freedom)
 
 
 def t_noise(scales: Sequence[float], freedom: int, seed: int, draws: int = DRAWS) -> NDArray[np.float64]:
-    """How far means may be off whose variances were all estimated as one: [draws, M], differences of two are Student's t.
+    """Random errors of M means with a common estimate of variance, so that their differences follow Student's t.
 
     Args:
-        scales: standard error of each of the M means.
-        freedom: degrees of freedom of their common estimate; 0: all is zero, since nothing is known.
-        seed: of the draws.
-        draws: how many.
+        scales: Standard error of each mean.
+        freedom: Degrees of freedom of the estimate; 0 if the variance is unknown, which gives zeros.
+        seed: Of the draws.
+        draws: Number of draws.
+
+    Returns:
+        [draws, M].
     """
     if not freedom:
         return np.zeros((draws, len(scales)))
@@ -104,16 +107,17 @@ def t_noise(scales: Sequence[float], freedom: int, seed: int, draws: int = DRAWS
 
 
 def difference(value: float, draws: NDArray[np.float64], error: float = 0.0, freedom: float = math.inf) -> Difference:
-    """Reads interval and p-value off the draws of a difference whose measured value is given.
+    """Interval and p-value of a difference, from its draws.
 
-    Where fewer than 10 draws lie beyond zero, the p-value is that of Student's t with the given standard error, if it is
-    smaller: counting draws cannot give less than 2 / ``DRAWS``, too much for a correction for hundreds of comparisons.
+    If fewer than 10 draws lie beyond zero, the p-value is the smaller one of theirs and that of Student's t with the given
+    standard error. The number of draws alone cannot give less than 2 / ``DRAWS``, which is too much for a correction for
+    hundreds of comparisons.
 
     Args:
-        value: the difference of the means.
-        draws: of it, [draws].
-        error: its standard error; 0: the draws are only counted.
-        freedom: degrees of freedom of the standard error.
+        value: The measured difference of the means.
+        draws: Draws of the difference, [draws].
+        error: Its standard error; 0: the p-value is from the draws only.
+        freedom: Degrees of freedom of the standard error.
     """
     low, high = np.percentile(draws, [2.5, 97.5])
     tail = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
@@ -124,7 +128,7 @@ def difference(value: float, draws: NDArray[np.float64], error: float = 0.0, fre
 
 
 def t_tails(t: float, freedom: float) -> float:
-    """Both tails of Student's t beyond +-t, within some percent of their logarithm (Wallace, 1959)."""
+    """Probability of both tails of Student's t beyond +-t; its logarithm is accurate to some percent (Wallace, 1959)."""
     z = abs(t)
     if math.isfinite(freedom):
         z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
@@ -132,7 +136,7 @@ def t_tails(t: float, freedom: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for being several: below 0.05, all of them together are wrong in at most 5% (Holm, 1979)."""
+    """P-values adjusted for several tests: with a level of 5%, the chance of any false positive is at most 5% (Holm, 1979)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(np.argsort(p_values, kind="stable")):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
@@ -141,15 +145,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def two_proportions(first: float, n_first: int, second: float, n_second: int) -> float:
-    """Two-sided p-value that two shares, each of its own n faces, differ by chance alone (pooled z-test).
+    """Two-sided p-value for equal proportions on independent samples (pooled z-test).
 
-    For published figures, whose predictions nobody has. On the same faces the paired bootstrap sees smaller differences.
+    It is for published values, because their predictions are not published. On the same faces the paired bootstrap detects
+    smaller differences.
+
+    Args:
+        first: A share in 0..1.
+        n_first: Number of its faces.
+        second: Another share.
+        n_second: Number of its faces.
 
     Raises:
-        ValueError: if a share is not in 0..1 or there are no faces.
+        ValueError: A share is not in 0..1, or there are no faces.
     """
     if not (0 <= first <= 1 and 0 <= second <= 1 and n_first > 0 and n_second > 0):
-        raise ValueError(f"two shares in 0..1, each of some faces, not {first} of {n_first} and {second} of {n_second}")
+        raise ValueError(f"expected shares in 0..1 of at least one face, not {first} of {n_first} and {second} of {n_second}")
     pooled = (first * n_first + second * n_second) / (n_first + n_second)
     error = math.sqrt(pooled * (1 - pooled) * (1 / n_first + 1 / n_second))
     return 1.0 if error == 0 else math.erfc(abs(first - second) / error / math.sqrt(2))

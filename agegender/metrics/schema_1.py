@@ -1,20 +1,20 @@
 """Reads what earlier versions wrote: ``metrics.json`` of schema 1, and ``paper:`` blocks with its names of metrics.
 
-Schema 1 nested metrics by task, as ``age.cs5`` or ``gender.by_class.female.recall``. Its ``history.csv`` already had
+Schema 1 nested metrics by task, as ``age.mae`` or ``gender.by_class.female.recall``. Its ``history.csv`` already had
 today's keys.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-AGE = {key: f"age_{key}" for key in ("mae", "mae_ci95", "rmse", "cs5", "distance", "class_accuracy")}
-AGE |= {"n": "n_age", "n_exact": "n_exact_age"}
+NAMES = {key: f"age_{key}" for key in ("mae", "distance", "rmse", "cs5", "class_accuracy")}
+AGE = NAMES | {"mae_ci95": "age_mae_ci95", "n": "n_age", "n_exact": "n_exact_age"}
 GENDER = {key: f"gender_{key}" for key in ("accuracy", "accuracy_ci95", "precision", "recall", "f1")} | {"n": "n_gender"}
 RANGES = ("accuracy", "accuracy_ci95", "balanced_accuracy", "one_off")
 GROUP = {"mae": "age_mae", "distance": "age_distance", "range_accuracy": "age_range_accuracy", "n_exact": "n_exact_age"}
 DECADE = {"mae": "age_mae", "bias": "age_bias"}
-PAPER = {key: f"age_{key}" for key in ("mae", "distance", "rmse", "cs5", "class_accuracy")}
-PAPER |= {f"{key}_{label}": f"gender_{key}_{label}" for key in ("precision", "recall", "f1") for label in ("female", "male")}
+OF_ONE_GENDER = [f"{key}_{gender}" for key in ("precision", "recall", "f1") for gender in ("female", "male")]
+PAPER = NAMES | {key: f"gender_{key}" for key in OF_ONE_GENDER}
 NINE = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"]
 
 
@@ -39,13 +39,13 @@ def current_metrics(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def current_paper(paper: Any) -> Any:
-    """A ``paper:`` block; the names of metrics in its ``figures`` are translated, and it is called ``metrics``."""
+    """A ``paper:`` block. Its ``figures`` become ``metrics``, with today's keys."""
     if not isinstance(paper, Mapping) or "figures" not in paper:
         return paper
-    figures = paper["figures"]
-    if isinstance(figures, Mapping):
-        figures = {split: _renamed(named, PAPER, keep=True) for split, named in figures.items()}
-    return {"metrics" if key == "figures" else key: figures if key == "figures" else value for key, value in paper.items()}
+    metrics = paper["figures"]
+    if isinstance(metrics, Mapping):
+        metrics = {split: _renamed(values, PAPER, keep=True) for split, values in metrics.items()}
+    return {key: value for key, value in paper.items() if key != "figures"} | {"metrics": metrics}
 
 
 def _first_years(old: Mapping[str, Any]) -> list[int]:
@@ -55,6 +55,7 @@ def _first_years(old: Mapping[str, Any]) -> list[int]:
 
 
 def _renamed(values: Any, names: Mapping[str, str], keep: bool = False) -> Any:
+    """The values under other names; ``keep`` also keeps those without another name."""
     if not isinstance(values, Mapping):
         return values
     return {names.get(key, key): value for key, value in values.items() if keep or key in names}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.metrics import chance
-from agegender.metrics.chance import bootstrap_means, difference, holm, seed_chance, t_noise, t_tails, two_proportions
+from agegender.metrics.chance import bootstrap_means, difference, holm, seed_variance, t_noise, t_tails, two_proportions
 
 
 def test_resampled_means_equal_a_slow_reference_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,13 +64,13 @@ def test_copies_make_a_mean_no_surer() -> None:
 
 def test_the_scatter_of_seeds_is_pooled_by_hand() -> None:
     recipes = [np.array([[1.0, 3.0], [3.0, 5.0]]), np.array([[2.0, 2.0]]), np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 2.0]])]
-    found = seed_chance(recipes)
+    found = seed_variance(recipes)
     assert found.freedom == 3
     assert found.variance == pytest.approx(((2 - 3) ** 2 + (4 - 3) ** 2 + 0) / 3)  # means 2 and 4, then thrice 2
     # the first recipe's faces move together; the third's -1, 0, 1 and 1, 0, -1 about their means
-    assert found.share_of_faces == pytest.approx((1 + 1 + 0 + 0 + 1 + 1) / 2**2 / 3)
-    assert seed_chance(recipes, groups=[7, 7]).share_of_faces == pytest.approx(0)  # as one face, they cancel
-    assert seed_chance(recipes[1:2]) == (0.0, 0.0, 0)
+    assert found.of_faces == pytest.approx((1 + 1 + 0 + 0 + 1 + 1) / 2**2 / 3)
+    assert seed_variance(recipes, groups=[7, 7]).of_faces == pytest.approx(0)  # as one face, they cancel
+    assert seed_variance(recipes[1:2]) == (0.0, 0.0, 0)
 
 
 def test_few_seeds_are_known_as_badly_as_the_t_table_says() -> None:
