@@ -123,5 +123,5 @@ def test_published_shares_of_one_paper_are_no_further_apart_than_chance() -> Non
 def test_shares_that_cannot_differ_and_shares_that_are_none() -> None:
     assert two_proportions(1.0, 10, 1.0, 20) == 1.0
     for wrong in ((72.38, 10, 0.7, 10), (0.7, 0, 0.7, 10)):
-        with pytest.raises(ValueError, match="two shares"):
+        with pytest.raises(ValueError, match="expected shares"):
             two_proportions(*wrong)
