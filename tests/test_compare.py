@@ -1,4 +1,4 @@
-"""The command, on runs that were really trained and on what people type by mistake."""
+"""The command on trained runs, and on mistakes."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def test_a_sweep_is_compared_measured_drawn_and_written(runs: Path, tmp_path: Pa
     assert (folder / "comparison.html").read_text().count("data:image/png;base64,") == 4
 
 
-def test_what_a_run_recorded_is_not_counted_again_and_an_old_run_is_counted_when_asked(
+def test_recorded_costs_are_kept_and_missing_ones_are_measured_on_request(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(runs / "0", tmp_path / "run")
@@ -113,7 +113,7 @@ def test_neither_help_nor_a_comparison_imports_torch(runs: Path, tmp_path: Path)
     assert helped.returncode == 0 and "RUN_OR_SWEEP_DIR" in helped.stdout, helped.stderr
 
 
-def test_other_faces_are_explained_for_gender_only_by_models_that_know_it(
+def test_gender_maps_are_drawn_only_for_models_with_a_gender_task(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main([str(runs / "0"), str(runs / "2"), "--out", str(tmp_path), "--gradcam", "2", "--task", "gender"])
@@ -124,7 +124,7 @@ def test_other_faces_are_explained_for_gender_only_by_models_that_know_it(
     assert "--task gender" in (tmp_path / "comparison.md").read_text()
 
 
-def test_faces_that_are_gone_cost_the_maps_alone(
+def test_without_the_image_files_only_the_maps_are_missing(
     runs: Path, faces: Path, make_utkface: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_utkface(tmp_path / "moved", 1, seed=3)
@@ -136,7 +136,7 @@ def test_faces_that_are_gone_cost_the_maps_alone(
     assert (tmp_path / "out" / "comparison.md").exists() and not (tmp_path / "out" / "gradcam-1.png").exists()
 
 
-def test_a_damaged_run_is_left_out_and_told(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_run_is_left_out_and_named(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(runs / "0", tmp_path / "runs" / "good")
     shutil.copytree(runs / "0", tmp_path / "runs" / "bad")
     shutil.copytree(runs / "0", tmp_path / "runs" / "copy")
@@ -148,7 +148,7 @@ def test_a_damaged_run_is_left_out_and_told(runs: Path, tmp_path: Path, capsys: 
     assert "good: repeats" in out
 
 
-def test_a_model_that_cannot_be_loaded_costs_its_own_cells_alone(
+def test_without_a_checkpoint_only_the_cells_of_that_model_are_missing(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in "02":
@@ -164,7 +164,7 @@ def test_a_model_that_cannot_be_loaded_costs_its_own_cells_alone(
     assert (out / "gradcam-1.png").exists() and "No Grad-CAM of " in (out / "comparison.html").read_text()
 
 
-def test_a_frozen_model_of_old_is_measured_with_what_trained(
+def test_the_trained_weights_of_an_old_run_with_a_frozen_backbone_are_counted(
     runs: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(runs / "0", tmp_path / "run")
@@ -196,7 +196,7 @@ def test_an_evaluation_on_other_faces_is_compared_and_drawn(
     assert (tmp_path / "out" / "gradcam-2.png").exists()
 
 
-def test_terminals_without_unicode_and_readers_that_leave_early(runs: Path, tmp_path: Path) -> None:
+def test_terminals_without_unicode_and_closed_pipes(runs: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent), "PYTHONIOENCODING": "ascii"}
     start = f"{sys.executable} -m agegender.compare {runs}"
     plain = subprocess.run(start, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
@@ -224,7 +224,7 @@ def test_a_log_among_the_runs_is_left_out(runs: Path, tmp_path: Path, capsys: py
         ([], "RUN_OR_SWEEP_DIR"),
     ],
 )
-def test_a_mistake_is_answered_in_words(
+def test_a_mistake_is_one_message_and_status_2(
     arguments: list[str], message: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -1,4 +1,4 @@
-"""Run directories as training leaves them, made of chosen numbers."""
+"""Run directories like those of a training, with chosen errors."""
 
 import json
 from collections.abc import Callable, Sequence

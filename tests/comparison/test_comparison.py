@@ -1,4 +1,4 @@
-"""Tables hold what was tested on the same faces, and say what everybody must know of them."""
+"""Which rows share a table, how they are ranked, and the remarks on a table."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def test_mean_and_standard_deviation_over_seeds(write_run: Write) -> None:
     assert entry["age_class_accuracy"] is None and entry["gender_accuracy"] is None
 
 
-def test_a_split_for_each_seed_is_one_row_that_says_so(write_run: Write) -> None:
+def test_seeds_with_their_own_splits_are_one_row_with_a_remark(write_run: Write) -> None:
     runs = [
         write_run(f"{m}{s}", [1.0 + m, 2.0], faces=f"s{s}", seed=s, split={"seed": s}, image_size=m)
         for m in (1, 2)
@@ -61,7 +61,7 @@ def test_a_split_for_each_seed_is_one_row_that_says_so(write_run: Write) -> None
     assert "Nadeau and Bengio" in shown and "bootstrap" not in shown
 
 
-def test_how_chance_was_judged_depends_on_the_seeds(write_run: Write) -> None:
+def test_the_named_statistical_method_depends_on_the_number_of_seeds(write_run: Write) -> None:
     one = write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], image_size=1)
     assert "THE VARIATION OVER SEEDS IS NOT COUNTED" in text(*one)
     two = *one, write_run("c", [1.0, 2.5], seed=1)
@@ -71,13 +71,13 @@ def test_how_chance_was_judged_depends_on_the_seeds(write_run: Write) -> None:
     assert "pooled over all rows with several (4 degrees of freedom). p" in text(*two, *more)
 
 
-def test_what_all_rows_share_is_said_once_and_what_differs_is_a_column(write_run: Write) -> None:
+def test_common_facts_are_in_one_line_and_different_ones_in_a_column(write_run: Write) -> None:
     shown = text(write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], age_range=[0, 90]))
     assert "All rows: trained on utkface, split random, checksum face00000000, n train/val/test 100/10/2." in shown
     assert "0-116" in shown and "0-90" in shown
 
 
-def test_guessing_and_people_are_references_below_the_models(write_run: Write) -> None:
+def test_constant_predictions_and_people_are_rows_below_the_models(write_run: Write) -> None:
     (table,) = found(write_run("a", [1.0, 2.0]))
     assert references(table) == [
         {
@@ -110,7 +110,7 @@ def test_rows_are_compared_on_the_splits_they_share(write_run: Write) -> None:
     assert [len(row.runs) for row in found(*runs[:5])[0].rows] == [2, 2]
 
 
-def test_where_all_heads_tell_the_same_classes_apart_these_rank(write_run: Write) -> None:
+def test_rows_with_the_same_age_classes_are_ranked_by_class_accuracy(write_run: Write) -> None:
     four = {"_target_": "x.AgeBins", "edges": [0, 26, 51, 76]}
     near = write_run("near", [5.7] * 3, head=four, name="near")  # 25.7, 26.7, 27.7: all in the next class
     far = write_run("far", [-15.0] * 3, head=four, name="far", image_size=1)
@@ -121,7 +121,7 @@ def test_where_all_heads_tell_the_same_classes_apart_these_rank(write_run: Write
     assert [row.name for row in found(near, far, plain)[0].rows] == ["near", "far", "plain"]
 
 
-def test_the_gap_of_classes_and_the_guess_of_the_majority_class(write_run: Write) -> None:
+def test_class_accuracy_has_a_gap_and_a_majority_baseline(write_run: Write) -> None:
     folder = write_run("a", [0.0] * 10, head={"edges": [0, 26, 51]})
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["train"]["age_class_accuracy"] = 0.9
@@ -146,7 +146,7 @@ def test_models_without_an_age_task_are_ranked_by_gender(write_run: Write) -> No
     assert "66.67%" in shown and "MAE" not in shown.split("How to read this")[0]
 
 
-def test_a_test_on_other_data_stands_beside_models_of_that_data(write_run: Write) -> None:
+def test_a_test_on_other_data_is_in_the_table_of_that_data(write_run: Write) -> None:
     def data(name: str) -> dict[str, Any]:
         return {"sources": {name: {"_target_": f"agegender.sources.{name}", "root": f"/{name}"}}}
 
@@ -162,7 +162,7 @@ def test_a_test_on_other_data_stands_beside_models_of_that_data(write_run: Write
     assert [len(one.rows) for one in own] == [1, 1] and "2 tables" in text(visit.parents[1], visit)
 
 
-def test_a_frozen_backbone_has_a_train_time_without_its_features(write_run: Write) -> None:
+def test_a_remark_says_that_train_time_excludes_the_features_of_a_frozen_backbone(write_run: Write) -> None:
     frozen = {"frozen": {"_target_": "agegender.training.finetuning.stages.Frozen", "views": None}}
     flip = {"_target_": "agegender.data.augment.Flip"}
     runs = [
@@ -174,7 +174,7 @@ def test_a_frozen_backbone_has_a_train_time_without_its_features(write_run: Writ
     assert "without the single pass that computes the features of a frozen backbone: a, d." in text(*runs)
 
 
-def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -> None:
+def test_the_classes_of_the_heads_are_used_if_they_agree(write_run: Write) -> None:
     four, plain = {"_target_": "x.AgeBins", "edges": [0, 26, 51, 76]}, {"_target_": "x.DLDL"}
     runs = write_run("a", [0.0, 9.0], head=four), write_run("b", [9.0, 9.0], head=plain)
     (table,) = found(*runs)
@@ -185,13 +185,13 @@ def test_the_classes_of_the_heads_are_taken_where_they_agree(write_run: Write) -
     assert found(*runs, nine, classes=(0, 50))[0].classes == (0, 50)
 
 
-def test_what_flatters_or_cannot_be_tested_is_said(write_run: Write) -> None:
+def test_rows_without_predictions_are_named(write_run: Write) -> None:
     shown = text(write_run("a", [1.0], predictions=False, name="a"), write_run("b", [2.0], predictions=False, image_size=1))
     assert "Without predictions" in shown and "no difference is tested: a, image_size=1" in shown
     assert "Larger than chance?" not in shown
 
 
-def test_long_names_are_numbered_and_many_pairs_cut_to_those_of_the_best(write_run: Write) -> None:
+def test_long_names_are_replaced_by_numbers_and_of_many_pairs_only_those_of_the_best_row_are_shown(write_run: Write) -> None:
     runs = [write_run(str(n), [1.0 + n, 2.0], name="n" * 40 + str(n), image_size=n) for n in range(9)]
     shown = text(*runs)
     assert "[1] " + "n" * 40 + "0" in shown and "MAE: [1] - [9]" in shown and "MAE: [2] - [3]" not in shown

@@ -1,4 +1,4 @@
-"""Measuring what the run directories of compared models lack."""
+"""Costs that runs did not record are measured."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -21,7 +21,7 @@ def pairs(*paths: Path, classes: tuple[int, ...] = ()) -> dict[str, Pair]:
     return {f"{pair.metric.key} {pair.first} {pair.second}": pair for pair in differences(rows, classes)}
 
 
-def test_a_small_steady_difference_is_seen_and_a_noisy_one_is_not(write_run: Write) -> None:
+def test_a_small_steady_difference_is_significant_and_a_noisy_one_is_not(write_run: Write) -> None:
     shuffled = RANDOM.permutation(ERRORS) + 0.2
     found = pairs(
         write_run("a", ERRORS, name="a"),
@@ -35,7 +35,7 @@ def test_a_small_steady_difference_is_seen_and_a_noisy_one_is_not(write_run: Wri
     assert noisy.difference.high - noisy.difference.low == pytest.approx(wide, rel=0.05)
 
 
-def test_gender_and_age_classes_are_compared_where_both_have_them(write_run: Write) -> None:
+def test_gender_and_age_classes_are_compared_if_both_rows_have_them(write_run: Write) -> None:
     right = RANDOM.random(300) < 0.7
     found = pairs(
         write_run("a", ERRORS, right=np.ones(300, bool), name="a"),
@@ -58,7 +58,7 @@ def test_the_distance_is_tested_only_where_it_is_not_the_error(write_run: Write)
     assert keys(0) == {"age_mae a b"} and keys(5) == {"age_distance a b"}
 
 
-def test_seeds_that_scatter_more_than_two_models_differ_decide_nothing(write_run: Write) -> None:
+def test_a_difference_smaller_than_the_variation_over_seeds_is_not_significant(write_run: Write) -> None:
     def seeds(model: str, means: list[float], **settings: object) -> list[Path]:
         return [
             write_run(f"{model}{seed}", ERRORS + mean, seed=seed, name=model, **settings) for seed, mean in enumerate(means)
@@ -74,7 +74,7 @@ def test_seeds_that_scatter_more_than_two_models_differ_decide_nothing(write_run
     assert one.seeds == (1, 1) and one.larger_than_chance
 
 
-def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_run: Write) -> None:
+def test_with_a_split_for_each_seed_differences_within_seeds_are_tested(write_run: Write) -> None:
     def splits(model: str, shifts: list[float], **settings: object) -> list[Path]:
         # the test faces of one seed are far harder than those of another, for both models
         return [
@@ -91,7 +91,7 @@ def test_where_each_seed_has_its_own_faces_differences_within_seeds_count(write_
     assert found.difference.high - found.difference.low == pytest.approx(wide, rel=0.15)
 
 
-def test_faces_of_one_group_are_drawn_together_and_no_name_ties_none(write_run: Write) -> None:
+def test_faces_of_one_group_are_drawn_together_and_faces_without_a_group_alone(write_run: Write) -> None:
     errors, other = RANDOM.exponential(6, size=(2, 60)).repeat(5, axis=1)
 
     def width(place: str, groups: list[str] | None) -> float:
@@ -103,7 +103,7 @@ def test_faces_of_one_group_are_drawn_together_and_no_name_ties_none(write_run: 
     assert width("tied", [f"person {n // 5}" for n in range(300)]) == pytest.approx(5**0.5 * alone, rel=0.1)
 
 
-def test_with_many_rows_a_clear_winner_survives_the_correction(write_run: Write) -> None:
+def test_with_many_rows_a_clearly_best_row_stays_significant(write_run: Write) -> None:
     every = [ERRORS + 0.5 * (row > 0) + RANDOM.normal(0, 1, size=300) for row in range(24)]
     found = pairs(*(write_run(f"m{n}", one, name=f"m{n}", image_size=n) for n, one in enumerate(every)))
     found = {key: pair for key, pair in found.items() if key.startswith("age_mae ")}

@@ -1,4 +1,4 @@
-"""Run directories are found and read as they are, and refused when their parts do not belong together."""
+"""Run directories are found and read, and refused if their files do not belong together."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_what_a_run_holds(write_run: Write) -> None:
     assert faces is not None and list(faces["path"]) == ["face0000.jpg", "face0001.jpg", "face0002.jpg"]
 
 
-def test_a_test_set_is_its_faces_pixels_and_labels_and_nothing_else(write_run: Write) -> None:
+def test_a_test_set_is_identified_by_faces_pixels_and_labels(write_run: Write) -> None:
     same = read(write_run("a", [1.0, 2.0]))
     moved = read(write_run("b", [9.0, 0.0], right=[True, False], seed=4))
     assert same.test_set == moved.test_set
@@ -61,7 +61,7 @@ def test_a_test_set_is_its_faces_pixels_and_labels_and_nothing_else(write_run: W
     assert len({same.test_set, *sets}) == 5
 
 
-def test_without_predictions_the_split_tells_the_test_set(write_run: Write) -> None:
+def test_without_predictions_a_test_set_is_identified_by_the_split(write_run: Write) -> None:
     run = read(write_run("a", [1.0], predictions=False))
     assert run.faces() is None and "split face000" in run.test_set
 
@@ -85,7 +85,7 @@ def test_without_predictions_the_split_tells_the_test_set(write_run: Write) -> N
         ("predictions.parquet", "no parquet", "cannot be read"),
     ],
 )
-def test_a_broken_file_is_told(write_run: Write, file: str, content: str | None, message: str) -> None:
+def test_a_broken_file_is_named(write_run: Write, file: str, content: str | None, message: str) -> None:
     folder = write_run("a", [1.0])
     (folder / file).unlink()
     if content is not None:
@@ -106,7 +106,7 @@ def test_predictions_of_another_test_are_refused(write_run: Write) -> None:
         read(folder)
 
 
-def test_what_a_run_recorded_of_its_model_is_read(write_run: Write) -> None:
+def test_the_recorded_cost_of_a_model_is_read(write_run: Write) -> None:
     folder = write_run("a", [1.0])
     (folder / "model.json").write_text(json.dumps({"parameters": 12, "flops": 34}))
     assert read(folder).model == {"parameters": 12, "flops": 34}
@@ -120,7 +120,7 @@ def test_what_a_run_recorded_of_its_model_is_read(write_run: Write) -> None:
         ({"title": "T"}, "cannot be read"),
     ],
 )
-def test_an_odd_paper_is_told(write_run: Write, paper: dict[str, object], message: str) -> None:
+def test_a_mistake_in_a_paper_block_is_named(write_run: Write, paper: dict[str, object], message: str) -> None:
     with pytest.raises(AgeGenderError, match=message):
         read(write_run("a", [1.0], paper=paper))
 

@@ -1,4 +1,4 @@
-"""Maps are drawn of the models that have them, and why the others have none is told."""
+"""Maps are drawn for the models that have them; the others are named with the reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def network(*tasks: str) -> Network:
     ("task", "labels", "explained"),
     [(None, ["20", "21", "23"], "age"), ("age", ["20", "21", "23"], "age"), ("gender", ["male", "female", "female"], "gender")],
 )
-def test_faces_are_labelled_with_what_is_explained(
+def test_faces_are_labelled_with_the_explained_task(
     task: str | None, labels: list[str], explained: str, write_run: Callable[..., Path], tmp_path: Path, drawn: Drawn
 ) -> None:
     comparison = table(write_run, tmp_path / "faces", name="ours")
@@ -57,7 +57,7 @@ def test_faces_are_labelled_with_what_is_explained(
     assert [image[0, 0, 0] for image in call["images"]] == [0, 50, 150] and call["maps"][0].shape == (3, 16, 16)
 
 
-def test_what_cannot_be_explained_is_told(write_run: Callable[..., Path], tmp_path: Path, drawn: Drawn) -> None:
+def test_a_model_without_maps_is_named_with_the_reason(write_run: Callable[..., Path], tmp_path: Path, drawn: Drawn) -> None:
     def broken(run: Any) -> Network:
         raise OSError("no such checkpoint")
 

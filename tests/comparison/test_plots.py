@@ -1,4 +1,4 @@
-"""Pictures show what they are given."""
+"""Plots contain what they are given."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from agegender.comparison.plots import draw_maps, overlay_curves
 from agegender.comparison.rows import rows_of
 
 
-def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_each_row_has_its_own_colour(write_run: Callable[..., Path], tmp_path: Path) -> None:
     one, two = write_run("a", [1.0]), write_run("b", [1.0], image_size=1)
     (two / "history.csv").write_text("epoch,val/age_mae,train/age_mae\n0,16.0,18.0\n1,15.0,13.0\n")
     rows, _ = rows_of([read(one), read(two)])
@@ -24,7 +24,7 @@ def test_curves_have_a_colour_a_row(write_run: Callable[..., Path], tmp_path: Pa
     assert not (tmp_path / "none.png").exists()
 
 
-def test_classes_that_differ_are_not_laid_over_each_other(write_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_accuracies_of_different_age_classes_are_not_drawn_together(write_run: Callable[..., Path], tmp_path: Path) -> None:
     shapes = []
     for second in 26, 50:
         runs = [write_run(f"{second}-{n}", [1.0], head={"edges": [0, n]}, name=f"n{n}") for n in {26, second}]
@@ -35,7 +35,7 @@ def test_classes_that_differ_are_not_laid_over_each_other(write_run: Callable[..
     assert shapes == [1440, 720]  # MAE and classes, MAE alone
 
 
-def test_maps_are_laid_over_the_faces(tmp_path: Path) -> None:
+def test_maps_are_drawn_over_the_faces(tmp_path: Path) -> None:
     faces = [np.full((32, 32, 3), 255, np.uint8)] * 2
     left = np.zeros((2, 32, 32))
     left[1, :, :16] = 1

@@ -1,4 +1,4 @@
-"""A paper's protocol is held against what the run did."""
+"""The protocol of a paper is compared with that of the run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_marks(write_run: Callable[..., Path]) -> None:
     ]
 
 
-def test_another_backbone_than_the_paper_s_is_told_by_its_name_or_class(write_run: Callable[..., Path]) -> None:
+def test_a_different_backbone_is_named_by_its_name_or_class(write_run: Callable[..., Path]) -> None:
     timm = {"_target_": "agegender.models.backbones.TimmBackbone", "name": "mobilenetv1_100"}
     small = {"_target_": "agegender.models.custom_cnn.CustomCNN", "widths": [4]}
     named, own = (read(write_run(place, [1.0], backbone=one)) for place, one in {"a": timm, "b": small}.items())

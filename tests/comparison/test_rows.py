@@ -1,4 +1,4 @@
-"""Seeds share a row; rows are called by what sets them apart."""
+"""Seeds share a row; rows are named by the settings that differ."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Wr
     assert found[0].name == "a"  # nothing sets it apart, so its folder names it
 
 
-def test_everything_else_makes_another_row_named_by_it(write_run: Write) -> None:
+def test_any_other_setting_makes_another_row_with_that_name(write_run: Write) -> None:
     found = rows(
         write_run("a", [1.0], head=DLDL, image_size=64, backbone={"image_size": 64}),
         write_run("b", [1.0], head={**DLDL, "sigma": 3.0}, image_size=64, backbone={"image_size": 64}),
@@ -49,7 +49,7 @@ def test_everything_else_makes_another_row_named_by_it(write_run: Write) -> None
     ]
 
 
-def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Write) -> None:
+def test_a_given_name_is_used_and_extended_if_it_is_not_unique(write_run: Write) -> None:
     assert [row.name for row in rows(write_run("a", [1.0], name="ours"), write_run("b", [1.0], head=BINS, name="theirs"))] == [
         "ours",
         "theirs",
@@ -62,7 +62,7 @@ def test_a_given_name_is_used_and_completed_where_it_is_not_enough(write_run: Wr
     ]
 
 
-def test_a_number_that_is_set_to_another_is_not_named(write_run: Write) -> None:
+def test_a_number_that_copies_another_setting_is_not_in_the_name(write_run: Write) -> None:
     found = rows(
         *(
             write_run(
@@ -74,25 +74,25 @@ def test_a_number_that_is_set_to_another_is_not_named(write_run: Write) -> None:
     assert [row.name for row in found] == ["tower.x=0, trainer.max_epochs=4", "tower.x=1, trainer.max_epochs=7"]
 
 
-def test_long_lists_are_shown_by_their_ends(write_run: Write) -> None:
+def test_of_a_long_list_the_ends_are_shown(write_run: Write) -> None:
     heads = [{**BINS, "edges": edges} for edges in ([0, 10, 20, 30, 40, 50], [0, 50])]
     found = rows(*(write_run(str(n), [1.0], head=head) for n, head in enumerate(heads)))
     assert [row.name for row in found] == ["head.edges=[0, 10, ... 50]", "head.edges=[0, 50]"]
 
 
-def test_names_are_never_the_same(write_run: Write) -> None:
+def test_names_of_rows_are_unique(write_run: Write) -> None:
     found = rows(write_run("a", [1.0]), write_run("b", [1.0], callbacks={"ema": {"decay": 0.9}}))
     assert len({row.name for row in found}) == 2
 
 
-def test_a_repeated_seed_counts_once_and_is_told(write_run: Write) -> None:
+def test_a_repeated_seed_counts_once_and_is_named(write_run: Write) -> None:
     paths = write_run("a", [1.0]), write_run("b", [1.0]), write_run("c", [1.5], seed=1)
     found, repeats = rows_of([read(path) for path in paths])
     assert [[run.path.name for run in row.runs] for row in found] == [["a", "c"]]
     assert len(repeats) == 1 and "b: repeats" in repeats[0] and "not counted twice" in repeats[0]
 
 
-def test_the_same_seed_with_another_result_is_no_repeat(write_run: Write) -> None:
+def test_the_same_seed_with_another_result_is_another_row(write_run: Write) -> None:
     before, after = write_run("old/0", [1.0], name="ours"), write_run("new/0", [1.5], name="ours")
     assert [row.name for row in rows(before, after)] == ["ours, old/0", "ours, new/0"]
 
@@ -119,7 +119,7 @@ def test_the_same_seed_on_other_data_is_another_row_named_by_the_data(write_run:
     assert [row.name for row in found] == ["root=data/tight", "root=data/wide"]
 
 
-def test_without_predictions_a_repeat_is_told_by_its_files(write_run: Write) -> None:
+def test_without_predictions_a_repeat_is_recognised_by_its_files(write_run: Write) -> None:
     def run(place: str, file: str) -> Path:
         return write_run(place, [1.0], predictions=False, backbone=weights(file))
 

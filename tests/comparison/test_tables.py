@@ -35,7 +35,7 @@ class Cells(HTMLParser):
         self.text.append(data)
 
 
-def test_html_is_one_page_with_its_pictures_and_runs_no_text(tmp_path: Path) -> None:
+def test_html_is_one_page_with_its_pictures_and_escapes_text(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
     page = Cells()
     page.feed(as_html([*SECTIONS, Section("P", pictures=["a.png"])], "T & T", tmp_path))

@@ -1,4 +1,4 @@
-"""Sections, columns and remarks, read from the text that a person gets."""
+"""Sections, columns and legend of the printed text."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -23,7 +23,7 @@ def test_it_covers_the_true_mean_about_95_times_in_100():
     assert 0.90 <= covered / 300 <= 0.98
 
 
-def test_the_seed_decides():
+def test_the_same_seed_gives_the_same_interval():
     values = np.arange(50.0)
     assert mean_ci95(values, seed=3) == mean_ci95(values, seed=3)
     assert mean_ci95(values, seed=3) != mean_ci95(values, seed=4)
@@ -55,7 +55,7 @@ def test_tied_values_are_drawn_together():
     assert mean_ci95(values, 4, 500, names) == pytest.approx(list(np.percentile(means, [2.5, 97.5])))
 
 
-def test_copies_narrow_no_interval():
+def test_copies_do_not_narrow_the_interval():
     values = np.random.default_rng(0).normal(size=50)
     alone = mean_ci95(values, 0)
     assert mean_ci95(np.repeat(values, 3), 0, groups=np.arange(150) // 3) == pytest.approx(alone)

@@ -1,4 +1,4 @@
-"""Chance against slow references typed anew and against tables of statistics books."""
+"""Statistics against slow reference implementations and against published tables."""
 
 import math
 
@@ -9,7 +9,7 @@ from agegender.metrics import chance
 from agegender.metrics.chance import bootstrap_means, difference, holm, seed_variance, t_noise, t_tails, two_proportions
 
 
-def test_resampled_means_equal_a_slow_reference_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resampled_means_equal_a_slow_reference_for_any_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(13, 3))
     random, slow = np.random.default_rng(5), []
     for rows in (3, 3, 1):  # 40 numbers at once are three rows of 13 faces
@@ -18,7 +18,7 @@ def test_resampled_means_equal_a_slow_reference_however_they_are_cut(monkeypatch
     np.testing.assert_allclose(bootstrap_means(values, 5, 7), slow)
 
 
-def test_models_meet_the_same_faces() -> None:
+def test_all_models_get_the_same_resampled_faces() -> None:
     errors = np.random.default_rng(0).normal(5, 100, size=200)  # faces differ wildly, the models always by half a year
     draws = bootstrap_means(np.stack([errors, errors + 0.5], axis=1), seed=0)
     found = difference(-0.5, draws[:, 0] - draws[:, 1])
@@ -37,7 +37,7 @@ def test_p_value_and_interval_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((-1 + 19 * 0.025, -1 + 19 * 0.975))
 
 
-def test_chance_alone_is_called_a_difference_about_as_often_as_promised() -> None:
+def test_the_false_positive_rate_is_the_nominal_one() -> None:
     random, alarms = np.random.default_rng(1), 0
     for trial in range(300):
         draws = bootstrap_means(random.exponential(5, size=(60, 2)), seed=trial, draws=400)
@@ -55,14 +55,14 @@ def test_tied_faces_are_drawn_together() -> None:
     np.testing.assert_allclose(bootstrap_means(values, 5, 6, groups), slow)
 
 
-def test_copies_make_a_mean_no_surer() -> None:
+def test_copies_do_not_narrow_a_difference() -> None:
     values = np.random.default_rng(0).normal(size=(100, 1))
     alone, copied = bootstrap_means(values, 0), bootstrap_means(np.repeat(values, 4, axis=0), 0, groups=np.arange(400) // 4)
     np.testing.assert_allclose(copied, alone)
     assert bootstrap_means(np.repeat(values, 4, axis=0), 0).std() == pytest.approx(alone.std() / 2, rel=0.05)
 
 
-def test_the_scatter_of_seeds_is_pooled_by_hand() -> None:
+def test_the_pooled_variance_over_seeds_by_hand() -> None:
     recipes = [np.array([[1.0, 3.0], [3.0, 5.0]]), np.array([[2.0, 2.0]]), np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 2.0]])]
     found = seed_variance(recipes)
     assert found.freedom == 3
@@ -73,7 +73,7 @@ def test_the_scatter_of_seeds_is_pooled_by_hand() -> None:
     assert seed_variance(recipes[1:2]) == (0.0, 0.0, 0)
 
 
-def test_few_seeds_are_known_as_badly_as_the_t_table_says() -> None:
+def test_quantiles_with_few_seeds_are_those_of_the_t_table() -> None:
     noise = t_noise([0.3, 0.4], freedom=4, seed=0, draws=200_000)
     apart = noise[:, 0] - noise[:, 1]
     assert np.percentile(apart, 97.5) == pytest.approx(2.776 * 0.5, rel=0.03)  # t with 4 degrees of freedom
@@ -89,7 +89,7 @@ def test_tails_of_student_s_t(t: float, freedom: float, p: float) -> None:
     assert t_tails(-t, freedom) == t_tails(t, freedom)
 
 
-def test_a_p_value_smaller_than_draws_can_count_is_taken_from_the_tails() -> None:
+def test_a_p_value_too_small_for_the_draws_is_taken_from_the_tails() -> None:
     draws = np.random.default_rng(0).normal(6, 1, size=10_000)
     assert difference(6.0, draws).p == pytest.approx(2 / 10_001)
     assert difference(6.0, draws, error=1.0).p == pytest.approx(2 * normal_tail(6.0), rel=1e-3)
@@ -109,7 +109,7 @@ def normal_tail(z: float) -> float:
     return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum())
 
 
-def test_published_shares_of_one_paper_are_no_further_apart_than_chance() -> None:
+def test_published_shares_of_one_paper_do_not_differ_significantly() -> None:
     """72.38% against 72.27%, and even against 70.58%, of about 3,556 faces each."""
     p = two_proportions(0.7238, 3556, 0.7227, 3556)
     pooled = (0.7238 + 0.7227) / 2
@@ -120,7 +120,7 @@ def test_published_shares_of_one_paper_are_no_further_apart_than_chance() -> Non
     assert two_proportions(0.7238, 3556, 0.6938, 3556) < 0.01
 
 
-def test_shares_that_cannot_differ_and_shares_that_are_none() -> None:
+def test_equal_shares_and_values_that_are_not_shares() -> None:
     assert two_proportions(1.0, 10, 1.0, 20) == 1.0
     for wrong in ((72.38, 10, 0.7, 10), (0.7, 0, 0.7, 10)):
         with pytest.raises(ValueError, match="expected shares"):

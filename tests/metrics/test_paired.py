@@ -1,4 +1,4 @@
-"""Differences between recipes: as often wrong as promised, and able to see what is there."""
+"""Differences between recipes: nominal false positive rate, and power to detect true differences."""
 
 import numpy as np
 import pytest
@@ -27,24 +27,24 @@ def share_called(seeds: list[int], of_seed: float, of_face: float, better: float
 
 @pytest.mark.parametrize("seeds", [[3, 3], [3, 3, 3, 3, 3, 3], [3, 1, 3, 3], [2, 4]])
 @pytest.mark.parametrize(("of_seed", "of_face"), [(0.3, 0.5), (0.0, 3.0), (0.3, 3.0)])
-def test_equal_recipes_are_called_different_in_about_one_case_of_twenty(
+def test_equal_recipes_differ_significantly_in_about_5_percent_of_cases(
     seeds: list[int], of_seed: float, of_face: float
 ) -> None:
     assert 0.015 <= share_called(seeds, of_seed, of_face) <= 0.095
 
 
-def test_one_seed_each_is_fooled_by_the_chance_of_seeds() -> None:
+def test_with_one_seed_each_the_variation_over_seeds_is_taken_for_a_difference() -> None:
     """Why the tables say so: nothing is known of it then."""
     assert share_called([1, 1], 0.3, 0.5) > 0.5
 
 
-def test_a_true_difference_is_seen_and_more_rows_help() -> None:
+def test_a_true_difference_is_detected_and_more_rows_help() -> None:
     alone, among_others = share_called([3, 3], 0.2, 0.5, 0.5), share_called([3] * 8, 0.2, 0.5, 0.5)
     assert alone > 0.5 and among_others > alone + 0.1  # two rows know their seeds with 4 degrees of freedom, eight with 16
     assert share_called([3] * 8, 0.0, 3.0, 0.6) > 0.8  # the luck of faces counted twice would make it 0.67
 
 
-def test_with_24_rows_a_clear_winner_survives_the_correction() -> None:
+def test_with_24_rows_a_clearly_best_row_stays_significant() -> None:
     errors = trained(np.random.default_rng(0), [3] * 24, 0.1, 1.0, better=1.0)
     found = on_one_set(errors, seed=0, draws=DRAWS)
     corrected = holm([one.p for one in found])
@@ -68,7 +68,7 @@ def test_several_sets_by_hand() -> None:
     assert found.high - found.low == pytest.approx(wide, rel=0.05)
 
 
-def test_sets_are_called_different_in_about_one_case_of_twenty_and_rows_are_pooled() -> None:
+def test_equal_recipes_on_several_sets_differ_in_about_5_percent_of_cases() -> None:
     random, called = np.random.default_rng(3), []
     for trial in range(400):
         table = random.normal(size=(5, 3)) + random.normal(0, 9, size=3)  # sets differ far more than recipes
