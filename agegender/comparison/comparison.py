@@ -76,10 +76,10 @@ def _classes(rows: Sequence[Row]) -> tuple[int, ...]:
 
 
 def _tables(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows that share test sets, each reduced to the runs on the shared ones.
+    """Puts rows into tables by common test sets.
 
-    If some rows have seeds, and so test sets, that others lack, the table of all holds the sets that they share. Several
-    rows that share more sets have another table.
+    A table keeps only the runs on test sets that all its rows have. If some of its rows have more test sets in common,
+    these rows get a second table too.
     """
     sets = [frozenset(row.test_sets) for row in rows]
     largest: dict[tuple[int, ...], frozenset[str]] = {}
@@ -112,7 +112,8 @@ def value_of(
     """A metric of a run, as ``Run.metric`` gives it; what was not recorded is measured from the predictions.
 
     Args:
-        run: An old run has not recorded a new metric, and no run age classes other than those of its head.
+        run: If it did not record the metric, because it is older or its head has other age classes, the metric is
+            computed from its predictions.
         metric: Of the registry.
         classes: First year of each age class.
         split: ``train``, ``val`` or ``test``; None for the tested one.

@@ -37,7 +37,9 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     left_out = []
     for path in map(Path, paths):
         if not path.exists():
-            raise AgeGenderError(f"{path}: not a run directory (a folder with a config.yaml), and contains none")
+            raise AgeGenderError(
+                f"{path}: does not exist; expected a run directory (with a config.yaml) or a folder that contains some"
+            )
         below = [path.resolve()] if RunDirectory(path).evaluation_of else list(_below(path))
         found |= dict.fromkeys(below)
         if not below:
@@ -89,7 +91,7 @@ def _holding(path: Path, file: str, content: Any, keys: Mapping[str, type]) -> d
 
 
 def _check(run: Run) -> None:
-    """Refuses a configuration that tables cannot show, and predictions that the metrics were not computed from."""
+    """Raises an error if tables cannot show the configuration, or if metrics and predictions are of different faces."""
     for name in SECTIONS:
         if not isinstance(run.config.get(name), Mapping | None):
             raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, {name}: expected a mapping")

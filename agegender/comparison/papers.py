@@ -62,7 +62,9 @@ def papers(found: Sequence[Comparison]) -> list[Section]:
     agreements = [beside(row.paper or {}, row.runs[0]) for _, row in rows]
     lines = [line for (n, row), one in zip(rows, agreements, strict=True) for line in _beside(row, found[n].classes, one)]
     section = Section("Beside the papers")
-    section.content.append("Protocols: ≠ they differ; ? the paper does not say enough; = all that it says agrees.")
+    section.content.append(
+        "Protocols: ≠ an item differs; ? what the paper says agrees, but it leaves items out; = every item agrees."
+    )
     verdicts = [p for line in lines if (p := line.p) is not None]
     corrected = iter(holm(verdicts))
     if verdicts:
@@ -109,7 +111,7 @@ def _beside(row: Row, classes: Sequence[int], agreement: Agreement) -> list[Besi
 
 
 def _labelled(row: Row, metric: Metric, classes: Sequence[int], split: str) -> tuple[int, int] | None:
-    """Number of faces that the paper's share and ours are of; None if the paper does not say."""
+    """Number of labelled faces behind the paper's value and behind ours; None if either is unknown."""
     theirs, run = _faces_of_paper(row, split), row.runs[0]
     numbers = per_face_of(run, metric, classes, split)
     ours = run.count(split) if numbers is None else int((numbers == numbers).sum())
@@ -141,7 +143,10 @@ def _agreement_line(row: Row, agreement: Agreement) -> str:
 
 
 def _published_pairs(rows: Sequence[Row]) -> list[str | TextTable]:
-    """Values that one paper prints for several systems, against each other; variants of one system print the same value."""
+    """Compares the values that one paper prints for several systems.
+
+    Several of our rows may follow the same system. Its value is used once.
+    """
     printed: dict[tuple[str, str, Metric], dict[str, tuple[float, int]]] = {}
     for row in sorted(rows, key=lambda row: not (row.paper or {}).get("system")):
         paper = row.paper or {}

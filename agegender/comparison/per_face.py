@@ -1,4 +1,4 @@
-"""The numbers of single faces that a metric of a run is the mean of."""
+"""The value of a metric for each single face; the metric of the run is their mean."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from agegender.runs.finished_run import Run
 def per_face_of(
     run: Run, metric: Metric, classes: Sequence[float] = (), split: str | None = None
 ) -> NDArray[np.float64] | None:
-    """One number a face of a split, of the tested one by default, [N]; NaN for a face without the labels.
+    """One value per face of a split, by default the tested split, [N]; NaN for a face without the labels.
 
     Args:
         run: The faces are those of its predictions.

@@ -62,7 +62,7 @@ def _measured(rows: Sequence[Row]) -> list[Metric]:
 def draw_maps(
     images: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], maps: Sequence[np.ndarray], path: Path
 ) -> None:
-    """Draws a grid: a column for each face, a row for each model, and the faces without a map in the first row.
+    """Draws a grid with a column for each face. The first row shows the faces, each further row the maps of one model.
 
     Args:
         images: One for each face, uint8 [H, W, 3].

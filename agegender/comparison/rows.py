@@ -11,10 +11,10 @@ from agegender.configuration.path_arguments import path_arguments
 from agegender.configuration.settings import DataSettings
 from agegender.runs.finished_run import Run
 
-# Keys that do not make another row: names, use of the machine. For input files and folders see ``_flat``.
-ASIDE = {"name", "paper", "resume", "logger", "test", "compile"}
-ASIDE_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
-# The other keys of a data section are passed on to its sources, where they occur again.
+# Settings that do not put runs into different rows: names, and how the machine is used. For input files see ``_flat``.
+IGNORED = {"name", "paper", "resume", "logger", "test", "compile"}
+IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
+# All other keys of the data section are copied into its sources, so they would be counted twice.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
 WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress"}  # they only record
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # tolerance between predictions of the same model
@@ -161,9 +161,9 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield TRAINED_ON, "+".join(config["data"]["sources"])
     kinds = {argument.key: argument.kind for argument in path_arguments(config)}
     data = {key: value for key, value in config["data"].items() if key in DATA_KEYS}
-    for name, item in _leaves({key: item for key, item in {**config, "data": data}.items() if key not in ASIDE}):
+    for name, item in _leaves({key: item for key, item in {**config, "data": data}.items() if key not in IGNORED}):
         *sections, last = name.split(".")
-        if item is None or ASIDE_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
+        if item is None or IGNORED_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
             continue
         kind = kinds.get(name)
         if kind in (None, "file"):

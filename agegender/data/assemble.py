@@ -20,7 +20,7 @@ def assemble(config: Mapping[str, Any]) -> FaceDataModule:
         sampler=build(config["sampler"], "sampler"),
         augment=build(config["augment"], "augment"),
         duplicates=config["data"]["duplicates"],
-        # Runs of earlier versions have neither setting: their copies share splits if identical, their damaged files are kept.
+        # Configurations of earlier versions lack both settings: they grouped identical copies only and kept damaged files.
         near_copies=config["data"].get("near_copies"),
         damaged=config["data"].get("damaged", "keep"),
         **{key: config[key] for key in ("image_size", "age_range", "tasks", "seed")},

@@ -1,6 +1,6 @@
 """Checksums of the blocks of a cache file, in a JSON file beside it: a damaged cache is found before it is used.
 
-While the state of a cache file is the same as when its checksums were compared, it is not read again: the check takes 0.1 ms.
+If size, times and inode of a cache file are the same as at the last check, the file is not read again: this takes 0.1 ms.
 Any write to the file changes its state, and so does copying it. Then the whole file is compared, which takes 2 s for 2.9 GB
 (19,329 images of 224 px) in memory, on two cores. Damage to the disk itself changes no state and is not found.
 """

@@ -201,8 +201,8 @@ class FaceDataModule(LightningDataModule):
         """Shuffled and augmented batches of the train split."""
         batches = self._train_batches()
         # In a resumed run, Lightning starts the workers before it calls set_epoch, and they load their first batches at
-        # once. The restored loop already has the number of finished epochs; current_epoch would be one too low after a
-        # checkpoint that was saved at the end of an epoch.
+        # once, so the epoch is set here. current_epoch is one too low after a checkpoint from the end of an epoch; the
+        # restored loop has the right number.
         if self.trainer is not None:
             batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return self.batches(batches, self.augment, self.features.get("train"))

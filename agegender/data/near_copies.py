@@ -19,7 +19,7 @@ HASH = "1 dct32 low16"
 """Version of the hash; part of the key of every cache of hashes. Change it when the hash of an image changes."""
 
 BITS = 256
-MAX_THRESHOLD = 64  # in UTKFace, different people differ in 42 bits or more
+MAX_THRESHOLD = 64  # of the setting only: in UTKFace, values from 42 on also match different people
 _SIDE, _LOW = 32, 16
 _PIECE_BITS = 16
 _BLOCK = 1 << 20

@@ -29,7 +29,8 @@ _FILES_PER_TASK = 64
 class _Result:
     """What was found in a file; valid while the state of the file is the same.
 
-    A file with a ``reason`` is not a usable image. A damaged one can be decoded, and has a ``phash`` if it has been.
+    ``reason`` says why the file is not a usable image, else it is empty. ``damage`` says what is wrong with a file that
+    decodes only in part; its ``phash`` is computed only with ``damaged=keep``.
     """
 
     path: str
@@ -50,8 +51,8 @@ class _Result:
 def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Damaged = "skip") -> FaceTable:
     """Reads and decodes every file, unless an earlier scan has done so and the file has not changed since.
 
-    A file counts as changed if its size, its times or its inode differ. Another version of the decoder or of the
-    perceptual hash reads all files again.
+    A file counts as changed if its size, its times or its inode differ. If the version of the decoder or of the perceptual
+    hash changes, all files are read again.
 
     Args:
         table: Faces as a source lists them.

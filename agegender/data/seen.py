@@ -10,7 +10,7 @@ import pandas as pd
 from agegender.data.near_copies import HASH, near_pairs
 from agegender.sources.faces import FaceTable
 
-HELD = ("train", "val")  # splits that a model is trained or selected on
+SEEN_SPLITS = ("train", "val")  # splits that a model is trained or selected on
 HEADER = f"sha256,phash {HASH}"
 
 _LINE = re.compile("[0-9a-f]{64}(,[0-9a-f]{64})?")
@@ -47,7 +47,7 @@ class SeenImages(NamedTuple):
 
 def seen_csv(table: FaceTable) -> str:
     """Returns SHA-256 and perceptual hash of every image of the train and validation splits as sorted CSV."""
-    held = table.frame[table.frame["split"].isin(HELD)]
+    held = table.frame[table.frame["split"].isin(SEEN_SPLITS)]
     return "\n".join([HEADER, *sorted(set(held["sha256"] + "," + held["phash"])), ""])
 
 
@@ -61,7 +61,7 @@ def find_copies(faces: pd.DataFrame, seen: SeenImages, near_copies: int | None) 
             byte-identical files only.
 
     Returns:
-        How a face is a copy (a ``Copy``), for each that is one, with its label in the index of ``faces``.
+        For each face that is a copy, the kind of copy (a ``Copy``). The index is that of ``faces``; other faces are left out.
     """
     copies = pd.Series(pd.NA, index=faces.index, dtype="string")
     if near_copies is not None and seen.phash:

@@ -24,8 +24,8 @@ class Split(ABC):
     def assign(self, table: FaceTable, clean: Callable[[FaceTable], FaceTable] = lambda table: table) -> FaceTable:
         """Returns the faces of the three splits, with column ``split`` filled in; no group is in two splits.
 
-        If a group (such as byte-identical copies) has predefined faces in several splits, its test faces are kept, or
-        else its val faces; the others are dropped.
+        If a group (such as byte-identical copies) has predefined faces in several splits, only those of one split are
+        kept: of test if it has any, else of val.
 
         Args:
             table: Faces; column ``split`` holds the split that a dataset predefines, and NA elsewhere.

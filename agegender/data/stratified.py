@@ -10,8 +10,8 @@ import pandas as pd
 def stratified_groups(frame: pd.DataFrame, fractions: Sequence[float], seed: int) -> np.ndarray:
     """Assigns faces to splits at random: whole groups, stratified by decade of age and gender, reproducible.
 
-    The groups are ordered stratum by stratum; strata, and groups within a stratum, are in random order. The stratum and
-    the position of a group are those of its first face by dataset and path. Each group in this order goes to the split
+    Strata are in random order, and so are the groups within each stratum. A group counts as its first face by dataset and
+    path, which gives its stratum and its random position. Each group in this order goes to the split
     that is furthest below its fraction of the faces so far. The fractions therefore hold in each stratum, and overall, to
     within one or two groups.
 

@@ -34,7 +34,7 @@ def read_faces(
 
     Returns:
         All usable faces, with copies in one group and three more columns: ``sha256``, ``phash`` and ``row``. ``row`` is
-        the number of the row; it identifies the image after other faces are dropped.
+        the row number in this table. It stays the same when faces are dropped later, so it finds the image in the cache.
 
     Raises:
         AgeGenderError: There is no face, or none is usable.

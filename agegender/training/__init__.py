@@ -1,1 +1,1 @@
-"""What training adds to a network: the Lightning shell, task balance, optimizers, schedules and run directories."""
+"""Training of a network: Lightning module and Trainer, task balance, optimizers, schedules, fine-tuning, loggers."""

@@ -33,7 +33,7 @@ class Uncertainty(nn.Module):
 
     Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018. The paper multiplies a
     classification loss by exp(-s) and a squared error by exp(-s) / 2. Here every loss is multiplied by exp(-s). The
-    factor 1/2 shifts the optimum s = log 2 L by a constant; the weight at the optimum is 1 / (2 L) either way.
+    optimum is then s = log(2 L) instead of log(L). The weight of the loss at the optimum is 1 / (2 L) in both cases.
 
     If a batch has no label for a task, the s of that task does not move. Otherwise it would fall without limit.
 

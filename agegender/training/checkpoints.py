@@ -15,8 +15,8 @@ from agegender.runs.run_directory import RunDirectory
 class EpochCheckpoint(Checkpoint):
     """Saves ``checkpoints/last.ckpt`` at the end of every epoch and ``checkpoints/best.ckpt`` when the monitor improves.
 
-    Lightning's ModelCheckpoint writes no last checkpoint in an epoch without improvement. It saves absolute paths, so
-    that a run directory that was moved loses its best score.
+    Lightning's ModelCheckpoint writes no last checkpoint in an epoch without improvement. It saves absolute paths, so a
+    run loses its best score when its directory is moved.
 
     Args:
         monitor: Metric to minimise, for example ``val/age_distance``. NaN never counts as an improvement.

@@ -18,7 +18,10 @@ DO_NOT_APPLY = (
 
 
 def silence_libraries() -> None:
-    """Silences library warnings that do not apply, Lightning below warnings, and all ranks but the first below errors."""
+    """Hides library warnings that do not apply here, and Lightning's messages below WARNING.
+
+    On all ranks but the first it hides this package's messages below ERROR.
+    """
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     if ranks.rank() > 0:

@@ -22,7 +22,7 @@ from agegender.runs.run_directory import RunDirectory
 from agegender.training.task_losses import loss_sums, means_over_ranks
 
 Batch = dict[str, Tensor]
-Phase = Literal["fit", "held_out"]  # faces that the weights are fitted to, and others
+Phase = Literal["fit", "held_out"]  # fit: training faces; held_out: validation faces
 
 
 class AgeGenderModule(L.LightningModule):
@@ -34,7 +34,7 @@ class AgeGenderModule(L.LightningModule):
     Args:
         network: Sections of the configuration that ``build_network`` takes.
         tasks: Of ``age`` and ``gender``.
-        balance: Class and arguments of what combines the losses of the tasks; see ``agegender.training.balance``.
+        balance: Class and arguments of the object that combines the task losses; see ``agegender.training.balance``.
         optimizer: Class and arguments; see ``agegender.training.optimizers``.
         schedule: Class and arguments; see ``agegender.training.schedules``.
         monitor: Metric that a plateau schedule watches, such as ``val/age_distance``.
@@ -43,7 +43,8 @@ class AgeGenderModule(L.LightningModule):
             ``data`` (licence of each dataset by name, in the order in which batches number the datasets).
 
     Attributes:
-        random_backbone: Whether the backbone started from random weights. Always true after loading a checkpoint.
+        random_backbone: Whether the backbone was built without pretrained weights. It has no meaning after loading a
+            checkpoint, whose weights are set later.
 
     Raises:
         AgeGenderError: An argument is not allowed, or this network has no metric of the monitor's name.

@@ -16,14 +16,14 @@ def checkpoint_of(run: RunDirectory) -> Path | None:
     """The checkpoint that a resumed run continues from; None if its first epoch was not finished.
 
     Raises:
-        AgeGenderError: A checkpoint is missing although epochs were finished. Training from the start would replace them.
+        AgeGenderError: Epochs were finished but a checkpoint is missing. Training from the start would overwrite the run.
     """
     if run.last.exists() and run.best.exists():
         return run.last
     if run.last.exists() or run.best.exists() or run.metrics.exists() or run.history.exists():
         missing = run.best if run.last.exists() else run.last
         raise AgeGenderError(
-            f"{missing}: is missing, so the run cannot be resumed. Restore the file, or train again into another run directory"
+            f"{missing} is missing, so the run cannot be resumed. Restore the file, or train again into another run directory"
         )
     return None
 
@@ -55,7 +55,7 @@ def is_finished(checkpoint: Path, max_epochs: int | None) -> bool:
 
 
 def restore_callbacks(trainer: L.Trainer, checkpoint: Path) -> None:
-    """Gives the callbacks their saved state without training, which would restore it otherwise."""
+    """Restores the saved state of the callbacks. Lightning does this in ``fit``; here no training follows."""
     states = read_checkpoint(checkpoint)["callbacks"]
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if state := states.get(callback.state_key):

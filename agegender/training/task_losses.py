@@ -41,7 +41,7 @@ def means_over_ranks(sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -
     faces of all ranks.
 
     Returns:
-        For each task the mean loss, 0 without labels, and whether any rank has a labelled face.
+        Two dictionaries by task: the mean loss (0 without labels), and whether any rank has a labelled face.
     """
     number = torch.stack([counts[task] for task in sums]).float()
     if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -157,7 +157,10 @@ def ddp_strategy(strategy: str, callbacks: Iterable[Callback]) -> str:
 
 
 def _change_rates(trainer: L.Trainer, scale: float, weight_decay: float) -> None:
-    """Sets learning rates, and those a schedule starts from, to multiples of the first stage's; repeating it is safe."""
+    """Multiplies the learning rates of the first stage, and the base rates of the schedule; sets the weight decay.
+
+    A second call with the same values changes nothing.
+    """
     (optimizer,) = trainer.optimizers
     for group in optimizer.param_groups:
         ratio = scale / group.get("stage_scale", 1.0)  # saved with the optimizer's state
