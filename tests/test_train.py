@@ -112,7 +112,7 @@ def test_a_run_directory_is_complete_and_its_files_agree(configure: Configure, t
     metrics = json.loads(directory.metrics.read_text())
     import hashlib
 
-    assert metrics["split"]["sha256"] == hashlib.sha256((folder / "split.csv").read_bytes()).hexdigest()
+    assert metrics["split"]["content_sha256"] == hashlib.sha256((folder / "split.csv").read_bytes()).hexdigest()
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "epoch 2/2" in (folder / "log.txt").read_text()
     with (folder / "history.csv").open() as file:

@@ -43,7 +43,7 @@ def test_the_wheel_holds_the_whole_package_and_its_configuration_and_nothing_els
         metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
         description = archive.read(metadata).decode()
         licenses = [name for name in archive.namelist() if name.endswith("/LICENSE")]
-    package = {p.relative_to(ROOT).as_posix() for p in (ROOT / "agegender").rglob("*.py")}
+    package = {p.relative_to(ROOT).as_posix() for name in ("agegender", "hydra_plugins") for p in (ROOT / name).rglob("*.py")}
     conf = {f"agegender/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "conf").rglob("*.yaml")}
     assert held == package | conf
     # what a careless .gitignore line would drop

@@ -27,7 +27,7 @@ def test_runs_are_found_below_a_folder_once_and_in_order(write_run: Write, tmp_p
         f"{tmp_path / 'empty'}: contains no run directory",
         f"{tmp_path / 'run.log'}: a file, not a run directory",
     ]
-    with pytest.raises(AgeGenderError, match=r"nowhere: not a run directory"):
+    with pytest.raises(AgeGenderError, match=r"nowhere: does not exist"):
         find([tmp_path / "sweep", tmp_path / "nowhere"])
 
 
