@@ -214,7 +214,7 @@ def test_a_log_among_the_runs_is_left_out(runs: Path, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: not a run directory"),
+        (["nowhere"], "nowhere: does not exist"),
         (["{runs}/4"], "nothing to compare:"),
         (["{runs}/0", "--gradcam", "3"], "--out DIR"),
         (["{runs}/0", "--gradcam", "-1", "--out", "x"], "at least 1"),
