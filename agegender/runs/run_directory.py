@@ -47,8 +47,6 @@ class RunDirectory:
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
-        stop: ``stop``; when this file exists, the run ends after the current epoch.
-        pruned: ``pruned``; this file exists if the run ended because of ``stop``.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -71,8 +69,6 @@ class RunDirectory:
         self.wandb = self.path / "wandb.json"
         self.job = self.path / "job.yaml"
         self.output = self.path / "output.txt"
-        self.stop = self.path / "stop"
-        self.pruned = self.path / "pruned"
 
     def evaluation(self, name: str) -> "RunDirectory":
         """The folder of an evaluation of this run: ``evaluation/NAME``, with the files of a test."""

@@ -115,8 +115,6 @@ def _end(one: _Running, status: int, places: Places) -> None:
     job.seconds = time.monotonic() - one.began
     job.status = status if status >= 0 else 128 - status
     job.state = "done" if status == 0 else "failed"
-    if status == 0 and job.run.pruned.is_file():
-        job.state = "pruned"
     if status:
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         job.reason = "\n".join([how, *last_lines(job.run.output)])

@@ -11,7 +11,7 @@ from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
 
-State = Literal["waiting", "running", "done", "failed", "pruned", "interrupted"]
+State = Literal["waiting", "running", "done", "failed", "interrupted"]
 
 
 @dataclass
