@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from agegender.configuration import job as job_file
+from agegender.processes.interruption import SIGNALS, Interrupted
 from agegender.processes.ranks import LAUNCHER
 from agegender.sweeps.jobs import Job
 from agegender.sweeps.places import Places
 
 POLL = 0.2  # seconds between two looks at the jobs
-GRACE = 15.0  # seconds that a job has to end after SIGTERM
+GRACE = 6.0  # seconds that a job has to end after SIGTERM, less than the sweep itself has
 LINES = 5  # of a failed job's output that are kept as the reason
 
 
@@ -28,10 +29,6 @@ class _Running:
     environment: dict[str, str]
     began: float
     epochs: int = 0
-
-
-class Interrupted(Exception):
-    """The sweep got SIGINT or SIGTERM, whose number is its argument."""
 
 
 def run_jobs(
@@ -83,7 +80,7 @@ def run_jobs(
                 time.sleep(POLL)
         except Interrupted as stop:
             _terminate(running, on_end)
-            return 128 + int(stop.args[0])
+            return 128 + stop.number
         except BaseException:
             _terminate(running, on_end)
             raise
@@ -157,7 +154,7 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(caught, signal.SIG_IGN)
         raise Interrupted(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in before:
         signal.signal(number, stop)
     try:
