@@ -27,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m agegender.compare",
         description="Compares trained models: one table for each set of test faces, differences tested against chance, "
-        "published metrics beside ours. Runs that differ only in their seed are one row.",
+        "published metrics beside ours. Runs that differ only in their seed are one row. A sweep directory is ranked on its "
+        "validation faces, and the command that tests the winner is printed.",
     )
     parser.add_argument(
         "paths",
@@ -75,6 +76,7 @@ def compare(options: argparse.Namespace) -> None:
     from agegender.comparison.comparison import comparisons
     from agegender.comparison.discovery import find, read
     from agegender.comparison.rows import rows_of
+    from agegender.comparison.selection import selections
     from agegender.comparison.tables import as_text
     from agegender.comparison.text import sections
 
@@ -87,6 +89,7 @@ def compare(options: argparse.Namespace) -> None:
             left_out.append(str(error))
     if not runs:
         raise AgeGenderError("\n".join(["nothing to compare:", *left_out]))
+    selected, runs = selections(options.paths, runs)
     rows, repeats = rows_of(runs)
     if options.measure:
         from agegender.comparison.cost import measure
@@ -95,13 +98,13 @@ def compare(options: argparse.Namespace) -> None:
     found = comparisons(rows, options.classes)
     text = sections(found, [*left_out, *repeats])
     if options.out is not None:
-        _write(found, text, options.out)  # before the plots, which take long and may fail
-    print(_printable(as_text(text)), flush=True)
+        _write(found, [*selected, *text], options.out)  # before the plots, which take long and may fail
+    print(_printable(as_text([*selected, *text])), flush=True)
     if options.out is None:
         return
     for number, (comparison, section) in enumerate(zip(found, text, strict=False), 1):
         _draw(comparison, section, options, number)
-    written = _write(found, text, options.out)
+    written = _write(found, [*selected, *text], options.out)
     print(f"\nwritten to {options.out}: {', '.join([*written, *(p for s in text for p in s.pictures)])}")
 
 

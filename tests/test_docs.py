@@ -109,7 +109,15 @@ def execute(name: str, *arguments: str) -> None:
 
 def filled(command: Command, faces: Path, run: Path, folder: Path) -> list[str]:
     """The arguments with real files in place of the words that stand for a reader's own."""
-    names = {"PATH": faces, "RUN_DIR": run, "multirun": run.parent, "FILE": folder / "weights.pt", "DIR": folder, "N": 1}
+    names = {
+        "PATH": faces,
+        "RUN_DIR": run,
+        "SWEEP_DIR": run.parent,
+        "multirun": run.parent,
+        "FILE": folder / "weights.pt",
+        "DIR": folder,
+        "N": 1,
+    }
     return [re.sub(rf"\b({'|'.join(names)})\b", lambda match: str(names[match[1]]), one) for one in command.arguments]
 
 

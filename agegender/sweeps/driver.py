@@ -114,7 +114,7 @@ def _end(one: _Running, status: int, places: Places) -> None:
     job.state = "done" if status == 0 else "failed"
     if status:
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        job.reason = "\n".join([how, *last_lines(job.run.output)])
+        job.reason = "\n".join([how, *from_error(last_lines(job.run.output))])
 
 
 def last_lines(file: Path, count: int = LINES) -> list[str]:
@@ -126,6 +126,12 @@ def last_lines(file: Path, count: int = LINES) -> list[str]:
     except OSError:
         return []
     return [line for line in lines if line.strip()][-count:]
+
+
+def from_error(lines: list[str]) -> list[str]:
+    """The lines from the first message of an error on; all of them without one."""
+    first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+    return lines[first:]
 
 
 def _terminate(running: list[_Running], on_end: Callable[[Job], None]) -> None:

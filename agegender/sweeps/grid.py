@@ -1,6 +1,7 @@
 """A sweep over given configurations: checks all of them, runs those that are not done, prints and writes the table."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from agegender.errors import AgeGenderError
 from agegender.sweeps.driver import run_jobs
 from agegender.sweeps.jobs import Job, matched, varied_keys
 from agegender.sweeps.places import Places, visible_gpus
-from agegender.sweeps.table import Display, as_text, write_table
+from agegender.sweeps.table import FILE, Display, as_text, write_table
 
 MAY_TEST = ("seed", "split.seed", "data.test_fold")  # a sweep over these alone selects no model
 
@@ -40,7 +41,7 @@ def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
     jobs = matched(configs, sweep)
     display = Display()
     display.line(f"sweep: {len(jobs)} jobs, {sum(job.state == 'done' for job in jobs)} of them done, in {sweep}")
-    table = sweep / "sweep.csv"
+    table = sweep / FILE
 
     def ended(job: Job) -> None:
         display.line(f"{job.run.path.name}  {job.state}  {'' if job.score is None else f'{job.score:.4f}  '}{job.name}")
@@ -50,6 +51,7 @@ def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
     status = run_jobs((job for job in jobs if job.state != "done"), places, on_end=ended, on_poll=display)
     print(as_text(jobs, str(configs[0][1]["monitor"])))
     print(f"table: {table}")
+    print(f"ranking, and the command that tests the winner: python -m agegender.compare {shlex.quote(str(sweep))}")
     if status:
         print(f"error: interrupted by signal {status - 128}; the same command runs what is missing", file=sys.stderr)
     return status or int(any(job.state == "failed" for job in jobs))
@@ -74,6 +76,6 @@ def require_valid(configs: Configs) -> None:
     if any(config["test"] for _, config in configs) and not varied <= set(MAY_TEST):
         raise AgeGenderError(
             f"test=true: a sweep that varies {', '.join(sorted(varied - set(MAY_TEST)))} selects a model, so it must not touch "
-            f"the test split. Only a sweep over {', '.join(MAY_TEST)} may test. Test the winner with agegender.train or "
-            "agegender.evaluate"
+            f"the test split. Only a sweep over {', '.join(MAY_TEST)} may test. agegender.compare prints the command that "
+            "tests the winner"
         )

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from agegender.errors import AgeGenderError
+from agegender.regular_files import open_text
 from agegender.sweeps.jobs import Job
 
+FILE = "sweep.csv"  # of the sweep directory
 COLUMNS = ("state", "score", "seconds", "directory", "overrides", "status", "reason")
 PERIOD = 60.0  # seconds between two lines of a job in a log
 
@@ -73,6 +76,27 @@ def write_table(jobs: Sequence[Job], file: Path) -> None:
             score = "" if job.score is None else repr(job.score)
             writer.writerow([job.state, score, f"{job.seconds:.1f}", job.run.path.name, job.name, job.status, job.reason])
     partial.replace(file)
+
+
+def read_table(sweep: Path) -> list[dict[str, str]]:
+    """The rows of ``sweep.csv``: one for each job, as text.
+
+    Args:
+        sweep: The sweep directory.
+
+    Raises:
+        AgeGenderError: The file is missing or damaged.
+    """
+    file = sweep / FILE
+    try:
+        with open_text(file, newline="") as text:
+            reader = csv.DictReader(text, strict=True)
+            columns, rows = reader.fieldnames or (), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise AgeGenderError(f"{file}: cannot be read: {error}") from error
+    if not set(COLUMNS) <= set(columns) or any(None in row.values() for row in rows):
+        raise AgeGenderError(f"{file}: not the table of a sweep: expected the columns {', '.join(COLUMNS)}")
+    return rows
 
 
 def as_text(jobs: Sequence[Job], monitor: str) -> str:

@@ -13,6 +13,7 @@ DO_NOT_APPLY = (
     ".*is smaller than the logging interval.*",  # the epoch's metrics are logged in any case
     ".*LeafSpec.*is deprecated.*",  # inside PyTorch
     ".*sync_dist=True.*",  # metrics are summed over the ranks before they are logged
+    ".*`srun` command is available.*",  # a job of SLURM is started by the launcher
     ".*exists and is not empty.*",  # a resumed run writes into its own directory
 )
 
