@@ -68,6 +68,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.training.loggers.sessions import sessions
     from agegender.training.module import AgeGenderModule
     from agegender.training.resuming import advice_if_interrupted, checkpoint_of, is_finished, restore_callbacks
+    from agegender.training.stopping import is_stopped
     from agegender.training.testing import measure_best
     from agegender.training.trainer import training_trainer
 
@@ -112,7 +113,8 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
             restore_callbacks(trainer, run.last)
         else:
             trainer.fit(module.train(), datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        measure_best(config, run, data, trainer)
+        if not is_stopped(trainer):
+            measure_best(config, run, data, trainer)
         ranks.disconnect()
     return epoch_checkpoint(trainer).best
 

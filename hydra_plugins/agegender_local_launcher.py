@@ -1,6 +1,7 @@
 """``hydra/launcher=local``: every job of a sweep in processes of its own. The work is done in ``agegender.sweeps``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -31,9 +32,16 @@ class LocalLauncher(Launcher):
 
         with exit_on_error():
             configs, sweep = composed(self.loader, self.config, job_overrides)
-            if status := run_grid(configs, sweep, self.parallel):
+            if status := run_grid(configs, sweep, self.prepare):
                 raise SystemExit(status)
         return [finished(overrides) for overrides in job_overrides]
+
+    def prepare(self, trainers: Sequence[Mapping[str, Any]]) -> Callable[..., int]:
+        """The function that runs jobs, after a check that there is room for each; sweepers use it too."""
+        from agegender.sweeps.driver import run_jobs
+        from agegender.sweeps.places import places_here
+
+        return partial(run_jobs, places=places_here(self.parallel, trainers))
 
 
 def finished(overrides: Sequence[str]) -> JobReturn:

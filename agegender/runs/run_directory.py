@@ -47,6 +47,7 @@ class RunDirectory:
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
+        stop: ``stop.txt``, with which a search tells a job to stop at the end of the epoch, and why.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -69,6 +70,7 @@ class RunDirectory:
         self.wandb = self.path / "wandb.json"
         self.job = self.path / "job.yaml"
         self.output = self.path / "output.txt"
+        self.stop = self.path / "stop.txt"
 
     def evaluation(self, name: str) -> "RunDirectory":
         """The folder of an evaluation of this run: ``evaluation/NAME``, with the files of a test."""
@@ -182,6 +184,14 @@ class RunDirectory:
             return []
         with _reading(self.history), open_text(self.history, newline="") as file:
             return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+    def write_stop(self, reason: str) -> None:
+        """Tells the job that trains in this directory to stop at the end of the epoch.
+
+        Args:
+            reason: One line.
+        """
+        _write(self.stop, f"{reason}\n")
 
     def write_layers(self, table: str) -> None:
         """Writes ``layers.txt``."""

@@ -32,7 +32,7 @@ class _Running:
 
 
 def run_jobs(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job | None],
     places: Places,
     command: Callable[[Job], list[str]] = lambda job: train_command(job),
     on_epoch: Callable[[Job], None] = lambda job: None,
@@ -42,7 +42,8 @@ def run_jobs(
     """Runs jobs until none is left. One that fails does not stop the others.
 
     Args:
-        jobs: Taken one by one, as soon as there is room for the next; a generator may decide then what comes next.
+        jobs: Taken one by one, as soon as there is room for the next; a generator may decide then what comes next. None means
+            that there is none at the moment: it is asked again a little later.
         places: Devices and threads for the jobs.
         command: Command line of a job.
         on_epoch: Called when a job has finished an epoch.
@@ -59,10 +60,14 @@ def run_jobs(
     with _signals_raise():
         try:
             while running or following or not exhausted:
-                while not exhausted or following:
-                    if following is None and (len(running) >= places.parallel or (following := next(waiting, None)) is None):
-                        exhausted = exhausted or len(running) < places.parallel
-                        break
+                while following or not (exhausted or len(running) >= places.parallel):
+                    if following is None:
+                        try:
+                            following = next(waiting)
+                        except StopIteration:
+                            exhausted = True
+                        if following is None:
+                            break
                     environment = places.take(following.config["trainer"])
                     if environment is None:
                         break
@@ -111,7 +116,7 @@ def _end(one: _Running, status: int, places: Places) -> None:
     job = one.job
     job.seconds = time.monotonic() - one.began
     job.status = status if status >= 0 else 128 - status
-    job.state = "done" if status == 0 else "failed"
+    job.state = "failed" if status else "pruned" if job.stopped else "done"
     if status:
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         job.reason = "\n".join([how, *from_error(last_lines(job.run.output))])

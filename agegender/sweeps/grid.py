@@ -1,31 +1,30 @@
 """A sweep over given configurations: checks all of them, runs those that are not done, prints and writes the table."""
 
-import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
-from agegender.sweeps.driver import run_jobs
 from agegender.sweeps.jobs import Job, matched, varied_keys
-from agegender.sweeps.places import Places, visible_gpus
 from agegender.sweeps.table import FILE, Display, as_text, write_table
 
 MAY_TEST = ("seed", "split.seed", "data.test_fold")  # a sweep over these alone selects no model
 
 Configs = Sequence[tuple[Sequence[str], Mapping[str, Any]]]
+Prepare = Callable[[Sequence[Mapping[str, Any]]], Callable[..., int]]
 
 
-def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
+def run_grid(configs: Configs, sweep: Path, prepare: Prepare) -> int:
     """Runs one job for each configuration.
 
     Args:
         configs: Overrides and plain, resolved configuration of each job.
         sweep: The sweep directory. Jobs that an earlier start of the sweep has finished do not run again.
-        parallel: Jobs at the same time.
+        prepare: Takes the Trainer's arguments of every job, refuses what the launcher has no room for, and returns the function
+            that runs jobs, such as ``agegender.sweeps.driver.run_jobs`` with its places.
 
     Returns:
         Exit status: 0 if all jobs are done, 1 if one failed, 128 + N after signal N.
@@ -34,10 +33,7 @@ def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
         AgeGenderError: A configuration is invalid; no job has started then.
     """
     require_valid(configs)
-    accelerators = {config["trainer"].get("accelerator") for _, config in configs}
-    places = Places(parallel, visible_gpus() if accelerators - {"cpu", "mps"} else [], len(os.sched_getaffinity(0)))
-    for _, config in configs:
-        places.require_room_for(config["trainer"])
+    run_jobs = prepare([config["trainer"] for _, config in configs])
     jobs = matched(configs, sweep)
     display = Display()
     display.line(f"sweep: {len(jobs)} jobs, {sum(job.state == 'done' for job in jobs)} of them done, in {sweep}")
@@ -48,7 +44,7 @@ def run_grid(configs: Configs, sweep: Path, parallel: int) -> int:
         write_table(jobs, table)
 
     write_table(jobs, table)
-    status = run_jobs((job for job in jobs if job.state != "done"), places, on_end=ended, on_poll=display)
+    status = run_jobs((job for job in jobs if job.state != "done"), on_end=ended, on_poll=display)
     print(as_text(jobs, str(configs[0][1]["monitor"])))
     print(f"table: {table}")
     print(f"ranking, and the command that tests the winner: python -m agegender.compare {shlex.quote(str(sweep))}")

@@ -11,7 +11,7 @@ from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
 
-State = Literal["waiting", "running", "done", "failed", "interrupted"]
+State = Literal["waiting", "running", "done", "failed", "pruned", "interrupted"]
 
 
 @dataclass
@@ -24,7 +24,8 @@ class Job:
         run: Its run directory.
 
     Attributes:
-        state: ``done`` if it has finished, in this sweep or in an earlier start of it.
+        state: ``done`` if it has finished, in this sweep or in an earlier start of it; ``pruned`` if it has ended early because
+            the search told it so.
         status: Exit status of its process, 128 + N for signal N; None until it ends.
         reason: Last lines of its output, if it failed.
         varied: The overrides in which jobs of the sweep differ; None until they are known.
@@ -48,6 +49,11 @@ class Job:
     def max_epochs(self) -> int:
         """Epochs that it trains at most."""
         return int(self.config["trainer"]["max_epochs"])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop, and did so before it was complete."""
+        return self.run.stop.is_file() and not self.run.metrics.is_file()
 
     def history(self) -> list[dict[str, float]]:
         """Metrics of its finished epochs; empty while the file cannot be read."""

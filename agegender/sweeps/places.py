@@ -59,6 +59,23 @@ class Places:
         return bool(self.gpus) and trainer.get("accelerator") not in ("cpu", "mps")
 
 
+def places_here(parallel: int, trainers: Sequence[Mapping[str, Any]]) -> Places:
+    """The places of this machine.
+
+    Args:
+        parallel: Jobs at the same time.
+        trainers: Arguments of the Trainer of every job. GPUs are looked for only if one of them may use one.
+
+    Raises:
+        AgeGenderError: ``parallel`` is less than 1, or a job needs more GPUs than there are.
+    """
+    gpus = visible_gpus() if any(trainer.get("accelerator") not in ("cpu", "mps") for trainer in trainers) else []
+    places = Places(parallel, gpus, len(os.sched_getaffinity(0)))
+    for trainer in trainers:
+        places.require_room_for(trainer)
+    return places
+
+
 def visible_gpus() -> list[str]:
     """GPUs that this process may use."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -13,6 +13,7 @@ from agegender.processes.interruption import raise_again_on_signals
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.finetuning.stages import ddp_strategy
+from agegender.training.stopping import StopFile
 
 REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a small model
 
@@ -56,7 +57,7 @@ def training_trainer(config: Mapping[str, Any], run: RunDirectory, callbacks: It
     Raises:
         AgeGenderError: Lightning rejects the settings, or no callback saves the epochs.
     """
-    callbacks, settings, terminal = list(callbacks), config["trainer"], sys.stderr.isatty()
+    callbacks, settings, terminal = [*callbacks, StopFile()], config["trainer"], sys.stderr.isatty()
     trainer = build_trainer(
         **{**settings, "strategy": ddp_strategy(settings["strategy"], callbacks)},
         callbacks=[*callbacks, TQDMProgressBar(refresh_rate=REDRAW)] if terminal else callbacks,

@@ -60,6 +60,31 @@ def test_never_more_at_once_than_parallel_and_jobs_are_taken_when_there_is_room(
     assert max(taken) == 1  # the third is asked for when one has ended
 
 
+def test_a_generator_that_has_nothing_at_the_moment_is_asked_again(tmp_path: Path) -> None:
+    ended: list[Job] = []
+    asked: list[int] = []
+
+    def jobs() -> Any:
+        yield job(tmp_path, "first")
+        while not ended:
+            asked.append(len(asked))
+            yield None
+        yield job(tmp_path, "second")
+
+    run_jobs(jobs(), Places(2, [], 2), lambda _: python("import time; time.sleep(0.5)"), on_end=ended.append)
+    assert [one.run.path.name for one in ended] == ["first", "second"]
+    assert len(asked) > 1
+
+
+def test_a_job_that_stopped_as_it_was_told_is_pruned_unless_it_is_complete(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, name) for name in ("told", "told too late", "told and failed")]
+    for one in jobs:
+        one.run.write_stop("worse than others")
+    jobs[1].run.metrics.write_text("{}")
+    run_jobs(jobs, Places(3, [], 2), lambda one: python(f"raise SystemExit({int('failed' in one.name)})"))
+    assert [one.state for one in jobs] == ["pruned", "done", "failed"]
+
+
 def test_finished_epochs_are_noticed(tmp_path: Path) -> None:
     epochs: list[float | None] = []
     code = "import sys, time, pathlib\nfor text in ('epoch,val/loss\\n0,2.5\\n', 'epoch,val/loss\\n0,2.5\\n1,1.5\\n'):\n" \

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agegender.errors import AgeGenderError
-from agegender.sweeps.places import Places, visible_gpus
+from agegender.sweeps.places import Places, places_here, visible_gpus
 
 GPU: dict[str, Any] = {"accelerator": "gpu", "devices": 2}
 CPU: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
@@ -53,3 +53,11 @@ def test_visible_gpus_follow_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert visible_gpus() == ["3", "GPU-abc"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == []
+
+
+def test_places_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert places_here(2, [CPU, GPU]).gpus == ["0", "1"]
+    assert places_here(2, [CPU]).gpus == []
+    with pytest.raises(AgeGenderError, match=r"trainer.devices=3: there are 2 GPUs here"):
+        places_here(2, [CPU, {"accelerator": "auto", "devices": 3}])
