@@ -1,10 +1,11 @@
 """``python -m agegender.evaluate checkpoint=RUN_DIR``: tests a run's best model again, on its own faces or on others."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from agegender.configuration import job
 from agegender.configuration.command import entry
-from agegender.configuration.evaluation import evaluated, validate_evaluation
+from agegender.configuration.evaluation import audited, evaluated, validate_evaluation
 from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.schema import validate_saved
 from agegender.errors import AgeGenderError
@@ -14,8 +15,16 @@ from agegender.training.log import log_to, silence_libraries
 
 @entry("evaluate")
 def main(config: dict[str, Any]) -> None:
-    """Predicts one split with the run's best model, and prints and writes the metrics."""
+    """Measures the run's best model, or the estimates of another model, on one split; prints and writes the metrics."""
     validate_evaluation(config, job.overrides())
+    if config["predictions"] is not None:
+        from agegender.evaluation.audit import audit
+
+        silence_libraries()
+        log_to()
+        out = None if config["out"] is None else Path(config["out"])
+        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out)
+        return
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
     validate_saved(saved, run.config)

@@ -167,6 +167,7 @@ def test_a_command_runs(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     run = shutil.copytree(toy_run, tmp_path / "run")
+    shutil.copy(own_faces / "faces.csv", tmp_path / "vendor.csv")
     faces = toy_run.parent / "faces" if " root=" in str(command) else own_faces
     arguments = filled(command, faces, run, tmp_path)
     if command.output or {"--help", "--cfg"} & set(arguments):

@@ -157,7 +157,7 @@ def record(row: Row, classes: Sequence[int]) -> Record:
     }
     entry: Record = {
         "name": row.name,
-        "trained_on": "+".join(first.origin.sources),
+        "trained_on": first.trained_on,
         "tested_on": "+".join(first.sources),
         "split": _distinct(run.metrics["split"]["name"] for run in runs),
         "split_sha256": _distinct(run.metrics["split"]["sha256"] for run in runs),

@@ -173,7 +173,7 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def name_apart(rows: Sequence[Row]) -> None:
     """Names the rows of one table: by the given names of their runs, else by the settings that differ."""
     given = [row.runs[0].config.get("name") for row in rows]
-    keys = _differing(rows)
+    keys = _differing([row for row in rows if not row.runs[0].is_audit])
     for row, own in zip(rows, given, strict=True):
         apart = ", ".join([_word(key, row.settings[key]) for key in keys if key in row.settings])
         own = own if own and given.count(own) == 1 else ": ".join(filter(None, [own, apart]))

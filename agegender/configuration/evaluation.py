@@ -13,6 +13,8 @@ from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 
 FOR_OTHER_FACES = ("seed", "age_range", "split", "seen")
+FOR_CHECKPOINTS = ("root", "batch_size", "accelerator", "seen")
+FOR_FILES = ("out",)
 
 
 @dataclass
@@ -20,7 +22,10 @@ class EvaluationSettings:
     """The keys of ``conf/evaluate.yaml`` outside groups.
 
     Args:
-        checkpoint: Run directory of the model.
+        checkpoint: Run directory of the model; null for another model, of which ``predictions`` holds the estimates.
+        predictions: CSV file with the estimates of any model: ``path``, and ``age`` in years and ``gender`` or
+            ``probability_female``.
+        out: Folder of the results of ``predictions``; null for a new folder beside the file.
         part: Split to test on.
         root: Folder of the run's own data, if it has moved.
         batch_size: Faces per step; null as in training.
@@ -31,7 +36,9 @@ class EvaluationSettings:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
     """
 
-    checkpoint: str | Path
+    checkpoint: str | Path | None
+    predictions: str | Path | None
+    out: str | Path | None
     part: Literal["train", "val", "test"]
     root: InputFolder | None
     batch_size: int | None
@@ -61,10 +68,45 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
         problems += shapes or section_problems({key: config[key] for key in ("data", "split")})
         if config.get("root") is not None:
             problems.append(f"root={config['root']}: applies to the run's own faces; with data=... give data.root=...")
-    elif not problems:
-        ignored = [one for one in overrides if one.lstrip("+~").partition("=")[0].partition(".")[0] in FOR_OTHER_FACES]
-        problems += [f"{one}: applies to other faces only, which data=... chooses" for one in ignored]
+    elif config.get("predictions") is not None:
+        problems.append("predictions: data=... must say which faces these are predictions of")
+    if not problems:
+        problems += _mismatches(config, overrides)
     refuse(problems)
+
+
+def _mismatches(config: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Settings of the command line that do not apply to what is evaluated."""
+    given = {one: one.lstrip("+~").partition("=")[0].partition(".")[0] for one in overrides}
+    if config["predictions"] is not None and config["checkpoint"] is not None:
+        return ["checkpoint and predictions: give one of them"]
+    if config["predictions"] is not None:
+        return [f"{one}: does not apply to predictions=FILE" for one, key in given.items() if key in FOR_CHECKPOINTS]
+    if config["checkpoint"] is None:
+        return ["checkpoint: must be given, as in checkpoint=RUN_DIR; for the estimates of another model, predictions=FILE.csv"]
+    problems = [f"{one}: applies to predictions=FILE only" for one, key in given.items() if key in FOR_FILES]
+    if config.get("data") is None:
+        ignored = [one for one, key in given.items() if key in FOR_OTHER_FACES]
+        problems += [f"{one}: applies to other faces only, which data=... chooses" for one in ignored]
+    return problems
+
+
+def audited(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the faces of which ``predictions`` holds the estimates of another model.
+
+    Args:
+        config: Validated, with the keys of ``conf/evaluate.yaml``.
+    """
+    return {
+        "name": Path(config["predictions"]).stem,
+        "predictions": str(Path(config["predictions"]).absolute()),
+        **{key: config[key] for key in ("seed", "age_range", "data", "split")},
+        "image_size": config["data"]["image_size"],
+        "tasks": ["age", "gender"],
+        "loader": {"cache": "none"},
+        "sampler": {"_target_": "agegender.data.sampler.PlainSampler"},
+        "augment": {"_target_": "agegender.data.augment.Unchanged"},
+    }
 
 
 def evaluated(saved: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from agegender.data.named_faces import NamedFaces
 from agegender.data.splits import Split, count, validation_rows
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
@@ -17,9 +18,9 @@ _EXAMPLES = 5  # names in a message
 class FileSplit(Split):
     """Assigns faces by CSV files of names, one file for each split.
 
-    A name matches a face if it equals the path of the face or its last components. Faces that no file names are dropped.
-    Train faces in a group with a val or test face are dropped, and so are val faces in a group with a test face. A name
-    of a face that was skipped before (such as an unreadable file) is reported and is not an error.
+    A name matches a face if it equals the path of the face or its last components (see ``NamedFaces``). Faces that no file
+    names are dropped. Train faces in a group with a val or test face are dropped, and so are val faces in a group with a test
+    face. A name of a face that was skipped before (such as an unreadable file) is reported and is not an error.
 
     Args:
         train: CSV file with the names of the train faces.
@@ -81,20 +82,16 @@ class FileSplit(Split):
                 several faces, the files name no face of a dataset, or named faces are missing and ``missing`` is
                 ``error``.
         """
-        paths = table.frame["path"].tolist()
-        rows_of: dict[str, list[int]] = {}
-        for row, path in enumerate(paths):
-            rows_of.setdefault(PurePosixPath(path).name, []).append(row)
+        paths, named_faces = table.frame["path"].tolist(), NamedFaces(table)
         skipped_names = {PurePosixPath(one.path).name for one in table.skipped}
         splits = np.full(len(table), None, dtype=object)
         missing: list[str] = []
         skipped: list[str] = []
         for split, file in self.files.items():
             for entry in _read_names(file, self.column, f"split.{split}"):
-                name = PurePosixPath(entry).name
-                rows = [row for row in rows_of.get(name, []) if f"/{paths[row]}".endswith(f"/{entry}")]
+                rows = named_faces.rows(entry)
                 if not rows:
-                    (skipped if name in skipped_names else missing).append(entry)
+                    (skipped if PurePosixPath(entry).name in skipped_names else missing).append(entry)
                 elif len(rows) > 1:
                     both = " and ".join(paths[row] for row in rows[:2])
                     raise AgeGenderError(f"split.{split}={file}: {entry} matches both {both}; add folders to the name")

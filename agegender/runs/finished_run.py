@@ -49,6 +49,16 @@ class Run:
         return list(self.config["data"]["sources"])
 
     @property
+    def is_audit(self) -> bool:
+        """Whether the estimates came from a file, so that nothing is known about the model and its training."""
+        return "predictions" in self.config
+
+    @property
+    def trained_on(self) -> str:
+        """The data sets that the model was trained on."""
+        return "unknown" if self.is_audit else "+".join(self.origin.sources)
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it was tested on other data sets than it was trained on."""
         return self.sources != self.origin.sources

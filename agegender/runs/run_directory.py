@@ -41,6 +41,7 @@ class RunDirectory:
         best: ``checkpoints/best.ckpt``, the epoch with the best monitor, to test.
         metrics: ``metrics.json``, what the test measured.
         predictions: ``predictions.parquet``, faces with labels and predictions.
+        unmatched: ``unmatched.csv``, faces without an estimate and estimates without a face, of a file of predictions.
         predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
         faces_picture: ``faces.png``, some faces with labels and predictions.
         log: ``log.txt``.
@@ -64,6 +65,7 @@ class RunDirectory:
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.metrics = self.path / "metrics.json"
         self.predictions = self.path / "predictions.parquet"
+        self.unmatched = self.path / "unmatched.csv"
         self.predictions_picture = self.path / "predictions.png"
         self.faces_picture = self.path / "faces.png"
         self.log = self.path / "log.txt"
@@ -240,6 +242,10 @@ class RunDirectory:
         with _reading(self.predictions):
             return pd.read_parquet(self.predictions).sort_values(["dataset", "path"], ignore_index=True)
 
+    def write_unmatched(self, rows: "pd.DataFrame") -> None:
+        """Writes ``kind``, ``path`` and ``reason`` of what could not be matched."""
+        _write_table(self.unmatched, rows)
+
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
         """Writes ``id`` and ``group`` of the W&B run."""
         _write_json(self.wandb, identity)
@@ -270,6 +276,15 @@ def _read(file: Path) -> str:
 def _write(file: Path, text: str) -> None:
     with _whole(file) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _write_table(file: Path, rows: "pd.DataFrame") -> None:
+    """Writes CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    text = rows.select_dtypes(["object", "string"])
+    safe = text.apply(
+        lambda column: column.where(~column.astype("string").str.match("[=+\\-@\t\r]").fillna(False), "'" + column)
+    )
+    _write(file, rows.assign(**safe).to_csv(index=False, lineterminator="\n"))
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:

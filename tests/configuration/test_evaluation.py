@@ -1,11 +1,13 @@
 """What ``agegender.evaluate`` accepts, and what it makes of a run's configuration."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agegender.configuration.command import compose
-from agegender.configuration.evaluation import evaluated, validate_evaluation
+from agegender.configuration.evaluation import audited, evaluated, validate_evaluation
+from agegender.data.assemble import assemble
 from agegender.errors import AgeGenderError
 
 OTHERS = ["data=utkface", "data.root=/faces"]
@@ -80,3 +82,31 @@ def test_a_new_root_of_several_sources_is_refused() -> None:
 def test_unknown_keys_are_refused(override: str) -> None:
     with pytest.raises(AgeGenderError, match=r"unknown key.* Allowed: .*batch_size"):
         validate_evaluation(compose(["checkpoint=x", override], "evaluate"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "checkpoint: must be given, as in checkpoint=RUN_DIR; for the estimates of another model, predictions=FILE.csv"),
+        (["predictions=x.csv"], "predictions: data=... must say which faces these are predictions of"),
+        (
+            ["predictions=x.csv", "checkpoint=run", "data=utkface", "data.root=x"],
+            "checkpoint and predictions: give one of them",
+        ),
+        (
+            ["predictions=x.csv", "data=utkface", "data.root=x", "seen=exclude"],
+            "seen=exclude: does not apply to predictions=FILE",
+        ),
+        (["checkpoint=run", "out=x"], "out=x: applies to predictions=FILE only"),
+    ],
+)
+def test_settings_that_do_not_belong_together_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(AgeGenderError) as caught:
+        validate_evaluation(compose(overrides, "evaluate"), overrides)
+    assert str(caught.value) == message
+
+
+def test_the_faces_of_predictions_are_assembled() -> None:
+    config = audited(compose(["predictions=a/vendor.csv", "data=utkface", "data.root=x", "split=all_test"], "evaluate"))
+    assert config["name"] == "vendor" and Path(config["predictions"]) == Path.cwd() / "a" / "vendor.csv"
+    assert assemble(config).split.fractions == (0.0, 0.0, 1.0)

@@ -57,7 +57,7 @@ def test_every_key_is_described(page: str) -> None:
         "| `adience` | `data.test_fold` | `null` | ",
         "| `callbacks.early_stopping.patience` | an integer | `10` | epochs without improvement |",
         "| `split.train` | a path | required | ",
-        "| `checkpoint` | a path | required | Run directory of the model. |",
+        "| `out` | a path or null | `null` | Folder of the results of `predictions`; null for a new folder beside the file. |",
     ],
 )
 def test_rows_of_the_page(row: str, page: str) -> None:
