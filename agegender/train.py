@@ -21,12 +21,12 @@ def main(config: dict[str, Any]) -> float | None:
     if ranks.launched():
         end_with_launcher()
     run = RunDirectory(job.output_dir())
-    resuming = config["resume"] is not None
+    resuming = config["resume"] is not None or (job.is_of_sweep() and run.last.is_file())
     if resuming:
         saved = run.read_config()
         validate_saved(saved, run.config)
         config = continued(saved, job.resume_overrides(), run.path)
-    elif not ranks.started():
+    elif ranks.rank() == 0:
         run.require_new()
     validate(config)
     if job.shares_process():

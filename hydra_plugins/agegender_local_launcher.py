@@ -39,9 +39,10 @@ class LocalLauncher(Launcher):
     def prepare(self, trainers: Sequence[Mapping[str, Any]]) -> Callable[..., int]:
         """The function that runs jobs, after a check that there is room for each; sweepers use it too."""
         from agegender.sweeps.driver import run_jobs
+        from agegender.sweeps.local import LocalRunner
         from agegender.sweeps.places import places_here
 
-        return partial(run_jobs, places=places_here(self.parallel, trainers))
+        return partial(run_jobs, runner=LocalRunner(places_here(self.parallel, trainers)))
 
 
 def finished(overrides: Sequence[str]) -> JobReturn:

@@ -66,6 +66,11 @@ def enter(file: Path) -> dict[str, Any]:
     return config
 
 
+def is_of_sweep() -> bool:
+    """Whether this process was started with the file of a job."""
+    return _running is not None
+
+
 def output_dir() -> Path:
     """The run directory of this job."""
     return _running["folder"] if _running else Path(HydraConfig.get().runtime.output_dir)

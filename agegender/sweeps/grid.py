@@ -24,7 +24,7 @@ def run_grid(configs: Configs, sweep: Path, prepare: Prepare) -> int:
         configs: Overrides and plain, resolved configuration of each job.
         sweep: The sweep directory. Jobs that an earlier start of the sweep has finished do not run again.
         prepare: Takes the Trainer's arguments of every job, refuses what the launcher has no room for, and returns the function
-            that runs jobs, such as ``agegender.sweeps.driver.run_jobs`` with its places.
+            that runs jobs: ``agegender.sweeps.driver.run_jobs`` with the runner of the launcher.
 
     Returns:
         Exit status: 0 if all jobs are done, 1 if one failed, 128 + N after signal N.

@@ -11,6 +11,7 @@ from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
 
+LINES = 5  # of a failed job's output that are kept as the reason
 State = Literal["waiting", "running", "done", "failed", "pruned", "interrupted"]
 
 
@@ -55,6 +56,21 @@ class Job:
         """Whether it was told to stop, and did so before it was complete."""
         return self.run.stop.is_file() and not self.run.metrics.is_file()
 
+    def end(self, status: int, how: str) -> None:
+        """Records the end of its process.
+
+        Args:
+            status: Exit status, 128 + N for signal N.
+            how: Why it failed, in one line, if the status is not 0.
+        """
+        self.status = status
+        self.state = "failed" if status else "pruned" if self.stopped else "done"
+        self.reason = "\n".join([how, *from_error(last_lines(self.run.output))]) if status else ""
+
+    def interrupt(self) -> None:
+        """Records that the sweep ended before the job."""
+        self.state, self.status = "interrupted", None
+
     def history(self) -> list[dict[str, float]]:
         """Metrics of its finished epochs; empty while the file cannot be read."""
         try:
@@ -67,6 +83,23 @@ class Job:
         """The smallest value of the configuration's ``monitor`` over its epochs; None before the first."""
         values = [row[self.config["monitor"]] for row in self.history() if self.config["monitor"] in row]
         return min(values) if values else None
+
+
+def last_lines(file: Path, count: int = LINES) -> list[str]:
+    """The last lines of a text file that are not empty; none if it cannot be read."""
+    try:
+        with file.open("rb") as text:
+            text.seek(max(file.stat().st_size - 8192, 0))
+            lines = text.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.strip()][-count:]
+
+
+def from_error(lines: list[str]) -> list[str]:
+    """The lines from the first message of an error on; all of them without one."""
+    first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+    return lines[first:]
 
 
 def digest(config: Mapping[str, Any]) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from agegender.configuration.build import build
 from agegender.errors import AgeGenderError
+from agegender.processes import ranks
 from agegender.processes.interruption import raise_again_on_signals
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
@@ -36,10 +38,14 @@ def build_trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> L.Tra
     Raises:
         AgeGenderError: Lightning rejects them, for example because there is no such device.
     """
+    # In a SLURM job Lightning would otherwise choose SLURM's environment by itself, with SLURM's number of tasks and with
+    # signal handlers of its own.
+    environment = TorchElasticEnvironment() if ranks.started() else LightningEnvironment()
     try:
         return L.Trainer(
-            callbacks=[*callbacks, OwnSignalHandlers()], **arguments, enable_model_summary=False, use_distributed_sampler=False
-        )
+            callbacks=[*callbacks, OwnSignalHandlers()], **arguments, plugins=[environment], enable_model_summary=False,
+            use_distributed_sampler=False,
+        )  # fmt: skip
     except AgeGenderError:
         raise
     except Exception as error:  # Lightning and its accelerators report wrong settings through many exception types

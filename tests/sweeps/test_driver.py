@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from agegender.runs.run_directory import RunDirectory
-from agegender.sweeps.driver import last_lines, run_jobs
+from agegender.sweeps.driver import run_jobs
 from agegender.sweeps.jobs import Job
+from agegender.sweeps.local import LocalRunner
 from agegender.sweeps.places import Places
 
 CONFIG: dict[str, Any] = {"monitor": "val/loss", "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 2}}
@@ -32,7 +33,9 @@ def test_one_failing_job_does_not_stop_the_others(tmp_path: Path) -> None:
     jobs = [job(tmp_path, name) for name in codes]
     ended: list[str] = []
     status = run_jobs(
-        jobs, Places(2, [], 2), lambda one: python(codes[one.run.path.name]), on_end=lambda one: ended.append(one.name)
+        jobs,
+        LocalRunner(Places(2, [], 2), lambda one: python(codes[one.run.path.name])),
+        on_end=lambda one: ended.append(one.name),
     )
     assert status == 0
     assert sorted(ended) == sorted(one.name for one in jobs)
@@ -53,7 +56,7 @@ def test_never_more_at_once_than_parallel_and_jobs_are_taken_when_there_is_room(
             taken.append(number - len(ended))
             yield job(tmp_path, str(number))
 
-    run_jobs(jobs(), Places(2, [], 2), lambda _: python("import time; time.sleep(0.5)"), on_end=ended.append,
+    run_jobs(jobs(), LocalRunner(Places(2, [], 2), lambda _: python("import time; time.sleep(0.5)")), on_end=ended.append,
              on_poll=lambda running: seen.append(len(running)))  # fmt: skip
     assert max(seen) == 2
     assert taken[:2] == [0, 1]
@@ -71,7 +74,7 @@ def test_a_generator_that_has_nothing_at_the_moment_is_asked_again(tmp_path: Pat
             yield None
         yield job(tmp_path, "second")
 
-    run_jobs(jobs(), Places(2, [], 2), lambda _: python("import time; time.sleep(0.5)"), on_end=ended.append)
+    run_jobs(jobs(), LocalRunner(Places(2, [], 2), lambda _: python("import time; time.sleep(0.5)")), on_end=ended.append)
     assert [one.run.path.name for one in ended] == ["first", "second"]
     assert len(asked) > 1
 
@@ -81,7 +84,7 @@ def test_a_job_that_stopped_as_it_was_told_is_pruned_unless_it_is_complete(tmp_p
     for one in jobs:
         one.run.write_stop("worse than others")
     jobs[1].run.metrics.write_text("{}")
-    run_jobs(jobs, Places(3, [], 2), lambda one: python(f"raise SystemExit({int('failed' in one.name)})"))
+    run_jobs(jobs, LocalRunner(Places(3, [], 2), lambda one: python(f"raise SystemExit({int('failed' in one.name)})")))
     assert [one.state for one in jobs] == ["pruned", "done", "failed"]
 
 
@@ -89,7 +92,7 @@ def test_finished_epochs_are_noticed(tmp_path: Path) -> None:
     epochs: list[float | None] = []
     code = "import sys, time, pathlib\nfor text in ('epoch,val/loss\\n0,2.5\\n', 'epoch,val/loss\\n0,2.5\\n1,1.5\\n'):\n" \
            "    time.sleep(0.6); pathlib.Path(sys.argv[1]).write_text(text)\ntime.sleep(0.6)"  # fmt: skip
-    run_jobs([job(tmp_path, "a")], Places(1, [], 2), lambda one: [*python(code), str(one.run.history)],
+    run_jobs([job(tmp_path, "a")], LocalRunner(Places(1, [], 2), lambda one: [*python(code), str(one.run.history)]),
              on_epoch=lambda one: epochs.append(one.score))  # fmt: skip
     assert epochs == [2.5, 1.5]
 
@@ -100,11 +103,12 @@ from pathlib import Path
 from agegender.runs.run_directory import RunDirectory
 from agegender.sweeps.driver import run_jobs
 from agegender.sweeps.jobs import Job
+from agegender.sweeps.local import LocalRunner
 from agegender.sweeps.places import Places
 config = {"monitor": "val/loss", "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 2}}
 jobs = [Job([f"n={n}"], config, RunDirectory(Path(sys.argv[1]) / str(n))) for n in range(3)]
 code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
-status = run_jobs(jobs, Places(2, [], 2), lambda job: [sys.executable, "-c", code, str(job.run.path / "pid")])
+status = run_jobs(jobs, LocalRunner(Places(2, [], 2), lambda job: [sys.executable, "-c", code, str(job.run.path / "pid")]))
 print([job.state for job in jobs], flush=True)
 raise SystemExit(status)
 """
@@ -125,10 +129,3 @@ def test_a_signal_ends_all_jobs(tmp_path: Path, number: int, status: int) -> Non
     for file in files:
         with pytest.raises(ProcessLookupError):
             os.kill(int(file.read_text()), 0)
-
-
-def test_last_lines(tmp_path: Path) -> None:
-    file = tmp_path / "output.txt"
-    assert last_lines(file) == []
-    file.write_bytes(b"x" * 20_000 + b"\n\nthe \xff end\n\n")
-    assert last_lines(file, 1) == ["the \ufffd end"]

@@ -7,7 +7,7 @@ import pytest
 
 from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
-from agegender.sweeps.jobs import Job, matched, varied_keys
+from agegender.sweeps.jobs import Job, last_lines, matched, varied_keys
 
 
 def config(**settings: Any) -> dict[str, Any]:
@@ -65,3 +65,10 @@ def test_the_score_is_the_smallest_monitored_value(tmp_path: Path) -> None:
         [{"epoch": 0, "val/age_mae": 5.0}, {"epoch": 1, "val/age_mae": 4.0}, {"epoch": 2, "val/age_mae": 6.0}]
     )
     assert job.score == 4.0
+
+
+def test_last_lines(tmp_path: Path) -> None:
+    file = tmp_path / "output.txt"
+    assert last_lines(file) == []
+    file.write_bytes(b"x" * 20_000 + b"\n\nthe \xff end\n\n")
+    assert last_lines(file, 1) == ["the \ufffd end"]

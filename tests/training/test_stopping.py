@@ -1,19 +1,18 @@
 """A search stops a job at the end of an epoch by a file, on all ranks together."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agegender.configuration import job as job_file
 from agegender.configuration.resume import continued
 from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.sweeps.driver import run_jobs
 from agegender.sweeps.jobs import Job
+from agegender.sweeps.local import LocalRunner
 from agegender.sweeps.places import Places
 from agegender.train import train
 
@@ -62,10 +61,8 @@ def test_a_job_of_two_ranks_is_pruned(configure: Configure, tmp_path: Path) -> N
     run = RunDirectory(tmp_path / "0")
     config = configure("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=500", "logger=none",
                        "callbacks.early_stopping.patience=500", "loader.num_workers=0", "test=false")  # fmt: skip
-    job_file.write(run.job, config, [], tmp_path)
     job = Job([], config, run)
-    status = run_jobs([job], Places(1, [], 2), lambda job: [sys.executable, "-m", "agegender.train", "--job", str(job.run.job)],
-                      on_epoch=lambda job: job.run.write_stop("worse than others"))  # fmt: skip
+    status = run_jobs([job], LocalRunner(Places(1, [], 2)), on_epoch=lambda job: job.run.write_stop("worse than others"))
     assert status == 0 and (job.state, job.status) == ("pruned", 0), job.reason + run.output.read_text()
     epochs = len(run.read_history())
     assert 1 < epochs < 500 and read_checkpoint(run.last)["epoch"] == epochs - 1

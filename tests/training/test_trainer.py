@@ -52,3 +52,15 @@ def test_there_is_a_progress_bar_only_on_a_terminal(
         monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
         assert (trainer_of(configure(), tmp_path).progress_bar_callback is not None) == terminal
     assert any(isinstance(callback, EarlyStopping) for callback in trainer_of(configure(), tmp_path).callbacks)
+
+
+def test_variables_of_slurm_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SLURM job starts other programs too: its number of tasks is not the number of ranks."""
+    for name, value in {"NTASKS": "8", "JOB_NAME": "x", "PROCID": "3", "LOCALID": "3", "JOB_ID": "7", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    alone = build_trainer(accelerator="cpu", devices=1)
+    assert (alone.world_size, alone.global_rank, alone.is_global_zero) == (1, 0, True)
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    rank = build_trainer(accelerator="cpu", devices=2, strategy="ddp")
+    assert (rank.world_size, rank.global_rank, rank.local_rank) == (2, 1, 1)
