@@ -23,14 +23,16 @@ def main(config: dict[str, Any]) -> None:
         silence_libraries()
         log_to()
         out = None if config["out"] is None else Path(config["out"])
-        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out)
+        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out, config["report"])
         return
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
     validate_saved(saved, run.config)
     saved = with_absolute_paths(evaluated(saved, config))
     log_to()
-    evaluate(run, saved, config["part"], config["accelerator"], config.get("data") is not None, config["seen"])
+    evaluate(
+        run, saved, config["part"], config["accelerator"], config.get("data") is not None, config["seen"], config["report"]
+    )
 
 
 def evaluate(
@@ -40,6 +42,7 @@ def evaluate(
     accelerator: str = "cpu",
     others: bool = False,
     seen: Literal["refuse", "exclude"] = "refuse",
+    report: Literal["html", "none"] = "html",
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
 
@@ -50,6 +53,7 @@ def evaluate(
         accelerator: As Lightning's Trainer takes it.
         others: The faces are not the run's own.
         seen: Whether to exclude those other faces that are images of the run's train or validation split, or to raise an error.
+        report: Whether to write ``report.html`` too.
 
     Returns:
         The metrics. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run directory, beside the predictions;
@@ -62,6 +66,8 @@ def evaluate(
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
     from agegender.evaluation.recording import record_test
+    from agegender.evaluation.report.section import Evidence
+    from agegender.evaluation.report.writing import write_report
     from agegender.evaluation.unseen import require_unseen
     from agegender.runs.leakage import require_same_faces
     from agegender.training.module import AgeGenderModule
@@ -83,7 +89,12 @@ def evaluate(
     out = run.evaluation(f"{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}" if others else split)
     out.write_split(data.split_csv)
     out.write_config(config)
-    return record_test(out, data, {split: predictions}, model.network.age_classes, config["seed"], more)
+    metrics = record_test(out, data, {split: predictions}, model.network.age_classes, config["seed"], more)
+    if report == "html":
+        name = config.get("name") or run.path.resolve().name
+        licenses = {source.name: source.license for source in data.sources.values()}
+        write_report(out, Evidence(name, metrics, predictions, licenses, config, run.read_model(), run.read_versions()))
+    return metrics
 
 
 if __name__ == "__main__":

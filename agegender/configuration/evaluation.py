@@ -34,6 +34,7 @@ class EvaluationSettings:
         age_range: Lowest and highest age in years of other faces; faces outside are left out and counted.
         seen: Other faces that are copies of images that the model was trained or selected on, identical or re-encoded:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
+        report: ``html`` writes a report for a browser with its plots and a model card, ``none`` does not.
     """
 
     checkpoint: str | Path | None
@@ -46,6 +47,7 @@ class EvaluationSettings:
     seed: int
     age_range: Sequence[float]
     seen: Literal["refuse", "exclude"]
+    report: Literal["html", "none"]
 
 
 def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -14,6 +14,8 @@ from agegender.data.named_faces import NamedFaces
 from agegender.errors import AgeGenderError
 from agegender.evaluation.prediction_file import read_prediction_file
 from agegender.evaluation.recording import record_test
+from agegender.evaluation.report.section import Evidence
+from agegender.evaluation.report.writing import write_report
 from agegender.regular_files import open_bytes
 from agegender.runs.run_directory import RunDirectory
 
@@ -22,7 +24,9 @@ log = logging.getLogger(__name__)
 ESTIMATES = ["age_pred", "probability_female"]
 
 
-def audit(config: Mapping[str, Any], file: Path, split: str, out: Path | None) -> dict[str, Any]:
+def audit(
+    config: Mapping[str, Any], file: Path, split: str, out: Path | None, report: Literal["html", "none"] = "html"
+) -> dict[str, Any]:
     """Measures the estimates in a file on one split of some faces.
 
     Faces of the split without an estimate are left out of every metric. They, and the rows of the file that belong to no face
@@ -33,6 +37,7 @@ def audit(config: Mapping[str, Any], file: Path, split: str, out: Path | None) -
         file: See ``read_prediction_file``.
         split: The split to measure.
         out: Folder of the results; None for a new one beside the file, named after the file, the data and the split.
+        report: Whether to write ``report.html`` too.
 
     Returns:
         The content of ``metrics.json``.
@@ -69,7 +74,11 @@ def audit(config: Mapping[str, Any], file: Path, split: str, out: Path | None) -
         len(faces), split, record["missing"], record["extra"], file.name,
         f" (listed in {run.unmatched})" if len(unmatched) else "",
     )  # fmt: skip
-    return record_test(run, data, {split: faces}, (), config["seed"], {"audit": record})
+    metrics = record_test(run, data, {split: faces}, (), config["seed"], {"audit": record})
+    if report == "html":
+        licenses = {source.name: source.license for source in data.sources.values()}
+        write_report(run, Evidence(file.name, metrics, faces, licenses))
+    return metrics
 
 
 def match(data: FaceDataModule, split: str, estimates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -44,6 +44,8 @@ class RunDirectory:
         unmatched: ``unmatched.csv``, faces without an estimate and estimates without a face, of a file of predictions.
         predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
         faces_picture: ``faces.png``, some faces with labels and predictions.
+        report: ``report.html``, the report of a test, for a browser.
+        figures: ``figures/``, the plots of the report as PNG and SVG.
         log: ``log.txt``.
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
@@ -68,6 +70,8 @@ class RunDirectory:
         self.unmatched = self.path / "unmatched.csv"
         self.predictions_picture = self.path / "predictions.png"
         self.faces_picture = self.path / "faces.png"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
         self.log = self.path / "log.txt"
         self.wandb = self.path / "wandb.json"
         self.job = self.path / "job.yaml"
@@ -245,6 +249,10 @@ class RunDirectory:
     def write_unmatched(self, rows: "pd.DataFrame") -> None:
         """Writes ``kind``, ``path`` and ``reason`` of what could not be matched."""
         _write_table(self.unmatched, rows)
+
+    def write_report(self, page: str) -> None:
+        """Writes ``report.html``."""
+        _write(self.report, page)
 
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
         """Writes ``id`` and ``group`` of the W&B run."""
