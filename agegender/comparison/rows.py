@@ -16,7 +16,7 @@ IGNORED = {"name", "paper", "resume", "logger", "test", "compile"}
 IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
 # All other keys of the data section are copied into its sources, so they would be counted twice.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
-WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress"}  # they only record
+WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress", "callbacks.throughput"}  # they only record
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # tolerance between predictions of the same model
 TRAINED_ON = "data.sources._target_"  # names of all sources; their other settings follow from it
 

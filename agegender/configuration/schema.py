@@ -13,6 +13,7 @@ from agegender.configuration.sections import NAMED_OBJECTS, OBJECTS, SETTINGS, s
 from agegender.configuration.signatures import Parameter, conforms, describe, holds_object, mentioned, parameters, takes_object
 from agegender.errors import AgeGenderError
 from agegender.metrics.registry import monitors
+from agegender.processes.ranks import STRATEGIES
 
 Signature = Mapping[str, Parameter]
 SET_LATER = ("save_dir",)  # of loggers: null in the configuration, the run directory in a run
@@ -22,6 +23,10 @@ LOWEST = {  # allowed value, of settings that no constructor of this project che
     "trainer.max_epochs": 1,
 }  # fmt: skip
 DEVICES = re.compile("auto|-1|[1-9][0-9]*|[0-9]+(,[0-9]*)+")
+CHOICES = {  # names that Lightning would accept others of
+    "trainer.profiler": ("simple", "pytorch"),
+    "trainer.strategy": STRATEGIES,
+}
 NEEDED = {  # splits that have no use for zero batches
     "trainer.limit_train_batches": "the train split is needed to train",
     "trainer.limit_val_batches": "the validation split is needed to select the best epoch",
@@ -198,7 +203,7 @@ def _task_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def _limit_problems(config: Mapping[str, Any]) -> list[str]:
-    """Numbers of the loader and of Lightning's Trainer that are too small."""
+    """Numbers of the loader and of Lightning's Trainer that are too small, and names that are not allowed."""
     devices, problems = config.get("trainer", {}).get("devices", "auto"), []
     if isinstance(devices, int | str) and not DEVICES.fullmatch(str(devices)):
         problems.append(f"trainer.devices={devices}: expected a number of 1 or more, a list of device numbers, -1 or auto")
@@ -207,6 +212,10 @@ def _limit_problems(config: Mapping[str, Any]) -> list[str]:
         value = config.get(section, {}).get(name, lowest)
         if (isinstance(value, int) and value < lowest) or (value is None and key == "trainer.max_epochs"):
             problems.append(f"{key}={value}: expected an integer of {lowest} or more")
+    for key, allowed in CHOICES.items():
+        value = config.get("trainer", {}).get(key.partition(".")[2])
+        if value is not None and value not in allowed:
+            problems.append(f"{key}={value}: allowed: {', '.join(allowed)}")
     for key, reason in NEEDED.items():
         value = config.get("trainer", {}).get(key.partition(".")[2])
         if _is_number(value) and value <= 0:

@@ -18,6 +18,7 @@ from agegender.data.features import Features
 from agegender.data.scan import Damaged
 from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
+from agegender.data.timed_loader import TimedLoader
 from agegender.errors import AgeGenderError
 from agegender.processes.interruption import leave_signals_to_parent
 from agegender.sources.faces import SPLITS, FaceTable, Source
@@ -248,7 +249,7 @@ class FaceDataModule(LightningDataModule):
         )
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
         workers = self._workers(device)
-        return DataLoader(
+        return TimedLoader(
             dataset,
             batch_size=None,
             sampler=batches,

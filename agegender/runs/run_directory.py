@@ -47,6 +47,7 @@ class RunDirectory:
         report: ``report.html``, the report of a test, for a browser.
         figures: ``figures/``, the plots of the report as PNG and SVG.
         log: ``log.txt``.
+        profile: ``profile``, folder of the tables and traces of ``trainer.profiler``, one for each rank.
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
@@ -73,6 +74,7 @@ class RunDirectory:
         self.report = self.path / "report.html"
         self.figures = self.path / "figures"
         self.log = self.path / "log.txt"
+        self.profile = self.path / "profile"
         self.wandb = self.path / "wandb.json"
         self.job = self.path / "job.yaml"
         self.output = self.path / "output.txt"

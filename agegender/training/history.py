@@ -15,6 +15,7 @@ from agegender.runs.run_directory import RunDirectory
 log = logging.getLogger(__name__)
 
 Row = dict[str, float]
+SPEED = "speed/images_per_second"  # of the callback Throughput
 CURVES = (BY_KEY["loss"], *shown("headline"))
 
 
@@ -37,7 +38,7 @@ class History(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Adds the row of the epoch. Its seconds include the validation."""
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/", "speed/"))}
         metrics.pop("train/step_loss", None)
         seconds = time.perf_counter() - self._began
         rate = trainer.optimizers[0].param_groups[-1]["lr"]  # of the head, which is the last group and always trains
@@ -45,7 +46,8 @@ class History(Checkpoint):
         self.rows.append({"epoch": epoch, "steps": trainer.global_step, "seconds": seconds, "lr": rate, **metrics})
         if trainer.is_global_zero:
             RunDirectory(trainer.default_root_dir).write_history(self.rows)
-            log.info("epoch %d/%s  %.0f s  %s", epoch + 1, trainer.max_epochs, seconds, in_words(metrics))
+            speed = f"{metrics[SPEED]:,.0f} images/s  " if SPEED in metrics else ""
+            log.info("epoch %d/%s  %.0f s  %s%s", epoch + 1, trainer.max_epochs, seconds, speed, in_words(metrics))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draws the curves."""

@@ -105,5 +105,6 @@ def _files(trainer: L.Trainer, run: RunDirectory) -> list[str]:
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
     others = [name for writer in (*callbacks, *trainer.loggers) for name in getattr(writer, "writes", ())]
     files = [os.path.relpath(getattr(run, name), run.path) for name in (*FILES, *others)]
-    folders = [os.path.relpath(logger.log_dir, run.path) for logger in trainer.loggers if logger.log_dir]
+    places = [*(logger.log_dir for logger in trainer.loggers), trainer.profiler.dirpath]  # type: ignore[attr-defined]
+    folders = [os.path.relpath(place, run.path) for place in places if place]
     return [*files, *(os.path.join(folder, "") for folder in folders)]

@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.profilers import Profiler, PyTorchProfiler, SimpleProfiler
 
 from agegender.configuration.build import build
 from agegender.errors import AgeGenderError
@@ -17,6 +18,7 @@ from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.finetuning.stages import ddp_strategy
 from agegender.training.stopping import StopFile
 
+PROFILERS: Mapping[str, type[Profiler]] = {"simple": SimpleProfiler, "pytorch": PyTorchProfiler}
 REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a small model
 
 
@@ -65,7 +67,7 @@ def training_trainer(config: Mapping[str, Any], run: RunDirectory, callbacks: It
     """
     callbacks, settings, terminal = [*callbacks, StopFile()], config["trainer"], sys.stderr.isatty()
     trainer = build_trainer(
-        **{**settings, "strategy": ddp_strategy(settings["strategy"], callbacks)},
+        **{**settings, "strategy": ddp_strategy(settings["strategy"], callbacks), "profiler": profiler(settings, run)},
         callbacks=[*callbacks, TQDMProgressBar(refresh_rate=REDRAW)] if terminal else callbacks,
         logger=[build({**one, "save_dir": run.path}, f"logger.{name}") for name, one in config["logger"].items()],
         default_root_dir=run.path,
@@ -76,3 +78,14 @@ def training_trainer(config: Mapping[str, Any], run: RunDirectory, callbacks: It
     if trainer.world_size > 1 and settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
         raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     return trainer
+
+
+def profiler(settings: Mapping[str, Any], run: RunDirectory) -> Profiler | None:
+    """The profiler that ``trainer.profiler`` names, which writes below the run directory; None without one.
+
+    Args:
+        settings: Arguments of the Trainer; those of an earlier version have no ``profiler``.
+        run: Its ``profile`` folder gets the tables and, from ``pytorch``, traces for a Chrome browser.
+    """
+    name = settings.get("profiler")
+    return None if name is None else PROFILERS[name](dirpath=run.profile, filename=name)

@@ -9,8 +9,10 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger
 
 from agegender.configuration.build import build
+from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
+from agegender.train import train
 from agegender.training.trainer import build_trainer, training_trainer
 
 Configure = Callable[..., dict[str, Any]]
@@ -64,3 +66,19 @@ def test_variables_of_slurm_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, value)
     rank = build_trainer(accelerator="cpu", devices=2, strategy="ddp")
     assert (rank.world_size, rank.global_rank, rank.local_rank) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(("name", "part"), [("simple", "training_step"), ("pytorch", "aten::convolution")])
+def test_a_profiler_writes_below_the_run_directory(name: str, part: str, configure: Configure, tmp_path: Path) -> None:
+    config = configure(f"trainer.profiler={name}", "trainer.max_epochs=1", "test=false")
+    validate(config)
+    train(config, RunDirectory(tmp_path / "run"))
+    files = [path for path in (tmp_path / "run" / "profile").iterdir() if path.name.startswith(f"fit-{name}")]
+    assert any(part in file.read_text() for file in files)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("value", ["advanced", 1, "[simple]"])
+def test_another_profiler_is_refused(value: Any, configure: Configure) -> None:
+    with pytest.raises(AgeGenderError, match=r"^trainer\.profiler=.*: allowed: simple, pytorch$"):
+        validate(configure(f"trainer.profiler={value}"))
