@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.errors import AgeGenderError
+from agegender.escaping import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,9 +87,9 @@ def compare(options: argparse.Namespace) -> None:
         try:
             runs.append(read(path))
         except AgeGenderError as error:
-            left_out.append(str(error))
+            left_out += error.lines
     if not runs:
-        raise AgeGenderError("\n".join(["nothing to compare:", *left_out]))
+        raise AgeGenderError("nothing to compare:", *left_out)
     selected, runs = selections(options.paths, runs)
     rows, repeats = rows_of(runs)
     if options.measure:
@@ -105,7 +106,8 @@ def compare(options: argparse.Namespace) -> None:
     for number, (comparison, section) in enumerate(zip(found, text, strict=False), 1):
         _draw(comparison, section, options, number)
     written = _write(found, [*selected, *text], options.out)
-    print(f"\nwritten to {options.out}: {', '.join([*written, *(p for s in text for p in s.pictures)])}")
+    pictures = [name for section in text for name in section.pictures]
+    print(f"\nwritten to {_printable(one_line(options.out))}: {', '.join([*written, *pictures])}")
 
 
 def _printable(text: str) -> str:
@@ -150,7 +152,7 @@ def _draw(comparison: Any, section: Any, options: argparse.Namespace, number: in
     lines = draw(comparison, options.gradcam, options.task, _network, options.out / maps)
     section.pictures += [maps] if (options.out / maps).exists() else []
     section.content += lines
-    print("".join(f"\n{_printable(line)}" for line in lines), end="", flush=True)
+    print("".join(f"\n{_printable(one_line(line))}" for line in lines), end="", flush=True)
 
 
 def _network(run: Any) -> Any:

@@ -90,7 +90,8 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         log_to(run.log)
     finished = checkpoint is not None and is_finished(checkpoint, trainer.max_epochs)
     if finished and run.metrics.exists() and (run.read_config()["test"] or not config["test"]):
-        log.info("%s is complete: nothing to resume\n%s", run.path, results_table(run.read_metrics()))
+        log.info("%s is complete: nothing to resume", run.path)
+        log.info("\n%s", results_table(run.read_metrics()))
         return None
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
     if first_rank and not checkpoint:

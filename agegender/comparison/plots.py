@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from agegender.comparison.rows import Row
+from agegender.escaping import in_plot
 from agegender.metrics.metric import Metric
 from agegender.metrics.registry import AGE_CLASS, shown
 
@@ -25,7 +26,7 @@ def overlay_curves(rows: Sequence[Row], path: Path) -> bool:
     if not metrics:
         return False
     room = LEGEND * len(metrics)
-    titles = [fill(row.name, room) for row in rows]
+    titles = [fill(in_plot(row.name), room) for row in rows]
     columns = max(1, room // (max(map(len, titles)) + 8))
     lines = sum(title.count("\n") + 1 for title in titles) / columns
     figure = Figure(figsize=(6 * len(metrics), 4.5 + 0.2 * lines), layout="constrained")
@@ -84,5 +85,5 @@ def draw_maps(
             heat[..., 3] = 0.45
             axes.imshow(heat, extent=(0, width, height, 0))
     for axes, name in zip(grid[1:, 0], names, strict=True):
-        axes.set_ylabel(fill(name, 26), fontsize="x-small", rotation="horizontal", horizontalalignment="right")
+        axes.set_ylabel(fill(in_plot(name), 26), fontsize="x-small", rotation="horizontal", horizontalalignment="right")
     figure.savefig(path, dpi=120)

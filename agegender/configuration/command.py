@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-LONGEST_LINE, KEPT = 1500, 300  # characters of a line of an error, and of the start and the end of a longer one
 
 
 def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
@@ -74,7 +73,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
             except AgeGenderError as error:
                 if ranks.rank() == 0:
                     _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
-                _print_error(str(error))
+                _print_error(error)
                 # In a sweep an exception ends this job only; an exit would end the jobs after it too.
                 if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
@@ -119,9 +118,9 @@ def plain(config: "DictConfig") -> dict[str, Any]:
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     unresolved: Any = OmegaConf.to_container(own, resolve=False)
     if missing := list(_missing(unresolved)):
-        raise AgeGenderError("\n".join(f"{key}: must be given, as in {key}=..." for key in missing))
+        raise AgeGenderError(*(f"{key}: must be given, as in {key}=..." for key in missing))
     if unused := _unused(unresolved):
-        raise AgeGenderError("\n".join(f"{key}: unknown key. Allowed: {', '.join(GROUPS)}" for key in unused))
+        raise AgeGenderError(*(f"{key}: unknown key. Allowed: {', '.join(GROUPS)}" for key in unused))
     values = {}
     for key in unresolved:
         try:
@@ -140,18 +139,12 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except AgeGenderError as error:
-        _print_error(str(error))
+        _print_error(error)
         raise SystemExit(2) from None
 
 
-def _print_error(message: str) -> None:
-    """Prints an error; of a line that is very long, such as one with a very long name, only the start and the end."""
-    lines = "\n".join(map(_shortened, message.splitlines()))
-    print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {lines}", file=sys.stderr)
-
-
-def _shortened(line: str) -> str:
-    return f"{line[:KEPT]} ... {line[-KEPT:]}" if len(line) > LONGEST_LINE else line
+def _print_error(error: AgeGenderError) -> None:
+    print(f"error{f' (process {ranks.rank()})' if ranks.rank() else ''}: {error}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -166,16 +159,16 @@ def _hydra_raises(raises: bool) -> Iterator[None]:
         os.environ |= {} if before is None else {FULL_ERROR: before}
 
 
-def _of_hydra(error: BaseException) -> str:
-    """The message of an error raised while Hydra composes the configuration and makes the run directory."""
+def _of_hydra(error: BaseException) -> AgeGenderError:
+    """The error for the user in place of one raised while Hydra composes the configuration and makes the run directory."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, AgeGenderError | OSError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, OSError) and cause.filename is not None:  # Hydra's own error of a missing file has no name
-        return f"{cause.filename}: cannot be read, or created as the run directory: {cause.strerror}"
+        return AgeGenderError(f"{cause.filename}: cannot be read, or created as the run directory: {cause.strerror}")
     if isinstance(cause, AgeGenderError):
-        return str(cause)
-    return f"{error}\n{error.__cause__}" if error.__cause__ else str(error)
+        return cause
+    return AgeGenderError(*(line for one in (error, error.__cause__) if one for line in str(one).splitlines()))
 
 
 def register_resolvers() -> None:
@@ -258,5 +251,5 @@ def _explain(name: str, arguments: list[str]) -> None:
                 continue
             where = ".".join(key.split(".")[:depth]) or "the configuration"
             message = f"{where} has no {part!r}{did_you_mean(part, list(node))}. Allowed: {', '.join(node)}"
-            print(_shortened(message), file=sys.stderr)
+            print(AgeGenderError(message), file=sys.stderr)
             break

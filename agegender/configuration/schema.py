@@ -60,7 +60,7 @@ def validate_saved(config: Mapping[str, Any], file: Path) -> None:
     try:
         validate(config)
     except AgeGenderError as error:
-        raise AgeGenderError("\n".join(f"{file}: {line}" for line in str(error).splitlines())) from error
+        raise AgeGenderError(*(f"{file}: {line}" for line in error.lines)) from error
 
 
 def validate_faces(config: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ def refuse(problems: Sequence[str]) -> None:
         key, equals, rest = problem.partition("=")
         distinct.setdefault(f"{key.rpartition('.')[2]}={rest}" if equals and ":" not in key else problem, problem)
     if distinct:
-        raise AgeGenderError("\n".join(distinct.values()))
+        raise AgeGenderError(*distinct.values())
 
 
 def shape_problems(config: Mapping[str, Any], groups: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agegender.configuration.command import entry
 from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError
+from agegender.escaping import csv_cell
 
 if TYPE_CHECKING:
     from agegender.sources.faces import Skipped
@@ -34,7 +35,7 @@ def _write(file: Path, skipped: "Sequence[Skipped]") -> None:
         with file.open("w", newline="", encoding="utf-8") as opened:
             rows = csv.writer(opened, lineterminator="\n")
             rows.writerow(["path", "reason"])
-            rows.writerows((one.path, one.reason) for one in skipped)
+            rows.writerows((csv_cell(one.path), csv_cell(one.reason)) for one in skipped)
     except OSError as error:
         raise AgeGenderError(f"skipped={file} cannot be written: {error.strerror}") from error
 

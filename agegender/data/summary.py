@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from agegender.escaping import one_line
 from agegender.sources.faces import SPLITS, FaceTable, Skipped
 
 EXAMPLES = 5  # skipped files listed for each reason
 
 
 def summary(table: FaceTable, licenses: dict[str, str], split_name: str, split_sha256: str, content_sha256: str) -> list[str]:
-    """Returns the lines of the summary.
+    """Returns the lines of the summary. Names in them are escaped for a terminal.
 
     Args:
         table: Faces with their splits.
@@ -25,7 +26,7 @@ def summary(table: FaceTable, licenses: dict[str, str], split_name: str, split_s
     lines += [f"note: {note}" for note in table.notes]
     lines += _skipped(table.skipped)
     lines.append(f"split {split_name}: {_sizes(frame)}  sha256 {split_sha256}  content_sha256 {content_sha256}")
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _sizes(frame: pd.DataFrame) -> str:

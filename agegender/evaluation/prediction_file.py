@@ -53,7 +53,7 @@ def read_prediction_file(file: Path) -> pd.DataFrame:
         values.append(found)
     if faults:
         more = [f"and {len(faults) - LISTED} more"] if len(faults) > LISTED else []
-        raise AgeGenderError("\n".join([f"predictions={file}: values that cannot be read:", *faults[:LISTED], *more]))
+        raise AgeGenderError(f"predictions={file}: values that cannot be read:", *faults[:LISTED], *more)
     if not values:
         raise AgeGenderError(f"predictions={file} has no row")
     return pd.DataFrame(values).assign(line=lines)

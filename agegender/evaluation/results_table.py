@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from agegender.escaping import one_line
 from agegender.metrics.gender import CLASSES
 from agegender.metrics.metric import Metric, Need
 from agegender.metrics.registry import AGE, BY_KEY, EXACT_AGE, GENDER, NEEDS, shown
@@ -26,7 +27,7 @@ def results_table(metrics: Values) -> str:
     lines += _lines(values, guess, in_detail=not datasets)
     for name, own in datasets.items():
         lines += [f"of these {own['n']} faces of {name}", *_lines(own, (guess.get("by_dataset") or {}).get(name, {}))]
-    return "\n".join([*lines, CAVEAT])
+    return "\n".join(map(one_line, [*lines, CAVEAT]))
 
 
 def _lines(values: Values, guess: Values, in_detail: bool = True) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from agegender.errors import AgeGenderError
+from agegender.escaping import one_line
 from agegender.reachable import unreachable
 
 # https://huggingface.co/datasets/HuggingFaceM4/FairFace, CC BY 4.0. Its rows have the order of the official label files.
@@ -109,7 +110,9 @@ def _download(
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _has_content(root):
                 return
-            print(f"{notice}\ndownloading {repository} from the Hugging Face hub to {root}", file=sys.stderr, flush=True)
+            print(
+                f"{notice}\ndownloading {repository} from the Hugging Face hub to {one_line(root)}", file=sys.stderr, flush=True
+            )
             files = _fetch(repository, revision, names, downloaded)
             shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed process
             unpacked.mkdir()

@@ -43,7 +43,7 @@ def list_files(root: Path, dataset: str, key: str = "data.root") -> tuple[list[s
         if reason is None:
             files.append(path)
         else:
-            skipped.append(Skipped(f"{dataset}/{_printable(path)}", reason))
+            skipped.append(Skipped(f"{dataset}/{path}", reason))
     return sorted(files), sorted(skipped, key=lambda one: one.path)
 
 
@@ -97,8 +97,8 @@ def _reason(entry: os.DirEntry[str]) -> str | None:
         regular = entry.is_file(follow_symlinks=False)
     if not regular:
         return "not a regular file"
-    return None if _printable(entry.name) == entry.name else "file name is not valid UTF-8"
-
-
-def _printable(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        return "file name is not valid UTF-8"
+    return None

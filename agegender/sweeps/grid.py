@@ -8,6 +8,7 @@ from typing import Any
 
 from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
+from agegender.escaping import one_line
 from agegender.sweeps.jobs import Job, matched, varied_keys
 from agegender.sweeps.table import FILE, Display, as_text, write_table
 
@@ -46,8 +47,9 @@ def run_grid(configs: Configs, sweep: Path, prepare: Prepare) -> int:
     write_table(jobs, table)
     status = run_jobs((job for job in jobs if job.state != "done"), on_end=ended, on_poll=display)
     print(as_text(jobs, str(configs[0][1]["monitor"])))
-    print(f"table: {table}")
-    print(f"ranking, and the command that tests the winner: python -m agegender.compare {shlex.quote(str(sweep))}")
+    print(f"table: {one_line(table)}")
+    command = f"python -m agegender.compare {shlex.quote(str(sweep))}"
+    print(f"ranking, and the command that tests the winner: {one_line(command)}")
     if status:
         print(f"error: interrupted by signal {status - 128}; the same command runs what is missing", file=sys.stderr)
     return status or int(any(job.state == "failed" for job in jobs))
@@ -64,10 +66,11 @@ def require_valid(configs: Configs) -> None:
         try:
             validate(config)
         except AgeGenderError as error:
-            faults.append(f"job {' '.join(overrides)}: {error}")
+            first, *others = error.lines
+            faults.append([f"job {' '.join(overrides)}: {first}", *others])
     if faults:
         more = [f"and {len(faults) - 1} further jobs"] if len(faults) > 1 else []
-        raise AgeGenderError("\n".join([faults[0], *more]))
+        raise AgeGenderError(*faults[0], *more)
     varied = varied_keys([overrides for overrides, _ in configs])
     if any(config["test"] for _, config in configs) and not varied <= set(MAY_TEST):
         raise AgeGenderError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from agegender.errors import AgeGenderError
+from agegender.escaping import csv_cell, one_line
 from agegender.regular_files import open_text
 from agegender.sweeps.jobs import Job
 
@@ -51,7 +52,7 @@ class Display:
         if self._drawn:
             self._stream.write(f"\x1b[{self._drawn}F\x1b[J")
             self._drawn = 0
-        print(text, file=self._stream, flush=True)
+        print(one_line(text), file=self._stream, flush=True)
         self._next = 0.0 if self._terminal else self._next
 
 
@@ -62,7 +63,8 @@ def progress(job: Job) -> str:
     seconds = [row["seconds"] for row in rows if "seconds" in row]
     left = f"{sum(seconds) / len(seconds) * (total - done):.0f} s left" if seconds else "first epoch"
     score = "" if job.score is None else f"{job.config['monitor']} {job.score:.4g}"
-    return "  ".join(part for part in (job.run.path.name, job.state, f"epoch {done}/{total}", score, left, job.name) if part)
+    parts = (job.run.path.name, job.state, f"epoch {done}/{total}", score, left, job.name)
+    return one_line("  ".join(part for part in parts if part))
 
 
 def write_table(jobs: Sequence[Job], file: Path) -> None:
@@ -74,7 +76,9 @@ def write_table(jobs: Sequence[Job], file: Path) -> None:
         writer.writerow(COLUMNS)
         for job in jobs:
             score = "" if job.score is None else repr(job.score)
-            writer.writerow([job.state, score, f"{job.seconds:.1f}", job.run.path.name, job.name, job.status, job.reason])
+            cells = [job.state, score, f"{job.seconds:.1f}", job.run.path.name, job.name, job.status]
+            reason = "\n".join(map(csv_cell, job.reason.splitlines()))
+            writer.writerow([*map(csv_cell, cells), reason])
     partial.replace(file)
 
 
@@ -104,10 +108,12 @@ def as_text(jobs: Sequence[Job], monitor: str) -> str:
     ranked = sorted(jobs, key=lambda job: (job.score is None, job.score or 0.0))
     rows = [("directory", "state", monitor, "overrides")]
     for job in ranked:
-        rows.append((job.run.path.name, job.state, "" if job.score is None else f"{job.score:.4f}", job.name))
+        score = "" if job.score is None else f"{job.score:.4f}"
+        rows.append((one_line(job.run.path.name), job.state, score, one_line(job.name)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for job in ranked:
         if job.state == "failed":
-            lines += [f"{job.run.path.name} failed: {job.name}", *(f"  {line}" for line in job.reason.splitlines())]
+            lines.append(one_line(f"{job.run.path.name} failed: {job.name}"))
+            lines += [f"  {one_line(line)}" for line in job.reason.splitlines()]
     return "\n".join(lines)

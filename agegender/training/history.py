@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from agegender.escaping import in_plot
 from agegender.metrics.metric import Metric
 from agegender.metrics.registry import BY_KEY, shown
 from agegender.runs.run_directory import RunDirectory
@@ -98,7 +99,7 @@ def draw_curves(rows: list[Row], path: Path) -> None:
         for split in _splits(rows):
             points = [(row["epoch"] + 1, row[name]) for row in rows if (name := f"{split}/{metric.key}") in row]
             if points:
-                axes.plot(*zip(*points, strict=True), "--" if split == "train" else "-", marker=".", label=split)
+                axes.plot(*zip(*points, strict=True), "--" if split == "train" else "-", marker=".", label=in_plot(split))
         axes.set(xlabel="epoch", ylabel=metric.label)
         axes.legend()
     figure.savefig(path, dpi=120)

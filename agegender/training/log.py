@@ -3,8 +3,10 @@
 import logging
 import sys
 import warnings
+from copy import copy
 from pathlib import Path
 
+from agegender.escaping import one_line
 from agegender.processes import ranks
 
 LIBRARIES = ("lightning.pytorch", "lightning.fabric")
@@ -41,7 +43,7 @@ def log_to(file: Path | None = None) -> None:
     for name in ("agegender", *LIBRARIES):
         _close_files(logging.getLogger(name))
     console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter("%(message)s"))
+    console.setFormatter(_OneLine("%(message)s"))
     logger = logging.getLogger("agegender")
     logger.setLevel(logging.INFO)
     logger.handlers = [console]
@@ -50,9 +52,19 @@ def log_to(file: Path | None = None) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     for name in ("agegender", *LIBRARIES):
         logging.getLogger(name).addHandler(handler)
+
+
+class _OneLine(logging.Formatter):
+    """Spells out control characters. A message has line breaks only if its template has, so a file name makes no new line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text, several = record.getMessage(), "\n" in str(record.msg)
+        escaped = copy(record)
+        escaped.msg, escaped.args = "\n".join(map(one_line, text.split("\n") if several else [text])), None
+        return super().format(escaped)
 
 
 def _close_files(logger: logging.Logger) -> None:

@@ -37,6 +37,16 @@ def test_the_summary_is_printed_and_skipped_files_are_listed(make_utkface: Calla
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["skipped.csv"]  # no run directory, no cache
 
 
+def test_names_of_skipped_files_are_shown_as_they_are_spelled(make_utkface: Callable[..., Path], tmp_path: Path) -> None:
+    make_utkface(tmp_path / "faces", 30)
+    (tmp_path / "faces" / "a\nsplit random: forged\x1b[2J\u202egpj.txt").write_text("no face")
+    done = run(tmp_path, "data=utkface", "data.root=faces", "skipped=skipped.csv", "split.fractions=[0.6,0.2,0.2]")
+    assert done.returncode == 0, done.stderr
+    spelled = "utkface/a\\nsplit random: forged\\x1b[2J\\u202egpj.txt"
+    assert f"\n      {spelled}\n" in done.stdout and "\x1b" not in done.stdout + done.stderr
+    assert f"\n{spelled}," in (tmp_path / "skipped.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

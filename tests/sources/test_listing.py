@@ -36,14 +36,14 @@ def test_files_links_pipes_and_link_loops(tmp_path: Path) -> None:
     }
 
 
-def test_a_name_that_is_not_utf8_is_skipped_and_escaped(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     try:
         os.close(os.open(os.fsencode(tmp_path) + b"/\xff.jpg", os.O_CREAT))
     except OSError:
         pytest.skip("this file system accepts valid UTF-8 names only")
     files, skipped = list_files(tmp_path, "d")
     assert files == []
-    assert [(one.path, one.reason) for one in skipped] == [(r"d/\xff.jpg", "file name is not valid UTF-8")]
+    assert [(one.path, one.reason) for one in skipped] == [("d/\udcff.jpg", "file name is not valid UTF-8")]
 
 
 def test_a_subfolder_without_read_permission_is_skipped(tmp_path: Path) -> None:

@@ -63,3 +63,12 @@ def test_other_ranks_than_the_first_log_errors_only(tmp_path: Path, monkeypatch:
     silence_libraries()
     assert not logging.getLogger("agegender.training").isEnabledFor(logging.WARNING)
     assert logging.getLogger("agegender.training").isEnabledFor(logging.ERROR)
+
+
+def test_a_name_cannot_start_a_line_of_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_to(tmp_path / "log.txt")
+    logging.getLogger("agegender").info("read %s", Path("a\n2026-01-01 INFO all is well\x1b[2J"))
+    logging.getLogger("agegender").info("first\nsecond %s", "\x1b[2J")
+    spelled = ["read a\\n2026-01-01 INFO all is well\\x1b[2J", "first", "second \\x1b[2J"]
+    assert capsys.readouterr().out.splitlines() == spelled
+    assert [line.partition("INFO ")[2] or line for line in (tmp_path / "log.txt").read_text().splitlines()] == spelled
