@@ -16,7 +16,11 @@ import pytest
 from agegender.configuration.paths import PACKAGE
 
 FLOORS = {
+<<<<<<< HEAD
     "escaping": 0, "agegender": 1, "errors": 1, "input_paths": 1, "reachable": 1, "regular_files": 1,
+=======
+    "agegender": 1, "errors": 1, "escaping": 1, "input_paths": 1, "reachable": 1, "regular_files": 1,
+>>>>>>> da568fc (Prediction from run directories and bundles: export to ONNX, faces in photos, the predict command)
     "metrics": 2, "heads": 2, "sources": 2, "processes": 2,
     "configuration": 3,
     "models": 4, "data": 4, "runs": 4,

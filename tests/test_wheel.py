@@ -74,6 +74,28 @@ def test_installed_it_trains_from_anywhere_with_groups_of_ones_own(installed: Pa
     assert {p.name for p in tmp_path.iterdir() if not p.name.startswith(".")} == {"my_conf", "faces", "run"}
 
 
+def test_a_bundle_predicts_where_only_four_packages_are_installed(
+    wheel: Path, bundle: Path, faces: Path, tmp_path: Path
+) -> None:
+    run("-m", "venv", "venv", cwd=tmp_path)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    packages = ["numpy", "opencv-python-headless", "onnxruntime", "pillow"]
+    for what in (["--no-deps", str(wheel)], ["--constraint", str(ROOT / "constraints.txt"), *packages]):
+        done = subprocess.run([*pip, *what], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python, "-m", "agegender.predict", str(faces), "--model", str(bundle)]
+    for output in ("p.csv", "p.jsonl"):
+        done = subprocess.run([*command, "--output", output], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "p.jsonl").read_text().splitlines()) == len(list(faces.glob("*.jpg")))
+    done = subprocess.run([*command, "--output", "p.parquet"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install pyarrow" in done.stderr
+    installed = subprocess.run([python, "-c", "import torch"], env=environment, capture_output=True, text=True)
+    assert "ModuleNotFoundError" in installed.stderr
+
+
 def test_help_lists_groups_and_commands_to_paste(installed: Path, tmp_path: Path) -> None:
     text = run("-m", "agegender.train", "--help", cwd=tmp_path, installed=installed)
     groups = {line.split(":")[0].strip(): line for line in text.splitlines() if ": " in line}

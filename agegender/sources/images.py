@@ -167,7 +167,7 @@ def _decode_with_pillow(data: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(*image.size)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -178,7 +178,12 @@ def _decode_with_pillow(data: bytes) -> np.ndarray:
         raise ImageError(f"damaged image: {error or type(error).__name__}") from error
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """Convert an image of Pillow to 8-bit RGB, [height, width, 3], as `decode` does.
+
+    Raises:
+        ImageError: Its pixels have 32 bits.
+    """
     if image.mode.startswith("I;16"):  # convert() would clip values above 255
         return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("I", "F"):

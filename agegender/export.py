@@ -1,0 +1,189 @@
+"""``python -m agegender.export RUN_DIR BUNDLE_DIR``: a trained model as a folder that needs neither torch nor this project."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agegender.errors import AgeGenderError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from agegender.inference.faces import FacePlace
+    from agegender.inference.onnx_export import DeployedNetwork
+    from agegender.models.checkpoint import TrainedNetwork
+    from agegender.runs.run_directory import RunDirectory
+
+Files = dict[str, Any]  # content by file name
+
+CALIBRATION_FACES = 256  # training faces for the ranges of int8
+CHECKED_FACES = 1000  # validation faces on which a smaller model is compared
+YEARS, ACCURACY = 0.1, 0.005  # largest loss of MAE and of gender accuracy of a smaller model
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exports the best model of a run, and verifies what was written."""
+    options = _parser().parse_args(arguments)
+    try:
+        export(options)
+    except AgeGenderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m agegender.export",
+        description="Exports a trained model and checks the exported one against it on faces of the run.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="run directory of agegender.train")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE_DIR", help="new folder")
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torch_export", "safetensors"),
+        default="onnx",
+        help="onnx (default): a bundle for agegender.predict and for ONNX Runtime in any language; torch_export: a program for "
+        "torch.export.load; safetensors: the weights and the configuration of the network",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help=f"of an ONNX model; fp16 and int8 are refused if MAE grows by more than {YEARS:g} years or gender accuracy "
+        f"falls by more than {ACCURACY:.1%} on validation faces",
+    )
+    parser.add_argument(
+        "--detector-weights",
+        type=Path,
+        metavar="FILE",
+        help="YuNet model file: measures where faces are in the training crops, so that the bundle can be used on photos "
+        "(default: the downloaded one, if there is one)",
+    )
+    return parser
+
+
+def export(options: argparse.Namespace) -> None:
+    """Exports the run that the command line names.
+
+    Raises:
+        AgeGenderError: The run has no model, the network cannot be exported, or the exported model differs from it.
+    """
+    from agegender.inference.bundle_files import require_new, write_files
+    from agegender.inference.onnx_export import DeployedNetwork
+    from agegender.models.checkpoint import load_network
+    from agegender.runs.run_directory import RunDirectory
+
+    require_new(options.bundle)
+    if options.format != "onnx" and options.precision != "fp32":
+        raise AgeGenderError(f"--precision {options.precision}: only for --format onnx")
+    run = RunDirectory(options.run)
+    run.read_config()
+    trained = load_network(run.best)
+    place, report = _place(run, trained, options.detector_weights)
+    network = DeployedNetwork(trained.network).eval()
+    model = {"onnx": _onnx, "torch_export": _torch_export, "safetensors": _safetensors}[options.format]
+    files, lines = model(run, network, options.precision)
+    files |= _described(run, trained, place)
+    write_files(options.bundle, files)
+    print("\n".join([*report, *lines, f"written to {options.bundle}: {', '.join(sorted(files))}"]))
+
+
+def _place(run: "RunDirectory", trained: "TrainedNetwork", weights: Path | None) -> tuple["FacePlace | None", list[str]]:
+    """Where a face detector finds the faces in the training crops, and a line about it."""
+    from agegender.inference.faces import YuNet, yunet_file
+    from agegender.inference.run_model import measured_place
+
+    if weights is None and not yunet_file().is_file():
+        return None, ["no face detector, so the bundle takes cropped faces only (--detector-weights FILE)"]
+    place = measured_place(run, YuNet(weights or yunet_file()), trained.image_size)
+    return place, [f"the detector finds a face in {place.faces} of {place.images} training crops; their margin is stored"]
+
+
+def _onnx(run: "RunDirectory", network: "DeployedNetwork", precision: str) -> tuple[Files, list[str]]:
+    from agegender.inference.bundle import MODEL, OnnxModel
+    from agegender.inference.onnx_export import BATCHES, require_parity, to_onnx
+    from agegender.inference.run_model import training_crops
+
+    model = to_onnx(network)
+    gaps = require_parity(network, OnnxModel(model).outputs, training_crops(run, max(BATCHES), network.image_size))
+    report = [_gaps(gaps)]
+    if precision != "fp32":
+        model, line = _smaller(model, precision, run, network)
+        report.append(line)
+    return {MODEL: model}, report
+
+
+def _gaps(gaps: Mapping[str, float]) -> str:
+    return "largest difference from the network: " + ", ".join(f"{name} {gap:.2g}" for name, gap in gaps.items())
+
+
+def _smaller(model: bytes, precision: str, run: "RunDirectory", network: "DeployedNetwork") -> tuple[bytes, str]:
+    """The model in another precision, after a comparison on validation faces, and a line about the loss."""
+    from agegender.inference.bundle import OnnxModel
+    from agegender.inference.quantization import half, int8, loss_of_precision
+    from agegender.inference.run_model import labelled_crops, training_crops
+
+    size = network.image_size
+    smaller = half(model) if precision == "fp16" else int8(model, training_crops(run, CALIBRATION_FACES, size))
+    images, age, gender = labelled_crops(run, "val", CHECKED_FACES, size)
+    before, after = (_in_batches(OnnxModel(one).outputs, images) for one in (model, smaller))
+    loss = loss_of_precision(before, after, age, gender)
+    loss.require_small(YEARS, ACCURACY)
+    return smaller, f"{precision}: {len(model) / 1e6:.1f} MB becomes {len(smaller) / 1e6:.1f} MB; {loss}"
+
+
+def _in_batches(outputs: "Callable[[np.ndarray], dict[str, np.ndarray]]", images: "np.ndarray") -> "dict[str, np.ndarray]":
+    import numpy as np
+
+    parts = [outputs(images[start : start + 32]) for start in range(0, len(images), 32)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _torch_export(run: "RunDirectory", network: "DeployedNetwork", precision: str) -> tuple[Files, list[str]]:
+    import io
+
+    import torch
+
+    from agegender.inference.onnx_export import BATCHES, require_parity, to_program
+    from agegender.inference.run_model import training_crops
+
+    program, buffer = to_program(network), io.BytesIO()
+    torch.export.save(program, buffer)
+    buffer.seek(0)
+    loaded = torch.export.load(buffer).module()
+
+    def outputs(images: "np.ndarray") -> dict[str, "np.ndarray"]:
+        values = loaded(torch.from_numpy(images))
+        return {name: value.detach().numpy() for name, value in zip(network.names, values, strict=True)}
+
+    gaps = require_parity(network, outputs, training_crops(run, max(BATCHES), network.image_size))
+    return {"model.pt2": buffer.getvalue()}, [_gaps(gaps)]
+
+
+def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str) -> tuple[Files, list[str]]:
+    from safetensors.torch import save
+
+    from agegender.models.checkpoint import read_model
+
+    arguments, _ = read_model(run.best)
+    weights = {name: value.contiguous() for name, value in network.network.state_dict().items()}
+    return {"model.safetensors": save(weights), "network.json": {"network": arguments["network"]}}, []
+
+
+def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None") -> Files:
+    """The files that every format has: how to prepare a face, what the outputs mean, and what was measured."""
+    from agegender.inference.bundle import CALIBRATION, CARD, LABELS, METRICS, PREPROCESS
+    from agegender.inference.trained_model import labels, preprocess
+
+    measured = {METRICS: run.metrics, CALIBRATION: run.calibration, CARD: run.model_card}
+    return {
+        PREPROCESS: preprocess(trained, place),
+        LABELS: labels(trained),
+        **{name: file.read_bytes() for name, file in measured.items() if file.is_file()},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Draws boxes and estimates on photos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agegender.errors import AgeGenderError
+from agegender.inference.photos import Result
+from agegender.inference.predictor import Face, rgb
+
+COLOUR = (255, 176, 0)  # RGB; amber, visible to colour-blind people on skin and hair
+
+
+def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+    """A copy of an RGB photo with a box and a line of text for each face.
+
+    Args:
+        image: uint8 [height, width, 3].
+        faces: A face without a box gets a text only.
+    """
+    drawn = image.copy()
+    unit = max(1, round(max(image.shape[:2]) / 600))
+    for face in faces:
+        x0, y0, x1, y1 = (round(edge) for edge in face.box or (0, 0, image.shape[1], image.shape[0]))
+        if face.box is not None:
+            cv2.rectangle(drawn, (x0, y0), (x1, y1), COLOUR, unit * 2)
+        _write(drawn, caption(face), (max(x0, 0), max(y0 - 4 * unit, 14 * unit)), unit)
+    return drawn
+
+
+def caption(face: Face) -> str:
+    """Age in years, and the more probable appearance with its probability; ASCII, since OpenCV draws no other letters."""
+    parts = [] if face.age is None else [f"{face.age:.0f}"]
+    if face.age is not None and face.interval is not None:
+        parts = [f"{face.age:.0f} ({face.interval[0]:.0f}-{face.interval[1]:.0f})"]
+    if face.probability_female is not None:
+        female = face.probability_female >= 0.5
+        share = face.probability_female if female else 1 - face.probability_female
+        parts.append(f"looks {'female' if female else 'male'} {share:.0%}")
+    return ", ".join(parts)
+
+
+def _write(image: np.ndarray, text: str, origin: tuple[int, int], unit: int) -> None:
+    for colour, thickness in (((0, 0, 0), 4 * unit), (COLOUR, unit)):  # a dark outline, then the text
+        cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * unit, colour, thickness, cv2.LINE_AA)
+
+
+def annotate_file(result: Result, path: Path) -> None:
+    """Writes the annotated photo of a result as a JPEG; a suffix of another format is replaced.
+
+    Raises:
+        AgeGenderError: The file cannot be written.
+    """
+    pixels = annotate(rgb(result.path), result.faces)
+    path = path.with_suffix(".jpg")
+    _, data = cv2.imencode(".jpg", pixels[..., ::-1])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise AgeGenderError(f"--annotate {path}: cannot be written: {error.strerror or error}") from error

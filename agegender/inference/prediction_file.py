@@ -1,0 +1,149 @@
+"""The table of predictions as CSV, Parquet or JSON lines; an interrupted table is continued."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from agegender.errors import AgeGenderError
+from agegender.escaping import csv_cell
+from agegender.inference.photos import Result
+
+COLUMNS = (
+    "path", "face", "box", "age", "interval_low", "interval_high", "probability_female", "detector_score", "reason",
+)  # fmt: skip
+FORMATS = (".csv", ".parquet", ".jsonl")
+
+Row = dict[str, Any]
+
+
+def rows(result: Result) -> list[Row]:
+    """The rows of a file: one for each face, numbered from 1, or one with a reason."""
+    if not result.faces:
+        return [dict.fromkeys(COLUMNS) | {"path": str(result.path), "reason": result.reason}]
+    return [
+        {
+            "path": str(result.path),
+            "face": number,
+            "box": None if face.box is None else [round(edge, 1) for edge in face.box],
+            "age": _rounded(face.age, 3),
+            "interval_low": None if face.interval is None else _rounded(face.interval[0], 3),
+            "interval_high": None if face.interval is None else _rounded(face.interval[1], 3),
+            "probability_female": _rounded(face.probability_female, 5),
+            "detector_score": _rounded(face.detector_score, 4),
+            "reason": None,
+        }
+        for number, face in enumerate(result.faces, 1)
+    ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+class PredictionFile:
+    """Collects rows in ``.NAME.partial`` and writes the file when all are there.
+
+    Args:
+        path: Of the file; its suffix chooses the format.
+        settings: Model and options, plain values. A partial file of other settings is not continued.
+
+    Attributes:
+        done: Paths that an interrupted command has already predicted.
+
+    Raises:
+        AgeGenderError: The format is unknown, the folder cannot be written to, or there is a partial file of other settings.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        if path.suffix not in FORMATS:
+            raise AgeGenderError(f"--output {path}: the name must end in {', '.join(FORMATS)}")
+        self.path = path
+        self.done: set[str] = set()
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._settings = json.loads(json.dumps(settings))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if self._partial.exists():
+                self._continue()
+            else:
+                self._partial.write_text(json.dumps(self._settings) + "\n", encoding="utf-8")
+            self._file = self._partial.open("a", encoding="utf-8")
+        except OSError as error:
+            raise AgeGenderError(f"--output {path}: cannot be written: {error.strerror or error}") from error
+
+    def _continue(self) -> None:
+        """Reads which files are done. A line that a crash has cut is dropped."""
+        text = self._partial.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        lines = whole.decode("utf-8").splitlines()
+        if not lines or json.loads(lines[0]) != self._settings:
+            raise AgeGenderError(
+                f"{self._partial}: belongs to an interrupted prediction with another model or other options; delete it to "
+                "start again"
+            )
+        self.done = {json.loads(line)[0]["path"] for line in lines[1:]}
+        os.truncate(self._partial, len(whole))
+
+    def write(self, result: Result) -> None:
+        """Adds the rows of a file."""
+        self._file.write(json.dumps(rows(result)) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Writes the file, unless an exception interrupted the prediction."""
+        self._file.close()
+        if error is None:
+            self._finish()
+
+    def _rows(self) -> Iterator[Row]:
+        with self._partial.open(encoding="utf-8") as file:
+            next(file)
+            for line in file:
+                yield from json.loads(line)
+
+    def _finish(self) -> None:
+        whole = self._partial.with_suffix(".whole")
+        if self.path.suffix == ".parquet":
+            _write_parquet(whole, self._rows())
+        else:
+            with whole.open("w", newline="", encoding="utf-8") as file:
+                if self.path.suffix == ".csv":
+                    table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+                    table.writeheader()
+                    table.writerows(_csv_row(row) for row in self._rows())
+                else:
+                    file.writelines(json.dumps(row) + "\n" for row in self._rows())
+        whole.replace(self.path)
+        self._partial.unlink()
+
+
+def _csv_row(row: Row) -> Row:
+    box = row["box"]
+    cells = row | {"box": None if box is None else " ".join(f"{edge:g}" for edge in box)}
+    return {name: csv_cell(cell) for name, cell in cells.items()}
+
+
+def _write_parquet(path: Path, rows: Iterator[Row]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise AgeGenderError("Parquet needs one more package: pip install pyarrow") from error
+    real = pa.float64()
+    types = {"path": pa.string(), "face": pa.int32(), "box": pa.list_(real), "reason": pa.string()}
+    schema = pa.schema([(name, types.get(name, real)) for name in COLUMNS])
+    with pq.ParquetWriter(path, schema) as writer:
+        batch: list[Row] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == 10_000:
+                writer.write_table(pa.Table.from_pylist(batch, schema))
+                batch = []
+        writer.write_table(pa.Table.from_pylist(batch, schema))

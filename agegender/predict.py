@@ -1,0 +1,189 @@
+"""``python -m agegender.predict PHOTO...``: age and apparent gender of every face in photos and folders."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agegender.errors import AgeGenderError
+from agegender.escaping import one_line
+
+if TYPE_CHECKING:
+    from agegender.inference.faces import FaceDetector
+    from agegender.inference.photos import Result
+    from agegender.inference.predictor import Predictor
+
+CAVEAT = (
+    "Estimates of how faces look to others, with errors; gender is binary by appearance. They are not a person's age, gender "
+    "or identity."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Predicts files, and prints or writes one row for each face."""
+    options = _parser().parse_args(arguments)
+    try:
+        predict(options)
+    except AgeGenderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; the same command with the same --output continues", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
+        raise SystemExit(0) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m agegender.predict",
+        description="Estimates age and apparent gender of every face. " + CAVEAT,
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER", help="image files, and folders of them")
+    parser.add_argument("--model", type=Path, metavar="RUN_DIR_OR_BUNDLE", help="default: the released model")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write .csv, .parquet or .jsonl; continues if interrupted")
+    parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and estimates there")
+    parser.add_argument(
+        "--detector",
+        choices=("auto", "none", "yunet"),
+        default="auto",
+        help="none: each image is one cropped face; yunet: search each image for faces; auto (default): small, nearly square "
+        "images are cropped faces, others are searched",
+    )
+    parser.add_argument("--detector-weights", type=Path, metavar="FILE", help="YuNet model file (ONNX)")
+    parser.add_argument(
+        "--download-detector", action="store_true", help="download YuNet (233 KB, MIT licence) from OpenCV's model zoo once"
+    )
+    parser.add_argument("--flip", action="store_true", help="average each face with its mirror image; takes twice as long")
+    parser.add_argument("--level", type=int, choices=(50, 80, 90, 95), default=90, help="percent of the age intervals")
+    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="faces estimated at once (default 32)")
+    parser.add_argument("--device", default="cpu", help="for a run directory: cpu, cuda:0 ...")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="default: all cores")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected an integer of at least 1")
+    return int(text)
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Predicts the files that the command line names.
+
+    Raises:
+        AgeGenderError: A path, the model or an option cannot be used.
+    """
+    from agegender.inference.photos import list_images
+    from agegender.inference.predictor import Predictor
+
+    listing = list_images(options.paths)
+    if not listing.files:
+        raise AgeGenderError(f"no image file in {', '.join(map(str, options.paths))}")
+    predictor = Predictor.load(
+        options.model or _released(),
+        _detector(options),
+        options.device,
+        options.threads,
+        flip=options.flip,
+        level=options.level,
+        batch_size=options.batch_size,
+    )
+    _predict_all(options, predictor, listing.files)
+    if listing.others:
+        print(f"{listing.others} other files in the folders have no suffix of an image", file=sys.stderr)
+    print(CAVEAT, file=sys.stderr)
+
+
+def _detector(options: argparse.Namespace) -> "FaceDetector | None":
+    if options.detector == "none":
+        return None
+    from agegender.inference.faces import YuNet, download_yunet, yunet_file
+
+    if options.detector_weights is not None:
+        return YuNet(options.detector_weights)
+    if options.download_detector:
+        return YuNet(download_yunet())
+    if yunet_file().is_file():
+        return YuNet(yunet_file())
+    if options.detector == "yunet":
+        raise AgeGenderError(
+            f"--detector yunet needs its model file: add --download-detector (233 KB, MIT licence, kept as {yunet_file()}), or "
+            "--detector-weights FILE"
+        )
+    return None
+
+
+def _released() -> Path:
+    folder = Path(__file__).parent / "inference" / "released"
+    if not folder.is_dir():
+        raise AgeGenderError("--model RUN_DIR_OR_BUNDLE is needed: this version has no released model")
+    return folder
+
+
+def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Sequence[Path]) -> None:
+    from agegender.inference.photos import predict_files
+
+    by_size = options.detector == "auto"
+    if options.output is None:
+        for result in predict_files(predictor, files, by_size):
+            _annotate(options, files, result)
+            print("\n".join(_lines(result)), flush=True)
+        return
+    from agegender.inference.prediction_file import PredictionFile
+
+    settings = {name: str(getattr(options, name)) for name in ("model", "detector", "flip", "level", "device")}
+    with PredictionFile(options.output, settings) as table:
+        left = [file for file in files if str(file) not in table.done]
+        if table.done:
+            print(f"continues: {len(files) - len(left)} of {len(files)} files are done", file=sys.stderr)
+        reasons: Counter[str] = Counter()
+        for number, result in enumerate(predict_files(predictor, left, by_size), 1):
+            _annotate(options, files, result)
+            table.write(result)
+            reasons[result.reason.split(":")[0]] += 1
+            _progress(number, len(left))
+    print(f"{len(files)} files, written to {options.output}", file=sys.stderr)
+    for reason, count in reasons.most_common():
+        if reason:
+            print(f"{count} without an estimate: {one_line(reason)}", file=sys.stderr)
+
+
+def _lines(result: "Result") -> list[str]:
+    """What is printed about a file."""
+    name = one_line(result.path)
+    if not result.faces:
+        return [f"{name}: {one_line(result.reason)}"]
+    lines = []
+    for number, face in enumerate(result.faces, 1):
+        parts = [name, f"face {number}"]
+        if face.age is not None:
+            low, high = face.interval or (None, None)
+            parts.append(f"age {face.age:.1f}" + ("" if low is None else f" ({face.level}%: {low:.0f} to {high:.0f})"))
+        if face.probability_female is not None:
+            parts.append(f"probability female {face.probability_female:.3f}")
+        if face.box is not None:
+            parts.append("box " + " ".join(f"{edge:.0f}" for edge in face.box))
+        lines.append("  ".join(parts))
+    return lines
+
+
+def _annotate(options: argparse.Namespace, files: Sequence[Path], result: "Result") -> None:
+    if options.annotate is None or not result.faces:
+        return
+    from agegender.inference.annotate import annotate_file
+
+    top = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
+    annotate_file(result, options.annotate / Path(os.path.abspath(result.path)).relative_to(top))
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty() and (done % 10 == 0 or done == total):
+        print(f"\r{done} of {total} files", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
