@@ -1,3 +1,19 @@
 """Train, compare, audit and ship models that estimate age and gender from faces."""
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING
+
+from agegender.version import __version__
+
+if TYPE_CHECKING:
+    from agegender.inference.predictor import Predictor
+
+__all__ = ["Predictor", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports ``Predictor`` when it is first used, so that ``import agegender`` stays cheap."""
+    if name == "Predictor":
+        from agegender.inference.predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -174,10 +174,10 @@ def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str
 
 def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None") -> Files:
     """The files that every format has: how to prepare a face, what the outputs mean, and what was measured."""
-    from agegender.inference.bundle import CALIBRATION, CARD, LABELS, METRICS, PREPROCESS
+    from agegender.inference.bundle import LABELS, METRICS, PREPROCESS
     from agegender.inference.trained_model import labels, preprocess
 
-    measured = {METRICS: run.metrics, CALIBRATION: run.calibration, CARD: run.model_card}
+    measured = {METRICS: run.metrics}
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),

@@ -46,6 +46,29 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_utkface(tmp_path_factory.mktemp("faces"), 60)
 
 
+@pytest.fixture(scope="session")
+def trained_run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of a tiny network with a distribution head, trained on the generated faces."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    from agegender.configuration.command import compose
+    from agegender.runs.run_directory import RunDirectory
+    from agegender.train import train
+
+    settings = ["image_size=32", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=2", "logger=none"]
+    train(compose(["data=utkface", f"data.root={faces}", "head=dldl", *settings]), RunDirectory(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained run as a bundle; read only."""
+    from agegender.export import main as export
+
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    export([str(trained_run), str(folder)])
+    return folder
+
+
 @pytest.fixture
 def configure(faces: Path) -> Callable[..., dict[str, Any]]:
     """Composes the real training configuration, small and on the generated faces, with overrides on top."""

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from agegender import __version__
+from agegender.version import __version__
 from agegender.configuration.paths import PACKAGE
 from agegender.runs.run_directory import RunDirectory
 

@@ -1,4 +1,4 @@
-"""A trained run, its bundle, and a detector that needs no weights."""
+"""A detector that needs no weights, and photos for it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,30 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.configuration.command import compose
-from agegender.export import main as export
 from agegender.inference.faces import DetectedFace
-from agegender.runs.run_directory import RunDirectory
-from agegender.train import train
-
-SIZE = 32
-
-
-@pytest.fixture(scope="session")
-def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory of a tiny network with a distribution head, trained on the generated faces."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    settings = [f"image_size={SIZE}", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=2", "logger=none"]
-    train(compose(["data=utkface", f"data.root={faces}", "head=dldl", *settings]), RunDirectory(folder))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run as a bundle; read only."""
-    folder = tmp_path_factory.mktemp("exported") / "bundle"
-    export([str(run), str(folder)])
-    return folder
 
 
 @pytest.fixture

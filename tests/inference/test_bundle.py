@@ -23,10 +23,10 @@ def rewritten(bundle: Path, folder: Path, **changed: bytes) -> Path:
     return folder
 
 
-def test_outputs_equal_those_of_the_network(bundle: Path, run: Path) -> None:
+def test_outputs_equal_those_of_the_network(bundle: Path, trained_run: Path) -> None:
     import torch
 
-    network = load_network(run / "checkpoints" / "best.ckpt").network
+    network = load_network(trained_run / "checkpoints" / "best.ckpt").network
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
     found = Bundle(bundle, threads=1).outputs(images)
     with torch.inference_mode():

@@ -76,6 +76,6 @@ def test_differences_finds_the_largest() -> None:
     assert (gap, expected, found) == (0.5, 2.0, 2.5)
 
 
-def test_a_run(run: Path) -> None:
-    network = DeployedNetwork(load_network(run / "checkpoints" / "best.ckpt").network)
+def test_a_run(trained_run: Path) -> None:
+    network = DeployedNetwork(load_network(trained_run / "checkpoints" / "best.ckpt").network)
     assert network.names == ["age", "probability_female", "age_distribution"]

@@ -58,12 +58,12 @@ def test_sizes_decide_what_is_a_crop(bundle: Path, tmp_path: Path, photo: Callab
 
 
 def test_photos_without_a_face_and_with_many(
-    run: Path, tmp_path: Path, photo: Callable[..., np.ndarray], detector: Callable, monkeypatch: pytest.MonkeyPatch
+    trained_run: Path, tmp_path: Path, photo: Callable[..., np.ndarray], detector: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from agegender.inference.faces import FacePlace
 
     monkeypatch.setattr(FacePlace, "measure", lambda crops, _: FacePlace((0.2, 0.2, 0.8, 0.8), None, 1, 1))
-    predictor = Predictor.load(run, detector, batch_size=3)
+    predictor = Predictor.load(trained_run, detector, batch_size=3)
     many = write(tmp_path / "many.png", photo(*[(20 + 60 * i, 50, 30 + i) for i in range(7)]))
     none = write(tmp_path / "none.png", photo())
     one, two = predict_files(predictor, [many, none], crops_by_size=True)

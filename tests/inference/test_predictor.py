@@ -20,13 +20,13 @@ from agegender.sources.images import ImageError
 MARKS = ((0.3, 0.3), (0.7, 0.3), (0.5, 0.5), (0.35, 0.7), (0.65, 0.7))
 
 
-@pytest.fixture(scope="module", params=["run", "bundle"])
+@pytest.fixture(scope="module", params=["trained_run", "bundle"])
 def predictor(request: pytest.FixtureRequest) -> Predictor:
     return Predictor.load(request.getfixturevalue(request.param), threads=1, batch_size=4)
 
 
-def test_equals_what_the_test_of_the_run_predicted(predictor: Predictor, run: Path, faces: Path) -> None:
-    table: pd.DataFrame = RunDirectory(run).read_predictions()
+def test_equals_what_the_test_of_the_run_predicted(predictor: Predictor, trained_run: Path, faces: Path) -> None:
+    table: pd.DataFrame = RunDirectory(trained_run).read_predictions()
     found = predictor.faces(faces / path for path in table["path"])
     np.testing.assert_allclose([face.age for face in found], table["age_pred"], atol=1e-3)
     np.testing.assert_allclose([face.probability_female for face in found], table["probability_female"], atol=1e-4)
@@ -43,8 +43,8 @@ def test_files_arrays_and_images_of_pillow_are_the_same(predictor: Predictor, fi
         assert one.box is None and one.detector_score is None
 
 
-def test_batches_change_nothing(run: Path, files: list[Path]) -> None:
-    one, all_at_once = (Predictor.load(run, batch_size=size).faces(files) for size in (1, 100))
+def test_batches_change_nothing(trained_run: Path, files: list[Path]) -> None:
+    one, all_at_once = (Predictor.load(trained_run, batch_size=size).faces(files) for size in (1, 100))
     np.testing.assert_allclose([face.age for face in one], [face.age for face in all_at_once], atol=1e-4)
 
 
@@ -97,11 +97,11 @@ def test_a_detector_needs_a_known_margin(bundle: Path, detector: Callable) -> No
         Predictor.load(bundle, detector)
 
 
-def test_a_run_measures_its_margin(run: Path, detector: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_measures_its_margin(trained_run: Path, detector: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     place = FacePlace((0.2, 0.2, 0.8, 0.8), MARKS, 64, 64)
     seen = []
     monkeypatch.setattr(FacePlace, "measure", lambda crops, with_detector: (seen.append((crops, with_detector)), place)[1])
-    predictor = Predictor.load(run, detector)
+    predictor = Predictor.load(trained_run, detector)
     assert predictor.model.preprocess["face_place"]["box"] == (0.2, 0.2, 0.8, 0.8)
     [(crops, used)] = seen
     assert used is detector and crops[0].shape == (32, 32, 3)
@@ -143,8 +143,8 @@ def test_a_bundle_has_no_other_device(bundle: Path) -> None:
         Predictor.load(bundle, device="cuda")
 
 
-def test_both_kinds_describe_themselves_alike(run: Path, bundle: Path) -> None:
-    trained, exported = run_model(run), Bundle(bundle)
+def test_both_kinds_describe_themselves_alike(trained_run: Path, bundle: Path) -> None:
+    trained, exported = run_model(trained_run), Bundle(bundle)
     assert isinstance(trained, TrainedModel)
     assert exported.labels == trained.labels
     assert exported.preprocess == trained.preprocess

@@ -10,8 +10,8 @@ from agegender.inference.run_model import training_crops
 from agegender.runs.run_directory import RunDirectory
 
 
-def test_half_is_half_as_large_and_nearly_equal(bundle: Path, run: Path) -> None:
-    model, images = (bundle / MODEL).read_bytes(), np.stack(training_crops(RunDirectory(run), 20, 32))
+def test_half_is_half_as_large_and_nearly_equal(bundle: Path, trained_run: Path) -> None:
+    model, images = (bundle / MODEL).read_bytes(), np.stack(training_crops(RunDirectory(trained_run), 20, 32))
     smaller = half(model)
     weights = 2 * 117 * 8  # bytes of the largest weight in half precision
     assert len(model) - len(smaller) > weights
@@ -20,9 +20,9 @@ def test_half_is_half_as_large_and_nearly_equal(bundle: Path, run: Path) -> None
     np.testing.assert_allclose(after["probability_female"], before["probability_female"], atol=0.01)
 
 
-def test_int8_has_int8_weights_and_is_close(bundle: Path, run: Path) -> None:
+def test_int8_has_int8_weights_and_is_close(bundle: Path, trained_run: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    model, images = (bundle / MODEL).read_bytes(), training_crops(RunDirectory(run), 40, 32)
+    model, images = (bundle / MODEL).read_bytes(), training_crops(RunDirectory(trained_run), 40, 32)
     smaller = int8(model, images)
     operators = {node.op_type for node in onnx.load_from_string(smaller).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from agegender import __version__
+from agegender.version import __version__
 from agegender.runs.provenance import git_revision, versions
 
 

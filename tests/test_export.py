@@ -1,0 +1,85 @@
+"""The command with each format and precision, and its mistakes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agegender.export import main
+from agegender.inference.bundle import Bundle
+from agegender.models.checkpoint import load_network
+from agegender.runs.run_directory import RunDirectory
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as exit:
+        main([*map(str, arguments)])
+    assert exit.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_bundle_has_model_description_and_metrics(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(trained_run), str(tmp_path / "b")])
+    out = capsys.readouterr().out
+    assert "largest difference from the network: age " in out and "takes cropped faces only" in out
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == json.loads((trained_run / "metrics.json").read_text())
+    assert {"model.onnx", "preprocess.json", "labels.json", "checksums.txt"} <= {p.name for p in (tmp_path / "b").iterdir()}
+    Bundle(tmp_path / "b")
+
+
+def test_half_precision_reports_its_loss(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(trained_run), str(tmp_path / "b"), "--precision", "fp16"])
+    assert "MB becomes" in (out := capsys.readouterr().out) and "(n=6, validation split)" in out
+    assert Bundle(tmp_path / "b").outputs(np.zeros((1, 32, 32, 3), np.uint8))["age"].dtype == np.float32
+
+
+def test_a_precision_that_costs_too_much_is_refused(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agegender.export.YEARS", -100.0)
+    error = failed(capsys, trained_run, tmp_path / "b", "--precision", "int8")
+    assert "refused: MAE " in error and "on 6 validation faces" in error
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_program_for_torch(trained_run: Path, tmp_path: Path) -> None:
+    import torch
+
+    main([str(trained_run), str(tmp_path / "b"), "--format", "torch_export"])
+    program = torch.export.load(tmp_path / "b" / "model.pt2").module()
+    images = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
+    network = load_network(RunDirectory(trained_run).best).network
+    with torch.inference_mode():
+        expected = network.estimate(network(images.permute(0, 3, 1, 2)))["age"]
+        torch.testing.assert_close(program(images)[0], expected, atol=1e-3, rtol=0)
+
+
+def test_weights_as_safetensors(trained_run: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from agegender.models.checkpoint import build_network
+
+    main([str(trained_run), str(tmp_path / "b"), "--format", "safetensors"])
+    config = json.loads((tmp_path / "b" / "network.json").read_text())["network"]
+    rebuilt = build_network(config, ["age", "gender"]).eval()
+    rebuilt.load_state_dict(load_file(tmp_path / "b" / "model.safetensors"))
+    network = load_network(RunDirectory(trained_run).best).network
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(rebuilt(images)["age"], network(images)["age"])
+
+
+def test_mistakes_are_one_line(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    assert "exists already" in failed(capsys, trained_run, tmp_path / "full")
+    assert "not a run directory" in failed(capsys, tmp_path, tmp_path / "b")
+    assert "only for --format onnx" in failed(
+        capsys, trained_run, tmp_path / "b", "--format", "safetensors", "--precision", "int8"
+    )
+    assert "cannot be read" in failed(capsys, trained_run, tmp_path / "b", "--detector-weights", tmp_path / "none.onnx")
+    assert not (tmp_path / "b").exists()

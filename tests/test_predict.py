@@ -1,0 +1,177 @@
+"""The command on files, folders and mistakes, with a run directory and with a bundle."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from agegender.predict import main
+
+
+def command(*arguments: object, **options: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "agegender.predict", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as exit:
+        main([*map(str, arguments)])
+    assert exit.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_prints_a_line_a_face_and_the_caveat(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    first, second = sorted(faces.glob("*.jpg"))[:2]
+    odd = tmp_path / "photo(1) Müller, =x.jpg"  # names that other command lines reject
+    odd.write_bytes(second.read_bytes())
+    done = command(first, odd, "--model", bundle)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    lines = out.splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [[str(first), "face 1"], [str(odd), "face 1"]]
+    assert all("age " in line and "probability female 0." in line for line in lines)
+    assert "binary by appearance" in err and "not a person's age, gender or identity" in err
+
+
+def test_run_and_bundle_write_the_same_table(trained_run: Path, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    for name, model in (("run", trained_run), ("bundle", bundle)):
+        main([str(faces), "--model", str(model), "--output", str(tmp_path / f"{name}.csv")])
+    one, two = table(tmp_path / "run.csv"), table(tmp_path / "bundle.csv")
+    assert [row["path"] for row in one] == [row["path"] for row in two] == sorted(map(str, faces.glob("*.jpg")))
+    np.testing.assert_allclose([float(row["age"]) for row in one], [float(row["age"]) for row in two], atol=2e-3)
+
+
+def test_no_file_is_lost(bundle: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.jpg").write_bytes(next(faces.glob("*.jpg")).read_bytes())
+    (folder / "cut.jpg").write_bytes((folder / "good.jpg").read_bytes()[:300])
+    (folder / "text.png").write_text("no image")
+    (folder / "notes.txt").touch()
+    cv2.imwrite(str(folder / "photo.png"), np.zeros((700, 900, 3), np.uint8))
+    main([str(folder), "--model", str(bundle), "--output", str(tmp_path / "p.csv")])
+    rows = {Path(row["path"]).name: row for row in table(tmp_path / "p.csv")}
+    assert set(rows) == {"good.jpg", "cut.jpg", "text.png", "photo.png"}
+    assert rows["good.jpg"]["reason"] == "" and float(rows["good.jpg"]["age"]) >= 0
+    assert rows["cut.jpg"]["reason"] == "truncated JPEG" and rows["cut.jpg"]["age"] == ""
+    assert "not an image" in rows["text.png"]["reason"]
+    assert "no face detector" in rows["photo.png"]["reason"]
+    err = capsys.readouterr().err
+    assert "4 files, written to" in err and "1 without an estimate: truncated JPEG" in err
+    assert "1 other files in the folders have no suffix of an image" in err
+
+
+def test_an_interrupted_command_continues(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = next(faces.glob("*.jpg")).read_bytes()
+    for number in range(400):
+        (folder / f"{number:03}.jpg").write_bytes(data)
+    os.mkfifo(folder / "wait.jpg")  # listed, refused when it is opened
+    arguments = (folder, "--model", bundle, "--output", tmp_path / "p.csv", "--batch-size", 1)
+    running, partial = command(*arguments), tmp_path / ".p.csv.partial"
+    while not partial.exists() or partial.read_bytes().count(b"\n") < 20:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=120)
+    if running.returncode == 0:
+        pytest.skip("the command was finished before the signal came")
+    assert running.returncode == 130 and "continues" in err and "Traceback" not in err
+    assert not (tmp_path / "p.csv").exists()
+    again = command(*arguments)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0 and "continues: " in err
+    assert [Path(row["path"]).name for row in table(tmp_path / "p.csv")] == sorted(path.name for path in folder.iterdir())
+
+
+def test_annotated_photos_keep_the_folders(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    data = next(faces.glob("*.jpg")).read_bytes()
+    for name in ("a/x.jpg", "b/x.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(data)
+    main([str(tmp_path), "--model", str(bundle), "--annotate", str(tmp_path / "out")])
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.jpg")} == {
+        "a/x.jpg",
+        "b/x.jpg",
+    }
+
+
+def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = np.full((500, 900, 3), 120, np.uint8)
+    for number, file in enumerate(sorted((shared / "data" / "utkface").glob("2[0-9]_*.jpg"))[:600:300]):
+        photo[150:350, 100 + 400 * number : 300 + 400 * number] = cv2.imread(str(file))
+    cv2.imwrite(str(tmp_path / "photo.jpg"), photo)
+    weights = shared / "weights" / "face_detection_yunet.onnx"
+    error = failed(capsys, tmp_path / "photo.jpg", "--model", trained_run, "--detector-weights", weights)
+    assert "finds a face in 0 of" in error  # the generated faces of this run are no faces
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.jpg"], "none.jpg: there is no such file or folder"),
+        (["."], "no image file in ."),
+        (["x.jpg", "--output", "p.xls"], "the name must end in .csv, .parquet, .jsonl"),
+        (["x.jpg", "--model", "."], ".: neither a run directory"),
+        (["x.jpg", "--detector", "yunet"], "--detector yunet needs its model file"),
+        (["x.jpg", "--detector-weights", "x.jpg"], "OpenCV cannot read them as a YuNet model"),
+        (["x.jpg", "--batch-size", "0"], "expected an integer of at least 1"),
+        (["x.jpg", "--device", "cuda"], "a bundle runs on the CPU only"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str],
+    message: str,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    if arguments[0] == "x.jpg":
+        Path("x.jpg").write_text("no image")
+    model = [] if "--model" in arguments else ["--model", str(bundle)]
+    assert message in failed(capsys, *arguments, *model)
+
+
+def test_a_model_is_needed(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--model RUN_DIR_OR_BUNDLE is needed" in failed(capsys, next(faces.glob("*.jpg")))
+
+
+def test_predictor_is_imported_when_it_is_used() -> None:
+    code = (
+        "import sys, agegender; assert 'numpy' not in sys.modules; from agegender import Predictor; "
+        "assert Predictor.load; assert 'torch' not in sys.modules; print(agegender.Predictor.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "Predictor\n", done.stderr
+    import agegender
+
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        agegender.Nothing  # noqa: B018
+
+
+def test_the_pipe_may_close(bundle: Path, faces: Path, make_utkface: Callable[..., Path]) -> None:
+    running = command(faces, "--model", bundle)
+    assert running.stdout is not None
+    running.stdout.readline()
+    running.stdout.close()
+    assert "Traceback" not in running.stderr.read()
