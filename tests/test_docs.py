@@ -70,8 +70,9 @@ def commands(page: str) -> Iterator[Command]:
 SHOWN = {page: list(dict.fromkeys(commands(page))) for page in PAGES}
 EVERY = list({(c.name, c.arguments): c for page in PAGES if page != EXTEND for c in SHOWN[page]}.values())
 COMPARED = [c for c in EVERY if c.name == "compare"]
-COMPOSED = [c for c in EVERY if c.name != "compare" and ABSENT.search(str(c))]
-RUN = [c for c in EVERY if c not in COMPARED and c not in COMPOSED]
+INFERRED = [c for c in EVERY if c.name in ("predict", "export") and "detector-weights" not in str(c)]
+COMPOSED = [c for c in EVERY if c.name in CONFIGURATIONS and ABSENT.search(str(c))]
+RUN = [c for c in EVERY if c.name in CONFIGURATIONS and c not in COMPOSED]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,8 @@ def filled(command: Command, faces: Path, run: Path, folder: Path) -> list[str]:
         "SWEEP_DIR": run.parent,
         "multirun": run.parent,
         "FILE": folder / "weights.pt",
+        "BUNDLE_DIR": folder / "bundle",
+        "PHOTO": next(faces.glob("*.jpg")),
         "DIR": folder,
         "N": 1,
     }
@@ -200,6 +203,19 @@ def test_a_comparison_runs(
     assert "MAE" in capfd.readouterr().out
     if "--out" in command.arguments:
         assert (tmp_path / "comparison" / "comparison.md").exists()
+
+
+@pytest.mark.parametrize("command", INFERRED, ids=str)
+def test_a_prediction_or_export_runs(
+    command: Command, own_faces: Path, toy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    import_module(f"agegender.{command.name}").main(filled(command, own_faces, toy_run, tmp_path))
+    shown = capfd.readouterr()
+    assert "age" in shown.out or "written to" in shown.err
+    if "--output" in command.arguments:
+        assert len((tmp_path / "predictions.csv").read_text().splitlines()) > 60
 
 
 def files_of(page: str) -> dict[str, str]:

@@ -7,9 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from agegender.version import __version__
 from agegender.configuration.paths import PACKAGE
 from agegender.runs.run_directory import RunDirectory
+from agegender.version import __version__
 
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "hydra-core", "albumentations", "opencv-python-headless",
             "numpy", "pandas", "torchmetrics")  # fmt: skip

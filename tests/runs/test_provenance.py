@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from agegender.version import __version__
 from agegender.runs.provenance import git_revision, versions
+from agegender.version import __version__
 
 
 def git(folder: Path, *arguments: str) -> str:
