@@ -31,6 +31,8 @@ def main(config: dict[str, Any]) -> float | None:
     validate(config)
     if job.shares_process():
         require_one_process(config["trainer"])
+    if not ranks.started():
+        ranks.require_one_machine(config["trainer"])
     if not ranks.started() and (count := ranks.process_count(config["trainer"])) > 1:
         if status := launch("agegender.train", count, run.path):
             raise SystemExit(status)

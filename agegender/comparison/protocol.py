@@ -40,7 +40,8 @@ def ours(run: Run) -> dict[str, Any]:
     trainer, total = config.get("trainer") or {}, max(sum(counts.values()), 1)
     backbone = config.get("backbone") or {}
     devices = trainer.get("devices", 1)
-    batches = (devices if isinstance(devices, int) and devices > 0 else 1) * (trainer.get("accumulate_grad_batches") or 1)
+    batches = devices if isinstance(devices, int) and devices > 0 else 1  # of all ranks, in the steps that share an update
+    batches *= (trainer.get("num_nodes") or 1) * (trainer.get("accumulate_grad_batches") or 1)
     batch = (config.get("loader") or {}).get("batch_size")
     return {
         "data": run.sources,

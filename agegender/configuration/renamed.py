@@ -1,4 +1,4 @@
-"""Class paths of earlier versions, so that runs made by them can still be resumed, evaluated and compared."""
+"""Settings of earlier versions, so that runs made by them can still be resumed, evaluated and compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,11 @@ MODULES = {  # earlier module: today's
     "agegender.training.finetune": "agegender.training.finetuning.stages",
     "agegender.training.wandb_logging": "agegender.training.loggers.wandb",
 }
+
+
+def current(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a training configuration with today's class paths and settings."""
+    return _with_num_nodes(with_current_targets(config))
 
 
 def with_current_targets(config: Any) -> Any:
@@ -22,3 +27,9 @@ def with_current_targets(config: Any) -> Any:
 def _current(target: Any) -> Any:
     module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
     return f"{MODULES[module]}.{name}" if module in MODULES else target
+
+
+def _with_num_nodes(config: dict[str, Any]) -> dict[str, Any]:
+    """Earlier versions recorded ``trainer.num_nodes`` only for jobs of several processes."""
+    trainer = config.get("trainer")
+    return {**config, "trainer": {"num_nodes": 1, **trainer}} if isinstance(trainer, dict) else config

@@ -20,7 +20,7 @@ SET_LATER = ("save_dir",)  # of loggers: null in the configuration, the run dire
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("experiment", "hydra"))
 LOWEST = {  # allowed value, of settings that no constructor of this project checks
     "loader.batch_size": 1, "loader.num_workers": 0, "trainer.accumulate_grad_batches": 1, "trainer.log_every_n_steps": 0,
-    "trainer.max_epochs": 1,
+    "trainer.max_epochs": 1, "trainer.num_nodes": 1,
 }  # fmt: skip
 DEVICES = re.compile("auto|-1|[1-9][0-9]*|[0-9]+(,[0-9]*)+")
 CHOICES = {  # names that Lightning would accept others of

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM raise an exception in a command, which then ends with the status that a shell gives to the signal."""
+"""Signals that end a command raise an exception in it; it then ends with the status that a shell gives to the signal."""
 
 import os
 import signal
@@ -8,7 +8,8 @@ import threading
 import time
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Of Ctrl-C, of a system that ends the process, and of SLURM before the time of a job is over (Windows has no SIGUSR2).
+SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGUSR2"))
 GRACE = 8.0  # seconds in which the process may end by itself
 
 _enabled = False
@@ -32,7 +33,7 @@ class Interrupted(BaseException):
 
 
 def raise_on_signals() -> None:
-    """Makes SIGINT and SIGTERM raise ``Interrupted`` in the main thread.
+    """Makes these signals raise ``Interrupted`` in the main thread.
 
     Python calls a handler only between two of its own instructions. A rank that waits for another one in PyTorch may never
     come there, so a thread ends the process some seconds after the signal.
@@ -67,14 +68,16 @@ def raise_again_on_signals() -> None:
 
 
 def leave_signals_to_parent(_: int) -> None:
-    """Sets up a data loading worker: Ctrl-C, which the terminal sends to it too, is for the process that uses it."""
+    """Sets up a data loading worker: a signal that it gets too, as from a terminal, is for the process that uses it."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # with which the process ends its workers
 
 
 def _raise(number: int, _: Any) -> None:
-    # While the process ends, SIGTERM is ignored, and a second Ctrl-C ends it at once.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # While the process ends, further signals are ignored, but a second Ctrl-C ends it at once.
+    for further in SIGNALS:
+        signal.signal(further, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise Interrupted(number)

@@ -14,7 +14,7 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 from agegender.processes.interruption import Interrupted
-from agegender.processes.ranks import LAUNCHER, RUN_DIR, process_count, rank, world_size
+from agegender.processes.ranks import LAUNCHER, RUN_DIR, machine_count, process_count, rank, world_size
 
 GRACE = 10.0  # seconds in which the other ranks may end by themselves
 
@@ -30,7 +30,7 @@ def require_one_process(trainer: Mapping[str, Any]) -> None:
     Raises:
         AgeGenderError: The job has more than one process. The message names what works.
     """
-    if process_count(trainer) > 1 or world_size() > 1:
+    if process_count(trainer) > 1 or machine_count(trainer) > 1 or world_size() > 1:
         raise AgeGenderError(
             "this launcher runs all jobs of a sweep in one process, which cannot start several ranks: use "
             "hydra/launcher=local, or trainer.devices=1"

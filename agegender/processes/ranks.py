@@ -1,7 +1,8 @@
 """What a rank (one process of a job) knows about its job, and results that ranks share before they are connected.
 
 A rank reads the environment variables that torchrun sets. For ``trainer=ddp trainer.devices=N``
-``agegender.processes.launch`` sets the same variables, so ranks work alike however they were started.
+``agegender.processes.launch`` sets the same variables, and so does a task of SLURM, so ranks work alike however they were
+started.
 """
 
 import contextlib
@@ -21,12 +22,12 @@ LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exite
 
 
 def started() -> bool:
-    """Whether torchrun or ``launch`` started this process."""
+    """Whether torchrun, ``launch`` or a task of SLURM started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def launched() -> bool:
-    """Whether torchrun, ``launch`` or a sweep started this process."""
+    """Whether torchrun, ``launch``, a task of SLURM or a sweep started this process."""
     return started() or LAUNCHER in os.environ
 
 
@@ -56,21 +57,38 @@ def process_count(trainer: Mapping[str, Any]) -> int:
     return max(torch.cuda.device_count(), 1)
 
 
+def machine_count(trainer: Mapping[str, Any]) -> int:
+    """Number of machines according to the Trainer's arguments."""
+    return int(trainer.get("num_nodes") or 1)
+
+
+def require_one_machine(trainer: Mapping[str, Any]) -> None:
+    """Rejects a job of several machines where only processes on this machine can be started.
+
+    Raises:
+        AgeGenderError: The message names what works.
+    """
+    if (machines := machine_count(trainer)) > 1:
+        raise AgeGenderError(
+            f"trainer.num_nodes={machines}: this starts processes on this machine only; use hydra/launcher=slurm, or "
+            f"torchrun --nnodes {machines} on each machine"
+        )
+
+
 def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the Trainer in this process, with the devices and machines that torchrun was started with.
+    """Arguments of the Trainer in this process, with the devices and machines that the job was started on.
 
     Args:
         trainer: Arguments of the Trainer in the configuration.
 
     Raises:
-        AgeGenderError: The arguments contradict torchrun, or several processes are needed and were not started.
+        AgeGenderError: The arguments contradict the processes that were started, or several are needed and were not started.
     """
-    strategy, nodes, count = trainer.get("strategy", "auto"), trainer.get("num_nodes") or 1, process_count(trainer)
+    strategy, count = trainer.get("strategy", "auto"), process_count(trainer)
     if strategy not in STRATEGIES:
         raise AgeGenderError(f"trainer.strategy={strategy}: allowed: {', '.join(STRATEGIES)}")
     if not started():
-        if nodes > 1:
-            raise AgeGenderError(f"trainer.num_nodes={nodes}: start on each machine with torchrun --nnodes {nodes} ...")
+        require_one_machine(trainer)
         if count > 1:
             raise AgeGenderError(
                 f"trainer.devices={trainer['devices']}: several processes are started by the command line only, with "
@@ -78,9 +96,12 @@ def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
             )
         return {**trainer, "strategy": "auto"}
     here = int(os.environ["LOCAL_WORLD_SIZE"])
+    machines = world_size() // here
     if count not in (1, here) and trainer["devices"] != "auto":
-        raise AgeGenderError(f"trainer.devices={trainer['devices']}: torchrun started {here} processes on this machine")
-    where = {"devices": trainer["devices"] if count == here else here, "num_nodes": world_size() // here}
+        raise AgeGenderError(f"trainer.devices={trainer['devices']}: the job was started with {here} processes on this machine")
+    if machine_count(trainer) not in (1, machines):
+        raise AgeGenderError(f"trainer.num_nodes={trainer['num_nodes']}: the job was started on {machines} machines")
+    where = {"devices": trainer["devices"] if count == here else here, "num_nodes": machines}
     return {**trainer, **where, "strategy": "ddp" if world_size() > 1 else "auto"}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from agegender.configuration.plain_yaml import read_yaml
-from agegender.configuration.renamed import with_current_targets
+from agegender.configuration.renamed import current
 from agegender.errors import AgeGenderError
 from agegender.metrics import schema_1
 from agegender.regular_files import open_text
@@ -51,6 +51,7 @@ class RunDirectory:
         wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
+        slurm: ``slurm_job.txt``, id of the SLURM job that runs it.
         stop: ``stop.txt``, with which a search tells a job to stop at the end of the epoch, and why.
     """
 
@@ -78,6 +79,7 @@ class RunDirectory:
         self.wandb = self.path / "wandb.json"
         self.job = self.path / "job.yaml"
         self.output = self.path / "output.txt"
+        self.slurm = self.path / "slurm_job.txt"
         self.stop = self.path / "stop.txt"
 
     def evaluation(self, name: str) -> "RunDirectory":
@@ -107,7 +109,7 @@ class RunDirectory:
         _write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved configuration, with class paths and names of metrics of earlier versions replaced by today's.
+        """The resolved configuration, with class paths, settings and names of metrics of earlier versions replaced by today's.
 
         Raises:
             AgeGenderError: The folder is not a run directory.
@@ -118,7 +120,7 @@ class RunDirectory:
                 raise ValueError(f"expected a mapping, not {type(config).__name__}")
         except (OSError, ValueError) as error:
             raise AgeGenderError(f"{self.path}: not a run directory: {self.config.name} cannot be read: {error}") from error
-        config = with_current_targets(config)
+        config = current(config)
         return {key: schema_1.current_paper(value) if key == "paper" else value for key, value in config.items()}
 
     def write_versions(self, versions: Mapping[str, Any]) -> None:
@@ -200,6 +202,14 @@ class RunDirectory:
             reason: One line.
         """
         _write(self.stop, f"{reason}\n")
+
+    def write_slurm(self, number: str) -> None:
+        """Writes the id of the SLURM job that runs this job of a sweep."""
+        _write(self.slurm, f"{number}\n")
+
+    def read_slurm(self) -> str:
+        """The id of the SLURM job that runs this job of a sweep, or ran it; empty if there is none."""
+        return _read(self.slurm).strip() if self.slurm.is_file() else ""
 
     def write_layers(self, table: str) -> None:
         """Writes ``layers.txt``."""

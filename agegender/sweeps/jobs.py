@@ -56,16 +56,18 @@ class Job:
         """Whether it was told to stop, and did so before it was complete."""
         return self.run.stop.is_file() and not self.run.metrics.is_file()
 
-    def end(self, status: int, how: str) -> None:
+    def end(self, status: int, how: str, log: Path | None = None) -> None:
         """Records the end of its process.
 
         Args:
             status: Exit status, 128 + N for signal N.
             how: Why it failed, in one line, if the status is not 0.
+            log: Tells more if the job has written nothing.
         """
         self.status = status
         self.state = "failed" if status else "pruned" if self.stopped else "done"
-        self.reason = "\n".join([how, *from_error(last_lines(self.run.output))]) if status else ""
+        lines = last_lines(self.run.output) or (last_lines(log) if log else [])
+        self.reason = "\n".join([how, *from_error(lines)]) if status else ""
 
     def interrupt(self) -> None:
         """Records that the sweep ended before the job."""

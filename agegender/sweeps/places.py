@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.processes.ranks import process_count
+from agegender.processes.ranks import process_count, require_one_machine
 
 
 class Places:
@@ -30,11 +30,12 @@ class Places:
         self._running = 0
 
     def require_room_for(self, trainer: Mapping[str, Any]) -> None:
-        """Refuses a job that needs more GPUs than there are.
+        """Refuses a job that needs more machines or GPUs than there are.
 
         Raises:
-            AgeGenderError: Names the number of GPUs.
+            AgeGenderError: Names the number of GPUs, or what starts processes on several machines.
         """
+        require_one_machine(trainer)
         how_many = "there is 1 GPU" if len(self.gpus) == 1 else f"there are {len(self.gpus)} GPUs"
         if self._on_gpu(trainer) and process_count(trainer) > len(self.gpus):
             raise AgeGenderError(f"trainer.devices={trainer['devices']}: {how_many} here")
@@ -67,7 +68,7 @@ def places_here(parallel: int, trainers: Sequence[Mapping[str, Any]]) -> Places:
         trainers: Arguments of the Trainer of every job. GPUs are looked for only if one of them may use one.
 
     Raises:
-        AgeGenderError: ``parallel`` is less than 1, or a job needs more GPUs than there are.
+        AgeGenderError: ``parallel`` is less than 1, or a job needs more machines or GPUs than there are.
     """
     gpus = visible_gpus() if any(trainer.get("accelerator") not in ("cpu", "mps") for trainer in trainers) else []
     places = Places(parallel, gpus, len(os.sched_getaffinity(0)))

@@ -23,7 +23,7 @@ REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a sma
 
 
 class OwnSignalHandlers(Callback):
-    """Restores the command's handlers of SIGINT and SIGTERM, which Lightning replaces when a Trainer starts."""
+    """Restores the command's handlers of signals, which Lightning replaces when a Trainer starts."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Called after Lightning has set its own."""

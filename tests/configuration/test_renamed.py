@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from agegender.configuration.renamed import MODULES, with_current_targets
+from agegender.configuration.renamed import MODULES, current, with_current_targets
 
 EARLIER = [
     "agegender.sources.toyfaces.ToyFaces",
@@ -39,3 +39,9 @@ def test_nested_targets_change_and_nothing_else_does() -> None:
     assert current["head"] == config["head"]
     assert current["resume"] is None
     assert config["data"]["sources"][0]["_target_"] == "agegender.sources.toyfaces.ToyFaces"  # the original is left alone
+
+
+def test_a_run_of_an_earlier_version_ran_on_one_machine_unless_it_says_otherwise() -> None:
+    assert current({"trainer": {"devices": 1}})["trainer"] == {"num_nodes": 1, "devices": 1}
+    assert current({"trainer": {"num_nodes": 2}})["trainer"] == {"num_nodes": 2}
+    assert current({"trainer": 5, "head": None}) == {"trainer": 5, "head": None}

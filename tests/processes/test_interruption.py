@@ -61,7 +61,7 @@ def status_and_output(script: str, number: int) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("script", [PYTHON, HANDLERS_OF_A_LIBRARY], ids=["python", "after a library"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_raises_an_exception_that_says_how_to_continue(number: signal.Signals, script: str) -> None:
     assert status_and_output(script, number) == (128 + number, f"stopped by {number.name}. Resume with X\n")
 

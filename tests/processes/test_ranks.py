@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,28 @@ def test_ranks_of_torchrun_share_a_directory_and_the_run_resumes(
 
 
 @linux
+def test_torchrun_on_two_machines_trains_what_one_machine_does(
+    settings: list[str], together: tuple[RunDirectory, str], tmp_path: Path, start_job: Any
+) -> None:
+    """Two agents of torchrun, as on two machines; each starts one of the two ranks."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{probe.getsockname()[1]}"
+    torchrun = ["torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint",
+                endpoint, "-m", "agegender.train"]  # fmt: skip
+    machines = ["trainer=ddp", "trainer.devices=1", "trainer.num_nodes=2"]
+    agents = [start_job(tmp_path, *torchrun, *machines, *settings, "loader.batch_size=4") for _ in range(2)]
+    outputs = [agent.output() for agent in agents]
+    assert [agent.process.returncode for agent in agents] == [0, 0], outputs
+    assert "".join(outputs).count("run directory:") == 1
+    run = RunDirectory(only_run(tmp_path))
+    trainer = run.read_config()["trainer"]
+    assert (trainer["num_nodes"], trainer["devices"], trainer["strategy"]) == (2, 1, "ddp")
+    one, two = weights(run), weights(together[0])
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+@linux
 def test_two_processes_unfreeze_a_backbone_as_one_does(settings: list[str], tmp_path: Path, run_job: Any) -> None:
     """Two epochs use cached features; then some weights train for the first time, and others never do."""
     stages = ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.lr=0.02",
@@ -209,7 +232,10 @@ def test_devices_are_counted_as_lightning_counts_them(trainer: dict[str, Any], c
     ("trainer", "message"),
     [
         ({"devices": 1, "strategy": "ddp_spawn"}, r"strategy=ddp_spawn: allowed: auto, ddp"),
-        ({"devices": 1, "num_nodes": 2}, "torchrun --nnodes 2"),
+        (
+            {"devices": 1, "num_nodes": 2},
+            r"trainer.num_nodes=2: .*hydra/launcher=slurm, or torchrun --nnodes 2 on each machine",
+        ),
         ({"devices": 2}, "torchrun"),
     ],
 )
@@ -224,8 +250,11 @@ def test_numbers_of_processes_come_from_torchrun(monkeypatch: pytest.MonkeyPatch
     assert (ranks.rank(), ranks.world_size()) == (5, 8)
     assert ranks.trainer_arguments({"devices": 1}) == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
     assert ranks.trainer_arguments({"devices": [0, 1, 2, 5]})["devices"] == [0, 1, 2, 5]
-    with pytest.raises(AgeGenderError, match=r"trainer\.devices=3: torchrun started 4"):
+    with pytest.raises(AgeGenderError, match=r"trainer\.devices=3: the job was started with 4 processes on this machine"):
         ranks.trainer_arguments({"devices": 3})
+    assert ranks.trainer_arguments({"devices": 4, "num_nodes": 2})["num_nodes"] == 2
+    with pytest.raises(AgeGenderError, match=r"trainer\.num_nodes=3: the job was started on 2 machines"):
+        ranks.trainer_arguments({"devices": 4, "num_nodes": 3})
 
 
 def test_a_lost_connection_is_one_line_in_a_job_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,3 +61,8 @@ def test_places_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert places_here(2, [CPU]).gpus == []
     with pytest.raises(AgeGenderError, match=r"trainer.devices=3: there are 2 GPUs here"):
         places_here(2, [CPU, {"accelerator": "auto", "devices": 3}])
+
+
+def test_a_job_of_several_machines_is_refused() -> None:
+    with pytest.raises(AgeGenderError, match=r"trainer.num_nodes=2: this starts processes on this machine only"):
+        places_here(1, [CPU, {**CPU, "num_nodes": 2}])
