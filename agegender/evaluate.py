@@ -1,14 +1,17 @@
 """``python -m agegender.evaluate checkpoint=RUN_DIR``: tests a run's best model again, on its own faces or on others."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from agegender.configuration import job
 from agegender.configuration.command import entry
-from agegender.configuration.evaluation import audited, evaluated, validate_evaluation
+from agegender.configuration.evaluation import audited, evaluated, measured, validate_evaluation
 from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.schema import validate_saved
 from agegender.errors import AgeGenderError
+from agegender.processes import ranks
+from agegender.processes.launch import end_with_launcher, launch
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.log import log_to, silence_libraries
 
@@ -16,6 +19,8 @@ from agegender.training.log import log_to, silence_libraries
 @entry("evaluate")
 def main(config: dict[str, Any]) -> None:
     """Measures the run's best model, or the estimates of another model, on one split; prints and writes the metrics."""
+    if ranks.launched():
+        end_with_launcher()
     validate_evaluation(config, job.overrides())
     if config["predictions"] is not None:
         from agegender.evaluation.audit import audit
@@ -23,26 +28,33 @@ def main(config: dict[str, Any]) -> None:
         silence_libraries()
         log_to()
         out = None if config["out"] is None else Path(config["out"])
-        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out, config["report"])
+        choices = measured(config)
+        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out, config["report"], choices)
         return
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
     validate_saved(saved, run.config)
     saved = with_absolute_paths(evaluated(saved, config))
-    log_to()
-    evaluate(
-        run, saved, config["part"], config["accelerator"], config.get("data") is not None, config["seen"], config["report"]
-    )
+    trainer = {"accelerator": config["accelerator"], "devices": config["devices"]}
+    if not ranks.started() and (count := ranks.process_count(trainer)) > 1:
+        if status := launch("agegender.evaluate", count, run.path):
+            raise SystemExit(status)
+        return
+    if ranks.rank() == 0:
+        log_to()
+    others = config.get("data") is not None
+    evaluate(run, saved, config["part"], trainer, others, config["seen"], config["report"], measured(config))
 
 
 def evaluate(
     run: RunDirectory,
     config: dict[str, Any],
     split: Literal["train", "val", "test"],
-    accelerator: str = "cpu",
+    trainer: Mapping[str, Any] | None = None,
     others: bool = False,
     seen: Literal["refuse", "exclude"] = "refuse",
     report: Literal["html", "none"] = "html",
+    choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
 
@@ -50,14 +62,15 @@ def evaluate(
         run: A run with a best checkpoint.
         config: The run's configuration, for other faces with their ``data``, ``split`` and ``age_range``.
         split: The split to measure.
-        accelerator: As Lightning's Trainer takes it.
+        trainer: ``accelerator`` and ``devices`` of Lightning's Trainer; None for the CPU.
         others: The faces are not the run's own.
         seen: Whether to exclude those other faces that are images of the run's train or validation split, or to raise an error.
         report: Whether to write ``report.html`` too.
+        choices: Arguments of ``agegender.evaluation.options.Options``; None for the defaults.
 
     Returns:
-        The metrics. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run directory, beside the predictions;
-        for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``.
+        The metrics; empty on other ranks than the first. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run
+        directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``.
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
@@ -65,6 +78,7 @@ def evaluate(
     """
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
+    from agegender.evaluation.options import Options
     from agegender.evaluation.recording import record_test
     from agegender.evaluation.report.section import Evidence
     from agegender.evaluation.report.writing import write_report
@@ -74,8 +88,10 @@ def evaluate(
     from agegender.training.prediction import predict
 
     silence_libraries()
+    options = Options(**(choices or {}))
+    trainer = ranks.trainer_arguments(trainer or {"accelerator": "cpu", "devices": 1})
     data = assemble(config)
-    data.prepare_data()
+    ranks.on_rank_zero("data", data.prepare_data)
     data.setup()
     if not len(data.rows(split)):
         raise AgeGenderError(f"part={split}: the split {data.split_name!r} has no such faces")
@@ -85,11 +101,18 @@ def evaluate(
     else:
         require_same_faces(run, data.split_csv)
     model = AgeGenderModule.load_from_checkpoint(run.best)
-    predictions = predict(model, data.loader(split), data.table.frame, {"accelerator": accelerator, "devices": 1})
+    with ranks.one_line_if_connection_lost():
+        predictions = predict(model, data.loader(split), data.table.frame, trainer, options.legal_ages)
+        ranks.disconnect()
+    if ranks.rank() > 0:
+        return {}
     out = run.evaluation(f"{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}" if others else split)
     out.write_split(data.split_csv)
     out.write_config(config)
-    metrics = record_test(out, data, {split: predictions}, model.network.age_classes, config["seed"], more)
+    selected = split != "test" and not others
+    metrics = record_test(
+        out, data, {split: predictions}, model.network.age_classes, config["seed"], more, options=options, selected=selected
+    )
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}

@@ -11,7 +11,7 @@ import pandas as pd
 from agegender.comparison.differences import Pair, differences
 from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
-from agegender.evaluation.results import predictions_of
+from agegender.evaluation.measured_faces import predictions_of
 from agegender.metrics.measure import measure
 from agegender.metrics.metric import Metric
 from agegender.metrics.ranges import NINE, ranges_of_labels

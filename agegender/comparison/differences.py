@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agegender.comparison.per_face import per_face_of
 from agegender.comparison.rows import Row
-from agegender.evaluation.results import groups_of
+from agegender.evaluation.measured_faces import groups_of
 from agegender.metrics.chance import Difference, holm
 from agegender.metrics.metric import Metric
 from agegender.metrics.paired import on_one_set, on_several_sets

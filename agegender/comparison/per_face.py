@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.evaluation.results import predictions_of
+from agegender.evaluation.measured_faces import predictions_of
 from agegender.metrics.measure import per_face
 from agegender.metrics.metric import Metric
 from agegender.runs.finished_run import Run

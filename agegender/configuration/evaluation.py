@@ -13,8 +13,9 @@ from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 
 FOR_OTHER_FACES = ("seed", "age_range", "split", "seen")
-FOR_CHECKPOINTS = ("root", "batch_size", "accelerator", "seen")
+FOR_CHECKPOINTS = ("root", "batch_size", "accelerator", "devices", "seen")
 FOR_FILES = ("out",)
+LOWEST = {"devices": 1, "challenge_age": 1, "minimum_group": 2, "resamples": 100}
 
 
 @dataclass
@@ -29,12 +30,20 @@ class EvaluationSettings:
         part: Split to test on.
         root: Folder of the run's own data, if it has moved.
         batch_size: Faces per step; null as in training.
-        accelerator: Of ``lightning.pytorch.Trainer``; the model runs on one device in full precision.
+        accelerator: Of ``lightning.pytorch.Trainer``; the model runs in full precision.
+        devices: Number of devices, with a process for each. It does not change the results.
         seed: Seed of the split of other faces.
         age_range: Lowest and highest age in years of other faces; faces outside are left out and counted.
         seen: Other faces that are copies of images that the model was trained or selected on, identical or re-encoded:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
         report: ``html`` writes a report for a browser with its plots and a model card, ``none`` does not.
+        legal_age: Legal ages in years, for which an age gate is measured.
+        challenge_age: Predicted age in years below which an age gate asks for proof of age.
+        target_rate: Highest acceptable share of under-age faces that pass, 0..1; the mildest threshold that keeps it is found.
+        minimum_group: Faces that a group needs to be ranked and tested against the others.
+        resamples: Number of bootstrap resamples for the 95% intervals.
+        mondrian: Age intervals have their own width for each predicted ``gender`` or for each of nine ranges of predicted ages
+            (``age_band``); null: one width for all.
     """
 
     checkpoint: str | Path | None
@@ -48,6 +57,13 @@ class EvaluationSettings:
     age_range: Sequence[float]
     seen: Literal["refuse", "exclude"]
     report: Literal["html", "none"]
+    devices: int
+    legal_age: Sequence[int]
+    challenge_age: int
+    target_rate: float
+    minimum_group: int
+    resamples: int
+    mondrian: Literal["gender", "age_band"] | None
 
 
 def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
@@ -65,6 +81,7 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
     batch_size = config.get("batch_size")
     if isinstance(batch_size, int) and batch_size < 1:
         problems.append(f"batch_size={batch_size}: expected an integer of at least 1, or null")
+    problems = problems or _out_of_range(config)
     if config.get("data") is not None:
         shapes = shape_problems(config, ("data", "split"))
         problems += shapes or section_problems({key: config[key] for key in ("data", "split")})
@@ -75,6 +92,28 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
     if not problems:
         problems += _mismatches(config, overrides)
     refuse(problems)
+
+
+def _out_of_range(config: Mapping[str, Any]) -> list[str]:
+    """Numbers that are too small or too large."""
+    problems = [
+        f"{key}={config[key]}: expected an integer of at least {low}" for key, low in LOWEST.items() if config[key] < low
+    ]
+    if not config["legal_age"] or not all(isinstance(age, int) and 1 <= age <= 100 for age in config["legal_age"]):
+        problems.append(f"legal_age={config['legal_age']}: expected one or more integers from 1 to 100, such as [18, 21]")
+    if not 0 < config["target_rate"] < 1:
+        problems.append(f"target_rate={config['target_rate']}: expected a number between 0 and 1")
+    return problems
+
+
+def measured(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``agegender.evaluation.options.Options``.
+
+    Args:
+        config: Validated, with the keys of ``conf/evaluate.yaml``.
+    """
+    same = {key: config[key] for key in ("challenge_age", "target_rate", "resamples", "mondrian")}
+    return {"legal_ages": tuple(config["legal_age"]), "minimum": config["minimum_group"], **same}
 
 
 def _mismatches(config: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:

@@ -81,8 +81,10 @@ class TrainBatches(Sampler[BatchIndex]):
 class EvalBatches(Sampler[BatchIndex]):
     """Batches of one rank in table order; over all ranks, every face occurs exactly once.
 
-    All ranks have the same number of batches. The last batch of a rank may be empty: without any batch, the rank would
-    skip validation while the others wait for it in collective operations (buffer synchronisation, metric reduction).
+    The ranks take turns with the batches that a single rank would have, so a face is in the same batch for any number of
+    ranks, and its prediction is exactly the same. All ranks have the same number of batches. The last batch of a rank may be
+    empty: without any batch, the rank would skip validation while the others wait for it in collective operations (buffer
+    synchronisation, metric reduction).
 
     Args:
         indices: Rows of the face table.
@@ -92,12 +94,10 @@ class EvalBatches(Sampler[BatchIndex]):
     """
 
     def __init__(self, indices: np.ndarray, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        shards = np.array_split(
-            np.asarray(indices, dtype=np.int64), world_size
-        )  # sizes differ by one at most; none is longer than the first
-        self.indices = shards[rank]
+        self.indices = np.asarray(indices, dtype=np.int64)
         self.batch_size = batch_size
-        self.length = -(-len(shards[0]) // batch_size)
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -106,10 +106,10 @@ class EvalBatches(Sampler[BatchIndex]):
 
     def __len__(self) -> int:
         """Number of batches, the same on every rank."""
-        return self.length
+        return -(-len(self.indices) // (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[BatchIndex]:
-        """Yields consecutive slices of this rank's shard."""
-        for number in range(self.length):
-            start = number * self.batch_size
+        """Yields every ``world_size``-th batch, from that of this rank on."""
+        for number in range(len(self)):
+            start = (number * self.world_size + self.rank) * self.batch_size
             yield BatchIndex(self.indices[start : start + self.batch_size], 0, self.epoch)

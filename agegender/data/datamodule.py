@@ -20,6 +20,7 @@ from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
 from agegender.data.timed_loader import TimedLoader
 from agegender.errors import AgeGenderError
+from agegender.processes import ranks
 from agegender.processes.interruption import leave_signals_to_parent
 from agegender.sources.faces import SPLITS, FaceTable, Source
 
@@ -225,7 +226,9 @@ class FaceDataModule(LightningDataModule):
         return self.batches(EvalBatches(self.rows(split), self.batch_size, *self._rank_and_world_size()), None, features)
 
     def _rank_and_world_size(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if self.trainer is None:
+            return ranks.rank(), ranks.world_size()
+        return self.trainer.global_rank, self.trainer.world_size
 
     def batches(self, batches: Iterable[BatchIndex], augment: Any, features: Features | None = None) -> DataLoader[Any]:
         """Returns a data loader of the given batches.

@@ -12,6 +12,7 @@ from agegender.data.assemble import assemble
 from agegender.data.datamodule import FaceDataModule
 from agegender.data.named_faces import NamedFaces
 from agegender.errors import AgeGenderError
+from agegender.evaluation.options import Options
 from agegender.evaluation.prediction_file import read_prediction_file
 from agegender.evaluation.recording import record_test
 from agegender.evaluation.report.section import Evidence
@@ -25,7 +26,12 @@ ESTIMATES = ["age_pred", "probability_female"]
 
 
 def audit(
-    config: Mapping[str, Any], file: Path, split: str, out: Path | None, report: Literal["html", "none"] = "html"
+    config: Mapping[str, Any],
+    file: Path,
+    split: str,
+    out: Path | None,
+    report: Literal["html", "none"] = "html",
+    choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures the estimates in a file on one split of some faces.
 
@@ -38,6 +44,7 @@ def audit(
         split: The split to measure.
         out: Folder of the results; None for a new one beside the file, named after the file, the data and the split.
         report: Whether to write ``report.html`` too.
+        choices: Arguments of ``Options``; None for the defaults.
 
     Returns:
         The content of ``metrics.json``.
@@ -74,7 +81,8 @@ def audit(
         len(faces), split, record["missing"], record["extra"], file.name,
         f" (listed in {run.unmatched})" if len(unmatched) else "",
     )  # fmt: skip
-    metrics = record_test(run, data, {split: faces}, (), config["seed"], {"audit": record})
+    options = Options(**(choices or {}))
+    metrics = record_test(run, data, {split: faces}, (), config["seed"], {"audit": record}, options=options)
     if report == "html":
         licenses = {source.name: source.license for source in data.sources.values()}
         write_report(run, Evidence(file.name, metrics, faces, licenses))

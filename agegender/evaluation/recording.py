@@ -8,9 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 
 from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.analysis import analyse
+from agegender.evaluation.options import Options
 from agegender.evaluation.plots import draw_test
-from agegender.evaluation.results import SCHEMA, baseline, split_metrics
+from agegender.evaluation.results import baseline, split_metrics
 from agegender.evaluation.results_table import results_table
+from agegender.metrics.earlier_schemas import SCHEMA
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,10 @@ def record_test(
     seed: int,
     more: Mapping[str, Any] | None = None,
     loggers: Iterable[Any] = (),
+    options: Options | None = None,
+    selected: bool = False,
 ) -> dict[str, Any]:
-    """Computes the metrics of a test, and writes, logs and draws everything about it.
+    """Measures a test, and writes, logs and draws everything about it.
 
     Args:
         run: The run, or the folder of an evaluation.
@@ -50,22 +55,33 @@ def record_test(
         seed: Of the bootstrap.
         more: Further content of ``metrics.json``.
         loggers: Those of the Trainer, if it has trained.
+        options: Choices about the measures; None for the defaults.
+        selected: The model was trained or selected on the tested split, so nothing is calibrated on it.
 
     Returns:
         The content of ``metrics.json``.
     """
     table, tested = data.table, list(predictions)[-1]
     faces = predictions[tested]
+    options = options or Options()
+    found = analyse(faces, age_classes, seed, options, data.age_range, selected, tested)
     metrics: dict[str, Any] = {
         "schema": SCHEMA,
         "tested": tested,
         "split": {"name": data.split_name, "sha256": data.split_sha256, "content_sha256": data.content_sha256},
         "age_classes": list(age_classes),
-        **{split: split_metrics(frame, seed, age_classes) for split, frame in predictions.items()},
+        **{
+            split: split_metrics(frame, seed, age_classes, options.resamples)
+            for split, frame in predictions.items()
+            if split != tested
+        },
+        tested: found.metrics,
         "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
         **(more or {}),
     }
     run.write_predictions(pd.concat(predictions.values()))
+    run.write_groups(found.groups)
+    run.write_calibration(found.calibration)
     draw_test(faces, metrics[tested], table.roots, run)
     run.write_metrics(metrics)
     log.info("\n%s", results_table(metrics))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agegender.escaping import one_line
+from agegender.evaluation.short_form import measures_in_short
 from agegender.metrics.gender import CLASSES
 from agegender.metrics.metric import Metric, Need
 from agegender.metrics.registry import AGE, BY_KEY, EXACT_AGE, GENDER, NEEDS, shown
@@ -24,7 +25,7 @@ def results_table(metrics: Values) -> str:
     datasets = values.get("by_dataset") or {}
     content = f", content {split['content_sha256'][:12]}" if "content_sha256" in split else ""  # an earlier version had none
     lines = [f"{tested} split: {values['n']} faces, split {split['name']} {split['sha256'][:12]}{content}"]
-    lines += _lines(values, guess, in_detail=not datasets)
+    lines += _lines(values, guess, in_detail=not datasets) + measures_in_short(values)
     for name, own in datasets.items():
         lines += [f"of these {own['n']} faces of {name}", *_lines(own, (guess.get("by_dataset") or {}).get(name, {}))]
     return "\n".join(map(one_line, [*lines, CAVEAT]))

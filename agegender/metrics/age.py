@@ -3,12 +3,15 @@
 An error is the prediction, not rounded, minus the exact age. A label that is an age range has a distance, but no error.
 """
 
-import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agegender.metrics.predictions import Predictions
+from agegender.metrics.statistic import Floats, MedianOf, OfSums, mean_of_defined, one_hot, ratio
+
+DECADES = 13  # 0-9, 10-19, ..., and 120 years or more
 
 
 def labelled(faces: Predictions) -> NDArray[np.bool_]:
@@ -31,14 +34,33 @@ def absolute_error(faces: Predictions) -> NDArray[np.float64]:
     return np.abs(error(faces))
 
 
-def within_5(faces: Predictions) -> NDArray[np.bool_]:
-    """Whether the absolute error is at most 5 years, [N]; the mean is the cumulative score CS@5."""
-    return absolute_error(faces) <= 5
+def within(years: int) -> Callable[[Predictions], NDArray[np.bool_]]:
+    """Whether the absolute error is at most this many years, [N]; the mean is the cumulative score CS@years."""
+    return lambda faces: absolute_error(faces) <= years
 
 
-def rmse(faces: Predictions) -> float:
-    """Root of the mean squared error of faces with an exact age."""
-    return math.sqrt(np.mean(error(faces) ** 2))
+(
+    within_1, within_2, within_3, within_4, within_5, within_6, within_7, within_8, within_9, within_10, within_11, within_12,
+    within_13, within_14, within_15,
+) = map(within, range(1, 16))  # fmt: skip
+
+
+def right_year(faces: Predictions) -> NDArray[np.bool_]:
+    """Whether the prediction, rounded to a whole year, is the exact age, [N]."""
+    return np.floor(faces.age + 0.5) == faces.age_low
+
+
+def _errors_by_decade(faces: Predictions) -> Floats:
+    decade = one_hot(np.clip(faces.age_low // 10, 0, DECADES - 1).astype(np.int64), DECADES)
+    return np.concatenate([decade * absolute_error(faces)[:, None], decade], axis=1)
+
+
+median_error = MedianOf(absolute_error)
+rmse = OfSums(
+    lambda faces: np.stack([error(faces) ** 2, np.ones(len(faces))], axis=1),
+    lambda sums: np.sqrt(ratio(sums[..., 0], sums[..., 1])),
+)
+balanced_mae = OfSums(_errors_by_decade, lambda sums: mean_of_defined(ratio(sums[..., :DECADES], sums[..., DECADES:])))
 
 
 def distance(faces: Predictions) -> NDArray[np.float64]:

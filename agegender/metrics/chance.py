@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agegender.metrics.bootstrap import by_group
-
 DRAWS = 10_000
 FEW = 10  # with fewer draws beyond zero, a small p-value is not read from their number
 _AT_ONCE = 2_000_000  # limits the memory to about 50 MB for any number of faces
@@ -51,7 +49,7 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
         [draws, M].
     """
     values = np.asarray(values, dtype=np.float64)
-    sums, sizes = by_group(values, groups)
+    sums, sizes = _by_group(values, groups)
     count = len(sums)
     random = np.random.default_rng(seed)
     means = np.empty((draws, values.shape[1]))
@@ -62,6 +60,18 @@ def bootstrap_means(values: ArrayLike, seed: int, draws: int = DRAWS, groups: Ar
         times = np.bincount(drawn.ravel(), minlength=len(some) * count).reshape(len(some), count)
         some[:] = times @ sums / (times @ sizes)[:, None]
     return means
+
+
+def _by_group(values: NDArray[np.float64], groups: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums [G, M] of values [N, M] and sizes [G] of the groups; in the order of the faces if every face is its own group."""
+    if groups is None:
+        return values, np.ones(len(values))
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) == len(values):
+        return values, np.ones(len(values))
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, codes, values)
+    return sums, np.bincount(codes).astype(np.float64)
 
 
 def seed_variance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None) -> SeedVariance:
@@ -78,7 +88,7 @@ def seed_variance(recipes: Sequence[ArrayLike], groups: ArrayLike | None = None)
             continue
         apart = values - values.mean(axis=0)
         means = apart.mean(axis=1, keepdims=True)
-        sums, _ = by_group((apart - means).T, groups)
+        sums, _ = _by_group((apart - means).T, groups)
         variance += float((means**2).sum())
         of_faces += float((sums**2).sum()) / values.shape[1] ** 2
         freedom += len(values) - 1

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from agegender.metrics.bootstrap import mean_ci95
 from agegender.metrics.metric import Metric, Need
 from agegender.metrics.predictions import Predictions
 from agegender.metrics.registry import METRICS, NEEDS
+from agegender.metrics.statistic import MeanOf, Statistic
 
 
 @cache
@@ -19,6 +19,15 @@ def function(path: str) -> Callable[[Predictions], Any]:
     """The function that the registry names, such as ``age.exact``."""
     module, _, name = path.rpartition(".")
     return getattr(import_module(f"agegender.metrics.{module}"), name)
+
+
+@cache
+def statistic(metric: Metric) -> Statistic:
+    """The statistic that a computed metric is: a mean of one number a face, or what its entry in the registry names."""
+    if metric.per_face:
+        return MeanOf(function(metric.per_face))
+    found: Any = function(str(metric.overall))
+    return found
 
 
 def labelled(need: Need, faces: Predictions) -> NDArray[np.bool_] | None:
@@ -47,10 +56,7 @@ def measure(faces: Predictions, metrics: Iterable[Metric] = METRICS) -> dict[str
 def _value(metric: Metric, faces: Predictions) -> float | None:
     if not len(faces):
         return None
-    if metric.per_face:
-        return float(np.mean(function(metric.per_face)(faces)))
-    value = function(str(metric.overall))(faces)
-    return None if value is None else float(value)
+    return statistic(metric)(faces)
 
 
 def per_face(metric: Metric, faces: Predictions) -> NDArray[np.float64] | None:
@@ -65,24 +71,3 @@ def per_face(metric: Metric, faces: Predictions) -> NDArray[np.float64] | None:
     values = np.full(len(faces), np.nan)
     values[mask] = function(metric.per_face)(faces[mask])
     return values
-
-
-def intervals(
-    faces: Predictions, metrics: Iterable[Metric], seed: int, groups: ArrayLike | None = None
-) -> dict[str, list[float] | None]:
-    """``KEY_ci95``, the 95% bootstrap interval [low, high], for each metric that is a mean over faces.
-
-    Args:
-        faces: All of them.
-        metrics: Those that the model cannot have, and those that are no means, are left out.
-        seed: Of the bootstrap.
-        groups: What ties faces together, [N]; see ``mean_ci95``.
-    """
-    found: dict[str, list[float] | None] = {}
-    for metric in metrics:
-        if metric.needs is None or metric.per_face is None or (mask := labelled(metric.needs, faces)) is None:
-            continue
-        tied = None if groups is None else np.asarray(groups)[mask]
-        values = function(metric.per_face)(faces[mask])
-        found[f"{metric.key}_ci95"] = mean_ci95(values, seed, groups=tied) if len(values) else None
-    return found

@@ -1,7 +1,7 @@
 """What a metric is: its name, unit and direction, the labels it needs, and the function that computes it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Task = Literal["age", "gender"]
 Level = Literal["file", "summary", "table", "headline"]
@@ -38,8 +38,8 @@ class Metric:
         needs: The labels it is measured on. None: it does not depend on labels.
         per_face: Function from ``Predictions`` of faces that have these labels to numbers [N]. The metric is their mean, which
             has a confidence interval and can be tested for differences between models.
-        overall: Function from the same to one number, for a metric that is not a mean over faces; None if it is undefined for
-            these faces. A metric with neither function is measured elsewhere (losses, latency).
+        overall: A `Statistic` of the same, for a metric that is not a mean over faces. A metric with neither is measured
+            elsewhere (losses, latency).
         shown: ``file``: in ``metrics.json`` only. ``summary``: also in the summary of a test and for each group of people.
             ``table``: also a column of ``agegender.compare``. ``headline``: also with curves, a gap between training and
             validation, and a test of the differences between models.
@@ -75,8 +75,8 @@ class Metric:
         """The title with its unit, for an axis."""
         return f"{self.title} ({self.unit})" if self.unit in ("years", "ms") else self.title
 
-    def badness(self, value: float) -> float:
-        """A number that is smaller the better the value is, to sort by."""
+    def badness(self, value: Any) -> Any:
+        """A number that is smaller the better the value is, to sort by; of an array, for each value."""
         return {"smaller": value, "larger": -value, "zero": abs(value)}[self.better]
 
     def text(self, value: float, decimals: int = 2, sign: str = "") -> str:

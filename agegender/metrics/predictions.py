@@ -20,6 +20,8 @@ class Predictions:
         age: Predicted age in years, not rounded, [N]; None if age was not predicted.
         female: Predicted probability of female in 0..1, [N]; None if gender was not predicted.
         classes: First year of each age class of the head; empty if it has none.
+        crps: Continuous ranked probability score of the predicted age distribution in years, [N], NaN without an exact label;
+            None if no distribution was predicted.
     """
 
     age_low: NDArray[np.float64]
@@ -28,6 +30,7 @@ class Predictions:
     age: Any = None
     female: Any = None
     classes: tuple[float, ...] = ()
+    crps: Any = None
 
     def __len__(self) -> int:
         return len(self.age_low)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agegender.metrics.predictions import Predictions
+from agegender.metrics.statistic import Floats, OfSums, mean_of_defined, one_hot, ratio
 
 NINE = (0, 3, 10, 20, 30, 40, 50, 60, 70)  # first year of each of FairFace's ranges
 
@@ -63,11 +64,20 @@ def ranges_off(faces: Predictions, starts: Sequence[float]) -> NDArray[np.int64]
     return np.abs(range_of(faces.age, starts) - range_of(faces.age_low, starts))
 
 
-def balanced_accuracy(faces: Predictions, starts: Sequence[float]) -> float:
+def _right_by_range(faces: Predictions, starts: Sequence[float]) -> Floats:
+    """Whether each face is in each labelled range and predicted right, and whether it is in it, [N, 2 R]."""
+    own = one_hot(range_of(faces.age_low, starts), len(starts))
+    return np.concatenate([own * (ranges_off(faces, starts) == 0)[:, None], own], axis=1)
+
+
+def _mean_over_ranges(sums: Floats) -> Floats:
     """Mean over the ranges that occur of the share of their faces whose predicted range is right."""
-    counts = confusion(faces, starts)
-    sizes = counts.sum(axis=1)
-    return float((np.diagonal(counts)[sizes > 0] / sizes[sizes > 0]).mean())
+    right, sizes = np.split(sums, 2, axis=-1)
+    return mean_of_defined(ratio(right, sizes))
+
+
+balanced_range_accuracy = OfSums(lambda faces: _right_by_range(faces, NINE), _mean_over_ranges)
+balanced_class_accuracy = OfSums(lambda faces: _right_by_range(faces, faces.classes), _mean_over_ranges)
 
 
 def right_range(faces: Predictions) -> NDArray[np.bool_]:
@@ -78,11 +88,6 @@ def right_range(faces: Predictions) -> NDArray[np.bool_]:
 def range_one_off(faces: Predictions) -> NDArray[np.bool_]:
     """Whether the predicted one of the nine ranges is the labelled one or its neighbour, [N]."""
     return ranges_off(faces, NINE) <= 1
-
-
-def balanced_range_accuracy(faces: Predictions) -> float:
-    """Balanced accuracy of the nine ranges."""
-    return balanced_accuracy(faces, NINE)
 
 
 def right_class(faces: Predictions) -> NDArray[np.bool_]:
@@ -98,8 +103,3 @@ def wrong_class(faces: Predictions) -> NDArray[np.bool_]:
 def class_one_off(faces: Predictions) -> NDArray[np.bool_]:
     """Whether the predicted age class is the labelled one or its neighbour, [N]."""
     return ranges_off(faces, faces.classes) <= 1
-
-
-def balanced_class_accuracy(faces: Predictions) -> float:
-    """Balanced accuracy of the head's classes."""
-    return balanced_accuracy(faces, faces.classes)

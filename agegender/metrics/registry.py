@@ -15,8 +15,11 @@ AGE = Need("age", "age", "age.labelled")
 EXACT_AGE = Need("exact_age", "age", "age.exact")
 AGE_RANGE = Need("age_range", "age", "ranges.in_one_range")
 AGE_CLASS = Need("age_class", "age", "ranges.in_one_class")
+AGE_DISTRIBUTION = Need("age_distribution", "age", "distributions.scored")
+UNDER_18 = Need("under_18", "age", "gate.minors")
+FROM_14_TO_17 = Need("14_to_17", "age", "gate.from_14_to_17")
 GENDER = Need("gender", "gender", "gender.labelled")
-NEEDS = (EXACT_AGE, AGE, AGE_RANGE, AGE_CLASS, GENDER)
+NEEDS = (EXACT_AGE, AGE, AGE_RANGE, AGE_CLASS, AGE_DISTRIBUTION, UNDER_18, FROM_14_TO_17, GENDER)
 
 METRICS = (
     Metric("loss", "loss", "weighted sum of the tasks' losses", "", "smaller", None, each_epoch=True),
@@ -35,8 +38,24 @@ METRICS = (
         overall="age.rmse", shown="table", each_epoch=True,
     ),
     Metric(
-        "age_cs5", "CS@5", "share of exact ages with an error of at most 5 years", "share", "larger", EXACT_AGE,
-        per_face="age.within_5", shown="table", each_epoch=True,
+        "age_median_error", "median error", "median of the absolute errors of exact ages", "years", "smaller", EXACT_AGE,
+        overall="age.median_error", shown="summary",
+    ),
+    Metric(
+        "age_balanced_mae", "balanced MAE", "MAE of each decade of exact ages, averaged over the decades", "years", "smaller",
+        EXACT_AGE, overall="age.balanced_mae", shown="summary",
+    ),
+    *(
+        Metric(
+            f"age_cs{years}", f"CS@{years}", f"share of exact ages with an error of at most {years} year{'s' * (years > 1)}",
+            "share", "larger", EXACT_AGE, per_face=f"age.within_{years}", shown="table" if years == 5 else "file",
+            each_epoch=years == 5,
+        )
+        for years in range(1, 16)
+    ),
+    Metric(
+        "age_exact_accuracy", "exact-age accuracy", "share of exact ages that the rounded prediction equals", "share", "larger",
+        EXACT_AGE, per_face="age.right_year",
     ),
     Metric(
         "age_bias", "bias", "mean error of exact ages, positive if predictions are too old", "years", "zero", EXACT_AGE,
@@ -71,12 +90,41 @@ METRICS = (
         AGE_CLASS, per_face="ranges.class_one_off", shown="summary",
     ),
     Metric(
+        "age_crps", "CRPS", "continuous ranked probability score of the age distribution, exact ages", "years",
+        "smaller", AGE_DISTRIBUTION, per_face="distributions.crps_of",
+    ),
+    Metric(
+        "age_minors_passed", "minors passed as 18", "share of faces under 18 years with a predicted age of at least 18",
+        "share", "smaller", UNDER_18, per_face="gate.passed_18", shown="table",
+    ),
+    Metric(
+        "age_challenge_25", "Challenge-25 false positives",
+        "share of faces of 14 to 17 years with a predicted age of at least 25, as NIST's FATE AEV reports it", "share",
+        "smaller", FROM_14_TO_17, per_face="gate.passed_25", shown="summary",
+    ),
+    Metric(
         "gender_accuracy", "gender accuracy", "share with the labelled gender", "share", "larger", GENDER,
         per_face="gender.right", shown="headline", each_epoch=True,
     ),
     Metric(
         "gender_error", "gender error", "share with the other gender than labelled", "share", "smaller", GENDER,
         per_face="gender.wrong", each_epoch=True,
+    ),
+    Metric(
+        "gender_balanced_accuracy", "gender balanced accuracy", "gender accuracy, averaged over the genders", "share", "larger",
+        GENDER, overall="gender.recall", shown="summary",
+    ),
+    Metric(
+        "gender_sensitivity", "gender sensitivity", "share of the faces labelled female that are predicted female", "share",
+        "larger", GENDER, overall="gender.recall_female",
+    ),
+    Metric(
+        "gender_specificity", "gender specificity", "share of the faces labelled male that are predicted male", "share",
+        "larger", GENDER, overall="gender.recall_male",
+    ),
+    Metric(
+        "gender_auc", "gender ROC-AUC", "area under the ROC curve of the probability of female", "share", "larger", GENDER,
+        overall="gender.roc_auc",
     ),
     *(
         Metric(

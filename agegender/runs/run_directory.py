@@ -13,11 +13,14 @@ import yaml
 from agegender.configuration.plain_yaml import read_yaml
 from agegender.configuration.renamed import current
 from agegender.errors import AgeGenderError
-from agegender.metrics import schema_1
+from agegender.escaping import csv_cell
+from agegender.metrics import earlier_schemas
 from agegender.regular_files import open_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from agegender.metrics.calibration import Calibration
 
 
 class RunDirectory:
@@ -40,6 +43,8 @@ class RunDirectory:
         last: ``checkpoints/last.ckpt``, the last finished epoch, to resume from.
         best: ``checkpoints/best.ckpt``, the epoch with the best monitor, to test.
         metrics: ``metrics.json``, what the test measured.
+        groups: ``groups.csv``, metrics of groups of people: one row a group and metric.
+        calibration: ``calibration.json``, age intervals and a temperature for new predictions.
         predictions: ``predictions.parquet``, faces with labels and predictions.
         unmatched: ``unmatched.csv``, faces without an estimate and estimates without a face, of a file of predictions.
         predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
@@ -68,6 +73,8 @@ class RunDirectory:
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.metrics = self.path / "metrics.json"
+        self.groups = self.path / "groups.csv"
+        self.calibration = self.path / "calibration.json"
         self.predictions = self.path / "predictions.parquet"
         self.unmatched = self.path / "unmatched.csv"
         self.predictions_picture = self.path / "predictions.png"
@@ -121,7 +128,7 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise AgeGenderError(f"{self.path}: not a run directory: {self.config.name} cannot be read: {error}") from error
         config = current(config)
-        return {key: schema_1.current_paper(value) if key == "paper" else value for key, value in config.items()}
+        return {key: earlier_schemas.current_paper(value) if key == "paper" else value for key, value in config.items()}
 
     def write_versions(self, versions: Mapping[str, Any]) -> None:
         """Writes the versions of the first session; those of a later session are added if they differ."""
@@ -238,7 +245,37 @@ class RunDirectory:
             AgeGenderError: The file is missing or damaged, or a later version wrote it.
         """
         with _reading(self.metrics):
-            return schema_1.current_metrics(_read_json(self.metrics))
+            return earlier_schemas.current_metrics(_read_json(self.metrics))
+
+    def write_groups(self, groups: "pd.DataFrame") -> None:
+        """Writes ``groups.csv``, safe to open in a spreadsheet.
+
+        Args:
+            groups: As ``agegender.evaluation.fairness.groups_table`` returns it.
+        """
+        safe = groups.assign(group=groups["group"].map(csv_cell))
+        _write(self.groups, safe.to_csv(index=False, lineterminator="\n"))
+
+    def write_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Writes ``calibration.json``, as ``agegender.metrics.calibration.Calibration.of`` reads it."""
+        _write_json(self.calibration, calibration)
+
+    def read_calibration(self) -> "Calibration | None":
+        """The calibration of the run's own test, or of its evaluation on its own test split; None if there is none.
+
+        Raises:
+            AgeGenderError: The file is damaged, or a later version wrote it.
+        """
+        from agegender.metrics.calibration import Calibration
+
+        files = [one for one in (self.calibration, self.evaluation("test").calibration) if one.is_file()]
+        found = None
+        for file in files:
+            with _reading(file):
+                found = Calibration.of(_read_json(file))
+            if found.levels:
+                return found
+        return found
 
     def write_predictions(self, faces: "pd.DataFrame") -> None:
         """Writes faces with labels and predictions; ``row``, the place in a table in memory, is left out."""

@@ -124,8 +124,9 @@ class AgeGenderModule(L.LightningModule):
             self._measured(batch, "held_out")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Estimates of a batch, and as ``index`` the rows of the face table that they belong to."""
-        return {"index": batch["index"], **(self(batch["image"]) if len(batch["index"]) else {})}
+        """Estimates of a batch with age distributions, and as ``index`` the rows of the face table that they belong to."""
+        estimates = self.network.estimate(self.network(batch["image"])) if len(batch["index"]) else {}
+        return {"index": batch["index"], **estimates}
 
     def _measured(self, batch: Batch, phase: Phase) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Adds a batch to the metrics of the epoch, and returns its ``loss_sums``."""

@@ -1,7 +1,7 @@
 """Predictions for all faces of a split: each face exactly once, in full precision, whatever the number of ranks."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from agegender.data.datamodule import FaceDataModule
+from agegender.heads.base import AgeHead
+from agegender.metrics.distributions import LEGAL_AGES, summary_columns
 from agegender.training.module import AgeGenderModule
 from agegender.training.trainer import build_trainer
 
@@ -37,7 +39,13 @@ class Collector(L.Callback):
             self.outputs = [batch for share in shares for batch in share]
 
 
-def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, trainer: Mapping[str, Any]) -> pd.DataFrame:
+def predict(
+    model: AgeGenderModule,
+    loader: DataLoader,
+    table: pd.DataFrame,
+    trainer: Mapping[str, Any],
+    legal_ages: Sequence[int] = LEGAL_AGES,
+) -> pd.DataFrame:
     """Predicts in full precision, with a new Trainer that has none of the training's callbacks and settings.
 
     Args:
@@ -45,10 +53,12 @@ def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, tra
         loader: Batches with ``index``, the row of each face in ``table``.
         table: The face table.
         trainer: Arguments of the Trainer. Only ``accelerator``, ``devices``, ``strategy`` and ``num_nodes`` are used.
+        legal_ages: In years; ``probability_under_AGE`` is predicted for each if the age head has a distribution.
 
     Returns:
         The rows of ``table`` that the loader holds, in the order of ``table``, with the columns ``age_pred`` in years and
-        ``probability_female`` in 0..1 for the tasks that the model has.
+        ``probability_female`` in 0..1 for the tasks that the model has, and those of ``summary_columns`` if the age head has a
+        distribution.
 
     Raises:
         AgeGenderError: There is no such device.
@@ -58,8 +68,16 @@ def predict(model: AgeGenderModule, loader: DataLoader, table: pd.DataFrame, tra
     build_trainer(**place, precision="32-true", callbacks=[collector], logger=False, enable_checkpointing=False,
                   enable_progress_bar=False).predict(model, loader, return_predictions=False)  # fmt: skip
     columns = {name: np.concatenate([batch[name] for batch in collector.outputs]) for name in collector.outputs[0]}
-    predicted = pd.DataFrame(columns).rename(columns={"age": "age_pred"}).set_index("index").sort_index()
-    return pd.concat([table.iloc[predicted.index].reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
+    order = np.argsort(columns["index"])
+    columns = {name: values[order] for name, values in columns.items()}
+    faces = table.iloc[columns.pop("index")].reset_index(drop=True)
+    distribution = columns.pop("age_distribution", None)
+    predicted = pd.DataFrame(columns).rename(columns={"age": "age_pred"})
+    if distribution is None:
+        return pd.concat([faces, predicted], axis=1)
+    first_age = cast(AgeHead, model.network.heads["age"]).first_age
+    summary = summary_columns(distribution, first_age, faces["age_low"], faces["age_high"], legal_ages)
+    return pd.concat([faces, predicted, pd.DataFrame(summary)], axis=1)
 
 
 def predict_held_out(

@@ -39,7 +39,8 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "seed": config["seed"],
         "age_range": config["age_range"],
     }
-    record_test(run, data, predictions, model.network.age_classes, config["seed"], more, trainer.loggers)
+    record_test(run, data, predictions, model.network.age_classes, config["seed"], more, trainer.loggers,
+                selected="test" not in predictions)  # fmt: skip
     if "test" not in predictions:
         why = "there is no test split" if config["test"] else "the test split was left alone (test=false)"
         log.info("%s: the model was selected on the faces measured here, so the metrics are optimistic", why)

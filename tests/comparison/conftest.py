@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from agegender.evaluation.results import SCHEMA, split_metrics
+from agegender.evaluation.results import split_metrics
+from agegender.metrics.earlier_schemas import SCHEMA
 
 
 @pytest.fixture

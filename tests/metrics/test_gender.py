@@ -4,7 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    recall_score,
+    roc_auc_score,
+)
 
 from agegender.metrics.gender import CLASSES, confusion
 from agegender.metrics.measure import measure
@@ -34,6 +41,10 @@ def test_metrics_equal_scikit_learn():
     assert_equal_to_scikit_learn(values, female > 0.5, gender)
     assert 0.5 < values["gender_accuracy"] < 1
     assert values["gender_recall_female"] == pytest.approx(recall_score(gender, female > 0.5))
+    assert values["gender_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(gender, female > 0.5))
+    assert values["gender_sensitivity"] == pytest.approx(recall_score(gender, female > 0.5))
+    assert values["gender_specificity"] == pytest.approx(recall_score(gender, female > 0.5, pos_label=0))
+    assert values["gender_auc"] == pytest.approx(roc_auc_score(gender, female))
     assert confusion(predictions(female, gender)).tolist() == confusion_matrix(gender, female > 0.5).tolist()
 
 

@@ -14,7 +14,7 @@ from agegender.metrics.registry import BY_KEY, METRICS, NEEDS, monitors, shown
 
 FACES = Predictions(
     np.array([20.0, 30.0, 3.0]), np.array([20.0, 30.0, 9.0]), np.array([0, 1, 1]),
-    np.array([21.0, 28.0, 11.0]), np.array([0.1, 0.9, 0.4]), (0, 26),
+    np.array([21.0, 28.0, 11.0]), np.array([0.1, 0.9, 0.4]), (0, 26), np.array([1.0, 2.0, 4.0]),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,6 +33,7 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
     run.write_metrics({"test": {"n": 3}})
     run.write_predictions(faces())
     run.write_wandb({"id": "abc", "group": None})
+    run.write_groups(pd.DataFrame({"kind": "race", "group": ["=1+1", "White, x"], "value": [0.5, np.nan]}))
     again = RunDirectory(run.path)
     assert again.read_config() == {"seed": 3, "name": "Ærø"}
     assert again.read_split() == "path,split\nß.png,train\n"
@@ -40,6 +42,7 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
     assert again.read_model() == {"parameters": 12}
     assert again.read_metrics() == {"test": {"n": 3}}
     assert again.read_wandb() == {"id": "abc", "group": None}
+    assert again.groups.read_text() == 'kind,group,value\nrace,\'=1+1,0.5\nrace,"White, x",\n'
     predictions = again.read_predictions()
     assert predictions is not None and "row" not in predictions
     assert predictions["age_pred"].tolist() == [3.5, 2.5, 1.5]  # sorted by dataset and path
@@ -62,11 +65,11 @@ def test_metrics_and_papers_of_an_earlier_version_get_todays_keys(run: RunDirect
     run.write_config({"seed": 0, "paper": {"title": "T", "figures": {"test": {"cs5": 0.5}}}})
     run.write_metrics({"schema": 1, "split": {"sha256": "0", "part": "val", "n": 2}, "val": {"n": 2, "age": {"cs5": 0.5}}})
     assert run.read_config() == {"seed": 0, "paper": {"title": "T", "metrics": {"test": {"age_cs5": 0.5}}}}
-    expected = {"schema": 2, "tested": "val", "split": {"sha256": "0"}, "age_classes": [], "val": {"n": 2, "age_cs5": 0.5}}
+    expected = {"schema": 3, "tested": "val", "split": {"sha256": "0"}, "age_classes": [], "val": {"n": 2, "age_cs5": 0.5}}
     assert run.read_metrics() == expected
 
 
-@pytest.mark.parametrize("content", [{"schema": 3}, {"schema": "1"}, {"schema": 1, "test": 5}, {"schema": 1, "split": 5}])
+@pytest.mark.parametrize("content", [{"schema": 4}, {"schema": "1"}, {"schema": 1, "test": 5}, {"schema": 1, "split": 5}])
 def test_metrics_that_cannot_be_translated_are_an_error(content: dict[str, object], run: RunDirectory) -> None:
     run.write_metrics(content)
     with pytest.raises(AgeGenderError, match=r"metrics\.json: cannot be read") as error:
@@ -121,3 +124,25 @@ def test_an_evaluation_knows_its_run(run: RunDirectory) -> None:
     own.write_metrics({})
     assert own.evaluation_of is not None and own.evaluation_of.path == run.path.resolve()
     assert run.evaluation_of is None
+
+
+def calibration(offset: float | None) -> dict[str, object]:
+    levels = {"90": {"conformal": {"": offset}}} if offset else {}
+    age = {"levels": levels, "reason": None if offset else "selected"}
+    return {"schema": 1, "split": "test", "age_range": [0, 90], "age": age, "gender": {"reason": "none"}}
+
+
+def test_the_calibration_is_that_of_the_own_test_or_of_its_evaluation(run: RunDirectory) -> None:
+    assert run.read_calibration() is None
+    run.write_calibration(calibration(None))  # the training left the test split alone
+    found = run.read_calibration()
+    assert found is not None and (found.levels, found.reason) == ((), "selected")
+    run.evaluation("test").write_calibration(calibration(3.0))
+    later = run.read_calibration()
+    assert later is not None and later.age_interval([40.0])[0].tolist() == [37]
+    run.write_calibration(calibration(5.0))
+    own = run.read_calibration()
+    assert own is not None and own.age_interval([40.0])[0].tolist() == [35]
+    run.calibration.write_text('{"schema": 7, "age": {}, "gender": {}}')
+    with pytest.raises(AgeGenderError, match=r"calibration\.json: cannot be read: ValueError: schema 7"):
+        run.read_calibration()

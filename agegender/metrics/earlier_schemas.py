@@ -1,4 +1,6 @@
-"""Reads what earlier versions wrote: ``metrics.json`` of schema 1, and ``paper:`` blocks with its names of metrics.
+"""Reads what earlier versions wrote: ``metrics.json`` of schemas 1 and 2, and ``paper:`` blocks with the names of schema 1.
+
+Schema 2 has the keys of schema 3, but fewer of them: a metric of a later version is absent, not None.
 
 Schema 1 nested metrics by task, as ``age.mae`` or ``gender.by_class.female.recall``. Its ``history.csv`` already had
 today's keys.
@@ -7,6 +9,7 @@ today's keys.
 from collections.abc import Mapping
 from typing import Any
 
+SCHEMA = 3  # of metrics.json
 NAMES = {key: f"age_{key}" for key in ("mae", "distance", "rmse", "cs5", "class_accuracy")}
 AGE = NAMES | {"mae_ci95": "age_mae_ci95", "n": "n_age", "n_exact": "n_exact_age"}
 GENDER = {key: f"gender_{key}" for key in ("accuracy", "accuracy_ci95", "precision", "recall", "f1")} | {"n": "n_gender"}
@@ -25,12 +28,12 @@ def current_metrics(content: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: It has a later schema than this version knows.
     """
     schema = content.get("schema", 2)
-    if schema > 2:
-        raise ValueError(f"schema {schema}: this version reads 1 and 2")
+    if schema > SCHEMA:
+        raise ValueError(f"schema {schema}: this version reads 1 to {SCHEMA}")
     if schema > 1:
-        return dict(content)
+        return dict(content) | ({"schema": SCHEMA} if "schema" in content else {})
     split = dict(content.get("split") or {})
-    result: dict[str, Any] = {"schema": 2, "tested": split.pop("part", None), "split": split}
+    result: dict[str, Any] = {"schema": SCHEMA, "tested": split.pop("part", None), "split": split}
     split.pop("n", None)
     result["age_classes"] = _first_years(content.get(result["tested"]) or {})
     result |= {key: value for key, value in content.items() if key not in ("schema", "split")}

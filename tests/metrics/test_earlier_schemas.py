@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from agegender.metrics.earlier_schemas import current_metrics, current_paper
 from agegender.metrics.registry import BY_KEY
-from agegender.metrics.schema_1 import current_metrics, current_paper
 
 METRICS = """
 {"schema": 1, "seed": 0, "age_range": [0, 116],
@@ -60,9 +60,9 @@ TEST = {
 }  # fmt: skip
 
 
-def test_metrics_of_schema_1_get_todays_keys() -> None:
+def test_metrics_of_earlier_schemas_get_todays_keys() -> None:
     assert current_metrics(json.loads(METRICS)) == {
-        "schema": 2,
+        "schema": 3,
         "tested": "test",
         "split": {"name": "random 80/10/10 seed 0", "sha256": "9e3fdec6e697a05e"},
         "age_classes": [0, 26],
@@ -89,8 +89,9 @@ def test_every_translated_metric_is_in_the_registry() -> None:
 def test_todays_schema_stays_and_a_later_one_is_refused() -> None:
     now = current_metrics(json.loads(METRICS))
     assert current_metrics(now) == now
-    with pytest.raises(ValueError, match="schema 3: this version reads 1 and 2"):
-        current_metrics({"schema": 3})
+    assert current_metrics({"schema": 2, "test": {"n": 1}}) == {"schema": 3, "test": {"n": 1}}
+    with pytest.raises(ValueError, match="schema 4: this version reads 1 to 3"):
+        current_metrics({"schema": 4})
 
 
 def test_a_paper_gets_todays_keys() -> None:
