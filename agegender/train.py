@@ -69,7 +69,13 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.training.log import log_to, silence_libraries
     from agegender.training.loggers.sessions import sessions
     from agegender.training.module import AgeGenderModule
-    from agegender.training.resuming import advice_if_interrupted, checkpoint_of, is_finished, restore_callbacks
+    from agegender.training.resuming import (
+        advice_if_interrupted,
+        checkpoint_of,
+        is_finished,
+        require_same_batch,
+        restore_callbacks,
+    )
     from agegender.training.stopping import is_stopped
     from agegender.training.testing import measure_best
     from agegender.training.trainer import training_trainer
@@ -95,6 +101,8 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         log.info("%s is complete: nothing to resume", run.path)
         log.info("\n%s", results_table(run.read_metrics()))
         return None
+    if checkpoint and not finished:
+        require_same_batch(run.read_config(), config)
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
     if first_rank and not checkpoint:
         record_settings(run, config, trainer.precision)

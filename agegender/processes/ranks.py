@@ -17,6 +17,7 @@ from agegender.errors import AgeGenderError
 
 RUN_DIR, LAUNCHER = "AGEGENDER_RUN_DIR", "AGEGENDER_LAUNCHER"  # set by launch, the latter by a sweep too
 STRATEGIES = ("auto", "ddp")
+EVERY = ("auto", "-1")  # values of trainer.devices for all devices of the machine
 # In messages of gloo, nccl and the store when the process at the other end is gone.
 LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited|connection refused|recvValue|NCCL", re.I)
 
@@ -48,7 +49,7 @@ def process_count(trainer: Mapping[str, Any]) -> int:
         devices = [device for device in devices.split(",") if device.strip()]
     if isinstance(devices, list):
         return len(devices)
-    if str(devices) not in ("auto", "-1"):
+    if str(devices) not in EVERY:
         return int(devices)
     if trainer.get("accelerator") == "cpu":
         return 1
@@ -87,6 +88,7 @@ def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
     strategy, count = trainer.get("strategy", "auto"), process_count(trainer)
     if strategy not in STRATEGIES:
         raise AgeGenderError(f"trainer.strategy={strategy}: allowed: {', '.join(STRATEGIES)}")
+    every = str(trainer.get("devices", "auto")) in EVERY  # recorded as a number, which a resumed run compares
     if not started():
         require_one_machine(trainer)
         if count > 1:
@@ -94,14 +96,14 @@ def trainer_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
                 f"trainer.devices={trainer['devices']}: several processes are started by the command line only, with "
                 "python -m agegender.train or torchrun"
             )
-        return {**trainer, "strategy": "auto"}
+        return {**trainer, "devices": 1 if every else trainer["devices"], "strategy": "auto"}
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     machines = world_size() // here
     if count not in (1, here) and trainer["devices"] != "auto":
         raise AgeGenderError(f"trainer.devices={trainer['devices']}: the job was started with {here} processes on this machine")
     if machine_count(trainer) not in (1, machines):
         raise AgeGenderError(f"trainer.num_nodes={trainer['num_nodes']}: the job was started on {machines} machines")
-    where = {"devices": trainer["devices"] if count == here else here, "num_nodes": machines}
+    where = {"devices": trainer["devices"] if count == here and not every else here, "num_nodes": machines}
     return {**trainer, **where, "strategy": "ddp" if world_size() > 1 else "auto"}
 
 

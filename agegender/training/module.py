@@ -1,5 +1,6 @@
 """A network in training: the loss of each batch, the metrics of each epoch, and the optimizer."""
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,10 @@ from agegender.metrics.registry import monitors
 from agegender.models.checkpoint import build_network, errors_named, portable, read_model
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
+from agegender.training.lr_scaling import factor
 from agegender.training.task_losses import loss_sums, means_over_ranks
+
+log = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
 Phase = Literal["fit", "held_out"]  # fit: training faces; held_out: validation faces
@@ -188,6 +192,10 @@ class AgeGenderModule(L.LightningModule):
             raise AgeGenderError(f"trainer.limit_train_batches={limit}: leaves no batch to train on")
         steps = max(math.ceil(batches / trainer.accumulate_grad_batches), 1)
         optimizer = self.optimizer.build(self)
+        rule, world = self.optimizer.lr_scaling, trainer.world_size
+        if rule != "none" and trainer.ckpt_path is None:  # a resumed run continues with the saved learning rates
+            log.info("optimizer.lr_scaling=%s: optimizer.lr=%g times %.3g (processes: %d)",
+                     rule, self.optimizer.lr, factor(rule, world), world)  # fmt: skip
         total = steps * max(trainer.max_epochs or 1, 1)
         schedule = self.schedule.build(optimizer, total_steps=total, steps_per_epoch=steps)
         return {"optimizer": optimizer, "lr_scheduler": schedule}

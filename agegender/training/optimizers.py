@@ -9,6 +9,8 @@ from torch import nn
 
 from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
+from agegender.processes import ranks
+from agegender.training.lr_scaling import LrScaling, factor
 from agegender.training.setting_checks import require
 
 FUSED_DEVICES = ("cpu", "cuda")
@@ -27,6 +29,8 @@ class Adam:
         betas: Decay rates of the running means of the gradient and of its square.
         eps: Added to the denominator.
         decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
+        lr_scaling: Multiply all learning rates by the number of processes (``linear``), by its square root (``sqrt``), or
+            leave them (``none``); see ``agegender.training.lr_scaling``.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -39,6 +43,7 @@ class Adam:
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     decay_norms_and_biases: bool = False
+    lr_scaling: LrScaling = "none"
 
     def __post_init__(self) -> None:
         """Rejects values out of range."""
@@ -62,6 +67,8 @@ class AdamW:
         betas: Decay rates of the running means of the gradient and of its square.
         eps: Added to the denominator.
         decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
+        lr_scaling: Multiply all learning rates by the number of processes (``linear``), by its square root (``sqrt``), or
+            leave them (``none``); see ``agegender.training.lr_scaling``.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -74,6 +81,7 @@ class AdamW:
     betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     decay_norms_and_biases: bool = False
+    lr_scaling: LrScaling = "none"
 
     def __post_init__(self) -> None:
         """Rejects values out of range."""
@@ -97,6 +105,8 @@ class SGD:
         momentum: Decay rate of the running sum of gradients; 0 turns momentum off.
         nesterov: Use Nesterov momentum (Nesterov 1983).
         decay_norms_and_biases: Apply weight decay to norms, biases and embeddings too.
+        lr_scaling: Multiply all learning rates by the number of processes (``linear``), by its square root (``sqrt``), or
+            leave them (``none``); see ``agegender.training.lr_scaling``.
 
     Raises:
         AgeGenderError: A value is out of range.
@@ -109,6 +119,7 @@ class SGD:
     momentum: float = 0.9
     nesterov: bool = True
     decay_norms_and_biases: bool = False
+    lr_scaling: LrScaling = "none"
 
     def __post_init__(self) -> None:
         """Rejects values out of range."""
@@ -216,7 +227,7 @@ def _build(
 ) -> torch.optim.Optimizer:
     groups = parameter_groups(
         model,
-        options.lr,
+        options.lr * factor(options.lr_scaling, ranks.world_size()),
         options.backbone_lr_scale,
         options.layer_decay,
         options.weight_decay,

@@ -1,13 +1,15 @@
 """What a resumed run continues from: its last checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 
 from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import read_checkpoint
+from agegender.processes import ranks
 from agegender.processes.interruption import Interrupted
 from agegender.runs.run_directory import RunDirectory
 
@@ -26,6 +28,43 @@ def checkpoint_of(run: RunDirectory) -> Path | None:
             f"{missing} is missing, so the run cannot be resumed. Restore the file, or train again into another run directory"
         )
     return None
+
+
+def require_same_batch(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuses to continue with another number of faces in a step, as with another number of processes.
+
+    Steps per epoch would change, so the schedule would jump, and the learning rate would not fit.
+
+    Args:
+        saved: Configuration of the earlier session.
+        config: Configuration of this session.
+
+    Raises:
+        AgeGenderError: The numbers differ. It says which settings keep the number.
+    """
+    before, now = faces_per_step(saved), faces_per_step(config)
+    if before in (None, now):
+        return
+    batch, trainer = config["loader"]["batch_size"], config["trainer"]
+    accumulated = trainer.get("accumulate_grad_batches") or 1
+    processes = (now or 1) // (batch * accumulated)
+    keep = f"loader.batch_size={before // (processes * accumulated)}" if before % (processes * accumulated) == 0 else (
+        f"a number of processes times loader.batch_size times trainer.accumulate_grad_batches that is {before}"
+    )  # fmt: skip
+    raise AgeGenderError(
+        f"the run was trained with {before} faces a step, and would continue with {now} "
+        f"({processes} process{'' if processes == 1 else 'es'} x "
+        f"loader.batch_size={batch} x trainer.accumulate_grad_batches={accumulated}). Keep {before} with {keep}"
+    )
+
+
+def faces_per_step(config: Mapping[str, Any]) -> int | None:
+    """Faces that all ranks see before the weights are updated; None where the configuration does not number the devices."""
+    trainer = config["trainer"]
+    if str(trainer.get("devices", "auto")) in ranks.EVERY:
+        return None
+    each = config["loader"]["batch_size"] * (trainer.get("accumulate_grad_batches") or 1)
+    return int(each * ranks.process_count(trainer) * (trainer.get("num_nodes") or 1))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.finetuning.stages import ddp_strategy
 from agegender.training.stopping import StopFile
+from agegender.training.sync_batchnorm import SyncBatchNorm
 
 PROFILERS: Mapping[str, type[Profiler]] = {"simple": SimpleProfiler, "pytorch": PyTorchProfiler}
 REDRAW = 50  # steps: drawing the progress bar takes longer than a step of a small model
@@ -30,11 +31,12 @@ class OwnSignalHandlers(Callback):
         raise_again_on_signals()
 
 
-def build_trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> L.Trainer:
+def build_trainer(callbacks: Iterable[Callback] = (), sync_batchnorm: bool = False, **arguments: Any) -> L.Trainer:
     """A Trainer for this project's data and models.
 
     Args:
         callbacks: In the order in which Lightning calls them.
+        sync_batchnorm: Whether batch norms use the statistics of all ranks.
         **arguments: Others, as Lightning's Trainer takes them.
 
     Raises:
@@ -43,9 +45,10 @@ def build_trainer(callbacks: Iterable[Callback] = (), **arguments: Any) -> L.Tra
     # In a SLURM job Lightning would otherwise choose SLURM's environment by itself, with SLURM's number of tasks and with
     # signal handlers of its own.
     environment = TorchElasticEnvironment() if ranks.started() else LightningEnvironment()
+    plugins: list[Any] = [environment, *([SyncBatchNorm()] if sync_batchnorm else [])]
     try:
         return L.Trainer(
-            callbacks=[*callbacks, OwnSignalHandlers()], **arguments, plugins=[environment], enable_model_summary=False,
+            callbacks=[*callbacks, OwnSignalHandlers()], **arguments, plugins=plugins, enable_model_summary=False,
             use_distributed_sampler=False,
         )  # fmt: skip
     except AgeGenderError:

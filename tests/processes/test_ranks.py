@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from agegender.configuration.command import compose
+from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.data.assemble import assemble
 from agegender.data.batches import TrainBatches
@@ -198,6 +199,36 @@ def test_torchrun_on_two_machines_trains_what_one_machine_does(
 
 
 @linux
+def test_a_run_of_two_processes_is_continued_by_one(
+    settings: list[str], alone: RunDirectory, tmp_path: Path, run_job: Any
+) -> None:
+    run_job(tmp_path, *DDP, *settings, "loader.batch_size=4", "trainer.max_epochs=1", "test=false", "hydra.run.dir=run")
+    run = RunDirectory(tmp_path / "run")
+    changed = ["trainer.devices=1", "loader.batch_size=8", "trainer.max_epochs=6"]
+    train(continued(run.read_config(), changed, run.path), run, resuming=True)
+    assert_continues_as(alone, run)
+
+
+@linux
+def test_a_run_of_one_process_is_continued_by_two(
+    settings: list[str], alone: RunDirectory, tmp_path: Path, run_job: Any
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    train(compose([*settings, "loader.batch_size=8", "trainer.max_epochs=1", "test=false"]), run)
+    run_job(tmp_path, "agegender.train", "resume=run", "trainer.devices=2", "loader.batch_size=4", "trainer.max_epochs=6")
+    assert run.read_config()["trainer"]["devices"] == 2
+    assert_continues_as(alone, run)
+
+
+def assert_continues_as(whole: RunDirectory, run: RunDirectory) -> None:
+    """The weights and the number of epochs are those of a run without interruption."""
+    assert len(history(run)) == len(history(whole)) == 3
+    one, other = weights(whole), weights(run)
+    for name in one:
+        torch.testing.assert_close(other[name], one[name], rtol=1e-3, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@linux
 def test_two_processes_unfreeze_a_backbone_as_one_does(settings: list[str], tmp_path: Path, run_job: Any) -> None:
     """Two epochs use cached features; then some weights train for the first time, and others never do."""
     stages = ["finetune=two_stage", "finetune.two_stage.epochs=2", "finetune.two_stage.lr=0.02",
@@ -244,12 +275,18 @@ def test_unsupported_ways_to_start_processes_are_rejected(trainer: dict[str, Any
         ranks.trainer_arguments(trainer)
 
 
+@pytest.mark.parametrize("devices", ["auto", -1, "-1", 1])
+def test_one_process_records_one_device(devices: Any) -> None:
+    assert ranks.trainer_arguments({"devices": devices, "accelerator": "cpu"})["devices"] == 1
+
+
 def test_numbers_of_processes_come_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
     assert (ranks.rank(), ranks.world_size()) == (5, 8)
     assert ranks.trainer_arguments({"devices": 1}) == {"devices": 4, "num_nodes": 2, "strategy": "ddp"}
     assert ranks.trainer_arguments({"devices": [0, 1, 2, 5]})["devices"] == [0, 1, 2, 5]
+    assert ranks.trainer_arguments({"devices": "auto"})["devices"] == 4  # a number, which a resumed run compares
     with pytest.raises(AgeGenderError, match=r"trainer\.devices=3: the job was started with 4 processes on this machine"):
         ranks.trainer_arguments({"devices": 3})
     assert ranks.trainer_arguments({"devices": 4, "num_nodes": 2})["num_nodes"] == 2

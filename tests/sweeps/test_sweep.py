@@ -96,6 +96,48 @@ def test_a_killed_sweep_is_finished_by_the_same_command(faces: Path, tmp_path: P
         assert epochs <= max(done)
 
 
+def test_a_killed_rank_ends_its_job_with_one_message_and_the_sweep_goes_on(faces: Path, tmp_path: Path) -> None:
+    """The first job would never end; the second is short."""
+    sweep = tmp_path / "sweep"
+    overrides = ["trainer=ddp", "trainer.devices=2", "trainer.max_epochs=100000,1", "callbacks.early_stopping.patience=100000"]
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    driver = subprocess.Popen(
+        command(faces, sweep, *overrides), env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 240
+    while not (sweep / "0" / "history.csv").is_file():
+        assert time.monotonic() < deadline and driver.poll() is None
+        time.sleep(0.1)
+    pid = ranks_of(sweep / "0")["1"]
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while ranks_of(sweep / "0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    output, _ = driver.communicate(timeout=240)
+    assert driver.returncode == 1, output
+    rows = table(sweep)
+    assert [(row["state"], row["status"]) for row in rows] == [("failed", "137"), ("done", "0")]
+    message = f"error: process 1 of 2 (pid {pid}) was ended by SIGKILL, so the whole job was ended"
+    assert rows[0]["reason"].splitlines()[-1] == message
+    assert output.count(message) == 1
+
+
+def ranks_of(run: Path) -> dict[str, int]:
+    """Process ids of the living ranks of a job, by rank."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            items = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        environment = dict(item.split("=", 1) for item in items if "=" in item)
+        if "RANK" in environment and environment.get("AGEGENDER_RUN_DIR") == str(run):
+            found[environment["RANK"]] = int(folder.name)
+    return found
+
+
 def _command_line(pid: str) -> str:
     try:
         return Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()

@@ -12,7 +12,9 @@ import torch
 
 from agegender.configuration.command import compose
 from agegender.errors import AgeGenderError
+from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
+from agegender.train import train
 from agegender.training.assemble import assemble_module
 from agegender.training.module import AgeGenderModule
 
@@ -186,3 +188,27 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_its_step(saved: bool, tmp_pat
         model.training_step(batch([20.0, 30.0], [0, 1]), 6)
     assert "the loss is nan in epoch 3, batch 7 (step 41)" in str(error.value)
     assert (str(last) if saved else "No epoch is saved") in str(error.value)
+
+
+def test_accumulated_gradients_of_small_batches_train_the_weights_of_large_ones(configure: Any, tmp_path: Path) -> None:
+    """Each face has both labels, so that the mean over a large batch is the mean of the means over its parts."""
+    settings = [
+        "image_size=32", "backbone=vit_b16", "backbone.name=test_vit", "backbone.pretrained=false", "augment=none",
+        "optimizer=sgd", "optimizer.lr=0.02", "trainer.max_epochs=2", "trainer.gradient_clip_val=1", "test=false",
+    ]  # fmt: skip
+    weights = {}
+    for batch_size, parts in ((8, 1), (4, 2), (2, 4)):
+        run = RunDirectory(tmp_path / str(batch_size))
+        train(
+            configure(*settings, f"loader.batch_size={batch_size}", f"trainer.accumulate_grad_batches={parts}", tiny=False), run
+        )
+        weights[batch_size] = read_checkpoint(run.last)["state_dict"]
+        assert [row["steps"] for row in run.read_history()] == [6, 12]
+    untrained = AgeGenderModule(**read_checkpoint(run.last)["hyper_parameters"]).state_dict()
+    assert (
+        max(float((weights[8][name] - value).abs().max()) for name, value in untrained.items() if value.is_floating_point())
+        > 0.01
+    )
+    for name, value in weights[8].items():
+        torch.testing.assert_close(weights[4][name], value, rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(weights[2][name], value, rtol=1e-3, atol=2e-5)

@@ -45,6 +45,19 @@ def test_every_trainable_parameter_is_in_exactly_one_group(builder, name):
     assert set(listed) == {id(p) for p in model.parameters() if p is not frozen}
 
 
+@pytest.mark.parametrize(("rule", "times"), [("none", 1), ("linear", 4), ("sqrt", 2)])
+@pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
+def test_a_rule_multiplies_all_rates_by_the_number_of_processes(builder, rule, times, monkeypatch):
+    model = Model()
+    before = by_name(model, builder(lr=0.01, backbone_lr_scale=0.1).build(model))
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    after = by_name(model, builder(lr=0.01, backbone_lr_scale=0.1, lr_scaling=rule).build(model))
+    assert {name: group["lr"] for name, group in after.items()} == pytest.approx(
+        {name: times * group["lr"] for name, group in before.items()}
+    )
+
+
 def test_rates_and_decay_of_each_kind_of_parameter():
     model = Model()
     optimizer = AdamW(lr=0.02, backbone_lr_scale=0.1, weight_decay=0.3).build(model)

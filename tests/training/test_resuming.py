@@ -25,7 +25,7 @@ from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 from agegender.training.checkpoints import EpochCheckpoint
-from agegender.training.resuming import is_finished, restore_callbacks
+from agegender.training.resuming import faces_per_step, is_finished, restore_callbacks
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -213,3 +213,33 @@ def test_a_finished_run_without_a_test_is_tested_and_not_trained_further(configu
     assert directory.last.read_bytes() == before
     metrics = json.loads(directory.metrics.read_text())
     assert metrics["test"]["n"] > 0 and metrics["train"]["age_mae"] > 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["loader.batch_size=4"], r"8 faces a step, .* with 4 \(1 process x loader.batch_size=4 x .*=1\). .*batch_size=8$"),
+        (["trainer.accumulate_grad_batches=3"], "with 24 .* Keep 8 with a number of processes times loader.batch_size"),
+    ],
+)  # fmt: skip
+def test_another_number_of_faces_in_a_step_is_refused_and_nothing_is_lost(
+    overrides: list[str], message: str, configure: Configure, tmp_path: Path
+) -> None:
+    directory = run(configure("trainer.max_epochs=1", "test=false"), tmp_path)
+    before = {path: path.read_bytes() for path in (directory.config, directory.last, directory.history)}
+    with pytest.raises(AgeGenderError, match=message):
+        resume(directory, "trainer.max_epochs=2", *overrides)
+    assert before == {path: path.read_bytes() for path in before}
+    resume(directory, "trainer.max_epochs=2", "loader.batch_size=4", "trainer.accumulate_grad_batches=2")
+    assert read_checkpoint(directory.last)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("trainer", "faces"),
+    [
+        ({"devices": 1}, 8), ({"devices": 4, "num_nodes": 2}, 64), ({"devices": [0, 2]}, 16), ({"devices": "2"}, 16),
+        ({"devices": 2, "accumulate_grad_batches": 3}, 48), ({"devices": "auto"}, None), ({"devices": -1}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_faces_per_step(trainer: dict[str, Any], faces: int | None) -> None:
+    assert faces_per_step({"trainer": trainer, "loader": {"batch_size": 8}}) == faces
