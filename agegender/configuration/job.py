@@ -86,6 +86,11 @@ def resume_overrides() -> list[str]:
     return [] if _running else overrides()
 
 
+def name() -> str | None:
+    """The overrides in which this job differs from others of its sweep, in one line; None outside a sweep or without any."""
+    return " ".join(_running["overrides"]) or None if _running else None
+
+
 def sweep_dir() -> str | None:
     """The directory of all jobs of the sweep; None outside a sweep."""
     if _running:

@@ -53,7 +53,7 @@ class RunDirectory:
         figures: ``figures/``, the plots of the report as PNG and SVG.
         log: ``log.txt``.
         profile: ``profile``, folder of the tables and traces of ``trainer.profiler``, one for each rank.
-        wandb: ``wandb.json``, id and group of the W&B run that a resumed run continues.
+        wandb: ``wandb.json``, id, group and name of the W&B run that a resumed run continues.
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
         slurm: ``slurm_job.txt``, id of the SLURM job that runs it.
@@ -304,11 +304,11 @@ class RunDirectory:
         _write(self.report, page)
 
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
-        """Writes ``id`` and ``group`` of the W&B run."""
+        """Writes ``id``, ``group`` and ``name`` of the W&B run."""
         _write_json(self.wandb, identity)
 
     def read_wandb(self) -> dict[str, Any] | None:
-        """``id`` and ``group`` of the W&B run; None for a run that has none.
+        """``id``, ``group`` and, unless an earlier version wrote it, ``name`` of the W&B run; None for a run that has none.
 
         Raises:
             AgeGenderError: The file is damaged.

@@ -42,9 +42,14 @@ class Job:
     varied: Sequence[str] | None = None
 
     @property
+    def distinct(self) -> Sequence[str]:
+        """The overrides in which it differs from other jobs of the sweep; all of them until the others are known."""
+        return self.varied if self.varied is not None else self.overrides
+
+    @property
     def name(self) -> str:
         """What distinguishes it from the other jobs, in one line."""
-        return " ".join(self.varied if self.varied is not None else self.overrides) or "(no overrides)"
+        return " ".join(self.distinct) or "(no overrides)"
 
     @property
     def max_epochs(self) -> int:

@@ -26,7 +26,7 @@ class _Running:
 
 def train_command(job: Job) -> list[str]:
     """Writes the file of a job; the command trains, or resumes the run if it has a checkpoint."""
-    job_file.write(job.run.job, job.config, job.overrides, job.run.path.parent)
+    job_file.write(job.run.job, job.config, job.distinct, job.run.path.parent)
     return [sys.executable, "-m", "agegender.train", "--job", str(job.run.job)]
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from agegender.configuration.job import sweep_dir
+from agegender.configuration import job
 from agegender.errors import AgeGenderError
 from agegender.reachable import unreachable
 from agegender.runs.run_directory import RunDirectory
@@ -24,6 +24,7 @@ from agegender.training.setting_checks import require
 log = logging.getLogger(__name__)
 
 COLUMNS = ("dataset", "path", "age_low", "age_high", "age_pred", "gender", "probability_female")
+LONGEST_NAME = 128  # characters, the limit of W&B
 BEGIN_SECONDS, END_SECONDS = 30, 120  # limits on waiting for the server; what was not uploaded stays on disk
 
 
@@ -38,7 +39,8 @@ class Wandb(Logger):
         save_dir: The run directory, with its ``versions.json``.
         project: W&B project.
         entity: User or team; None for the user's default.
-        name: Name of the W&B run; None for the name of the run directory.
+        name: Name of the W&B run; None for the overrides in which a job differs from others of its sweep, and outside a sweep
+            for the name of the run directory. A resumed run keeps its name.
         group: Group of the W&B run; None for the folder of the sweep, if it is a job of one.
         tags: Tags of the W&B run.
         mode: ``online``; ``offline`` writes files for ``wandb sync``; ``disabled`` does nothing.
@@ -106,7 +108,11 @@ class Wandb(Logger):
         if mode == "online" and (reason := unreachable(wandb.setup().settings.base_url)):
             log.warning("W&B cannot be reached (%s): the run is written offline", reason)
             mode = "offline"
-        identity = self._folder.read_wandb() or {"id": token_hex(4), "group": self._group or sweep_dir()}
+        name = (self._name or job.name() or self._folder.path.name)[:LONGEST_NAME]
+        identity = {
+            "name": name,
+            **(self._folder.read_wandb() or {"id": token_hex(4), "group": self._group or job.sweep_dir()}),
+        }
         versions = self._folder.read_versions()
         # The commit of this program, from versions.json. wandb would take that of the working directory.
         commit = (versions["git"] or "").removesuffix("+changes") or None
@@ -115,7 +121,6 @@ class Wandb(Logger):
                 dir=self.save_dir,
                 project=self._project,
                 entity=self._entity,
-                name=self._name or self._folder.path.name,
                 tags=list(self._tags),
                 mode=mode,
                 resume="allow" if mode == "online" else None,  # an offline run of the same id continues it when synced

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import wandb
 from lightning.pytorch.utilities import rank_zero_only
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto import wandb_internal_pb2
 
 from agegender.configuration.paths import CONF, PACKAGE
@@ -228,22 +229,54 @@ def test_a_failed_upload_does_not_replace_the_error_of_the_training(
     assert "could not be ended (division by zero)" in caplog.text
 
 
-def test_two_jobs_of_a_sweep_are_two_runs_of_one_group_and_no_file_contains_the_key(faces: Path, tmp_path: Path) -> None:
-    overrides = ["data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "trainer.max_epochs=1",
-                 *OFFLINE, "hydra.sweep.dir=sweeps/first", "seed=0,1"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "agegender.train", "-m", *overrides],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(CONF.parent)}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    jobs = [sessions(tmp_path / "sweeps" / "first" / number) for number in "01"]
-    assert [len(job) for job in jobs] == [1, 1]
-    (one,), (other,) = jobs
-    assert one.run.run_id != other.run.run_id
-    assert one.run.run_group == other.run.run_group == "sweeps/first"
-    assert (one.config["seed"], other.config["seed"]) == (0, 1)
-    assert (one.exit, other.exit) == (0, 0)
-    assert KEY not in done.stdout + done.stderr
+def tensorboard(run: Path) -> dict[str, list[float]]:
+    """The curves in the TensorBoard files of a run."""
+    curves: dict[str, list[float]] = {}
+    for folder in sorted({file.parent for file in run.rglob("events.out.tfevents.*")}):
+        events = EventAccumulator(str(folder)).Reload()
+        for tag in events.Tags()["scalars"]:
+            curves.setdefault(tag, []).extend(event.value for event in events.Scalars(tag))
+    return curves
+
+
+def test_jobs_of_a_sweep_with_two_ranks_are_runs_of_one_group_named_by_their_overrides(faces: Path, tmp_path: Path) -> None:
+    """Offline, with TensorBoard beside W&B; no file contains the key. A resumed job continues its W&B run."""
+    both = "+logger.tensorboard={_target_:lightning.pytorch.loggers.TensorBoardLogger,save_dir:null,name:tensorboard}"
+    overrides = ["data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "trainer.max_epochs=2",
+                 "loader.batch_size=8", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", *OFFLINE, both,
+                 "logger.wandb.tags=[first]"]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+
+    def command(*arguments: str) -> None:
+        done = subprocess.run([sys.executable, "-m", "agegender.train", *arguments],
+                              cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert KEY not in done.stdout + done.stderr
+
+    command("-m", *overrides, "hydra.sweep.dir=sweeps/first", "head=dldl,coral")
+    ids = set()
+    for number, head in enumerate(["dldl", "coral"]):
+        run = RunDirectory(tmp_path / "sweeps" / "first" / str(number))
+        [written] = sessions(run.path)  # of rank 0 only
+        assert (written.run.run_group, written.run.display_name) == ("sweeps/first", f"head={head}")
+        assert (list(written.run.tags), written.exit) == (["first"], 0)
+        assert {key: written.config[key] for key in run.read_config()} == run.read_config()
+        assert written.config["trainer"]["devices"] == 2
+        assert written.run.git.commit == (run.read_versions()["git"] or "").removesuffix("+changes")
+        table, curves = history(run), tensorboard(run.path)
+        for name in (name for name in table if name.startswith(("train/", "val/", "speed/"))):
+            assert written.curve(name) == pytest.approx(table[name].tolist(), rel=1e-5), name
+            assert curves[name] == pytest.approx(table[name].tolist(), rel=1e-5), name
+        assert written.summary["val"]["age_mae"] == run.read_metrics()["val"]["age_mae"]
+        ids.add(written.run.run_id)
+    assert len(ids) == 2
+
+    command("resume=sweeps/first/0", "test=true")
+    first, second = sessions(tmp_path / "sweeps" / "first" / "0")
+    assert first.run.run_id == second.run.run_id
+    assert (second.run.display_name, second.run.run_group) == ("head=dldl", "sweeps/first")
+    metrics = RunDirectory(tmp_path / "sweeps" / "first" / "0").read_metrics()["test"]
+    assert second.summary["test"]["age_mae"] == metrics["age_mae"]
     assert files_holding(KEY, tmp_path) == []
     assert files_holding("offline", tmp_path)  # the search does find text
 
@@ -289,6 +322,26 @@ def test_without_a_server_the_run_is_written_offline(
     [written] = sessions(tmp_path / "run")
     assert written.curve("val/loss") == [1.5] and written.exit == 0
     assert "cannot be reached" in caplog.text and "wandb sync" in caplog.text
+
+
+def test_a_server_that_never_answers_does_not_hold_up_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        logger = begun(tmp_path / "run")
+        logger.log_metrics({"val/loss": 1.5}, step=3)
+        logger.end(failed=False)
+    [written] = sessions(tmp_path / "run")
+    assert written.curve("val/loss") == [1.5]
+
+
+def test_a_name_longer_than_the_limit_of_wandb_is_cut(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_versions({"git": None})
+    with running([Wandb(tmp_path, "project", name="x" * 200, mode="offline")], {}):
+        pass
+    [written] = sessions(tmp_path)
+    assert written.run.display_name == "x" * 128
 
 
 @pytest.fixture
