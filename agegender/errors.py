@@ -1,7 +1,10 @@
 """The exception for errors that a user can cause and fix."""
 
+import re
+
 from agegender.escaping import one_line
 
+PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]*(?=@)|([?&]password=)[^\s&'\"]*")  # in the URL of a database; it is not shown
 LONGEST, KEPT = 1500, 300  # characters of a line, and of the start and the end of a longer one
 
 
@@ -26,11 +29,12 @@ class AgeGenderError(Exception):
         marker = f"{type(self).__module__}.{type(self).__qualname__}: "
         if len(lines) == 1 and marker in lines[0]:
             lines = lines[0].rpartition(marker)[2].rstrip().splitlines()
-        return [_shortened(one_line(line)) for line in lines]
+        return [_shown(one_line(line)) for line in lines]
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
 
-def _shortened(line: str) -> str:
+def _shown(line: str) -> str:
+    line = PASSWORD.sub(r"\1\2***", line)
     return f"{line[:KEPT]} ... {line[-KEPT:]}" if len(line) > LONGEST else line

@@ -30,7 +30,7 @@ COMMAND = re.compile(r"(?:python|torchrun .*) -m agegender\.(\w+)\b *(.*)")
 CONFIGURATIONS = {"train": "train", "evaluate": "evaluate", "data": "faces"}
 # What a test cannot have: these commands are composed and validated, all others are run.
 ABSENT = re.compile(
-    r"experiment=|backbone[.=]|devices=|trainer=gpu|launcher=|download=|logger=wandb|compile=|split=file|"
+    r"experiment=|backbone[.=]|devices=|trainer=gpu|launcher=|sweeper=|download=|logger=wandb|compile=|split=file|"
     r"data=(fairface|mixed|appa_real|adience)\b"
 )
 SMALL = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8"]
@@ -147,6 +147,8 @@ def swept(argument: str) -> list[str]:
     if argument.startswith("-"):
         return []
     [override] = OverridesParser.create().parse_overrides([argument])
+    if override.is_interval_sweep():
+        return [str(override.value().start), str(override.value().end)]  # type: ignore[union-attr]
     return list(map(str, override.sweep_string_iterator())) if override.is_sweep_override() else []
 
 

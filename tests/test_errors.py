@@ -38,3 +38,8 @@ def test_a_name_starts_no_new_line_and_sends_nothing_to_the_terminal() -> None:
 def test_a_very_long_line_is_shortened() -> None:
     first, second = AgeGenderError("x" * 100_000, "y").lines
     assert len(first) < 1000 and second == "y"
+
+
+def test_a_password_in_a_url_is_hidden() -> None:
+    error = AgeGenderError("db=postgresql://me:s3cret/w0rd@host:5432/db?password=s3cret&ssl=1 fails", "see http://host:80/a")
+    assert str(error) == "db=postgresql://me:***@host:5432/db?password=***&ssl=1 fails\nsee http://host:80/a"

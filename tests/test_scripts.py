@@ -20,6 +20,10 @@ BENCHMARKS = {
         ["--faces=8", "--size=16", "--augment=flip", "--batch-size=4", "--rounds=1", "--workers", "0", "1"],
         [r"8 faces, .* 16 px, augment=flip, batches of 4, 1 rounds", r"1 workers +\d+ us an image +\d+ images/s"],
     ),
+    "benchmark_search.py": (
+        ["--trials=110", "--parallel=20"],
+        [r"composing a job: 0\.\d+ CPU seconds", r"trials +s an ask +CPU s a trial +KB a trial", r" 100 .*\n +110 +0\.\d+ +\d"],
+    ),
     "benchmark_training.py": (
         ["--faces=80", "--rounds=1"],
         [r"2 steps of 32 faces, 1 thread", r"Lightning compared with a plain loop", r"cache compared with memory"],

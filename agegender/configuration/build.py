@@ -30,6 +30,7 @@ PACKAGES = {
     "augment": ("agegender.data.augment.",),
     "callbacks": ("agegender.training.", "lightning.pytorch.callbacks."),
     "logger": ("agegender.training.", "lightning.pytorch.loggers."),
+    "hydra": ("optuna.samplers.", "optuna.pruners."),
 }
 LAYERS = {
     f"torch.nn.{name}"

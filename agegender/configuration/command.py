@@ -161,6 +161,8 @@ def _hydra_raises(raises: bool) -> Iterator[None]:
 
 def _of_hydra(error: BaseException) -> AgeGenderError:
     """The error for the user in place of one raised while Hydra composes the configuration and makes the run directory."""
+    from hydra.errors import OverrideParseException
+
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, AgeGenderError | OSError):
         cause = cause.__cause__ or cause.__context__
@@ -168,6 +170,9 @@ def _of_hydra(error: BaseException) -> AgeGenderError:
         return AgeGenderError(f"{cause.filename}: cannot be read, or created as the run directory: {cause.strerror}")
     if isinstance(cause, AgeGenderError):
         return cause
+    if isinstance(error, OverrideParseException):
+        lines = [line for line in error.message.splitlines() if not line.startswith(("Error parsing override", "See https:"))]
+        return AgeGenderError(f"{error.override}: {' '.join(lines)}")
     return AgeGenderError(*(line for one in (error, error.__cause__) if one for line in str(one).splitlines()))
 
 

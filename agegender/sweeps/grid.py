@@ -10,7 +10,7 @@ from agegender.configuration.schema import validate
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
 from agegender.sweeps.jobs import Job, matched, varied_keys
-from agegender.sweeps.table import FILE, Display, as_text, write_table
+from agegender.sweeps.table import FILE, Display, Row, as_text, write_table
 
 MAY_TEST = ("seed", "split.seed", "data.test_fold")  # a sweep over these alone selects no model
 
@@ -42,11 +42,11 @@ def run_grid(configs: Configs, sweep: Path, prepare: Prepare) -> int:
 
     def ended(job: Job) -> None:
         display.line(f"{job.run.path.name}  {job.state}  {'' if job.score is None else f'{job.score:.4f}  '}{job.name}")
-        write_table(jobs, table)
+        write_table(list(map(Row.of, jobs)), table)
 
-    write_table(jobs, table)
+    write_table(list(map(Row.of, jobs)), table)
     status = run_jobs((job for job in jobs if job.state != "done"), on_end=ended, on_poll=display)
-    print(as_text(jobs, str(configs[0][1]["monitor"])))
+    print(as_text(list(map(Row.of, jobs)), str(configs[0][1]["monitor"])))
     print(f"table: {one_line(table)}")
     command = f"python -m agegender.compare {shlex.quote(str(sweep))}"
     print(f"ranking, and the command that tests the winner: {one_line(command)}")

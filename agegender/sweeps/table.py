@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -14,8 +15,38 @@ from agegender.regular_files import open_text
 from agegender.sweeps.jobs import Job
 
 FILE = "sweep.csv"  # of the sweep directory
-COLUMNS = ("state", "score", "seconds", "directory", "overrides", "status", "reason")
 PERIOD = 60.0  # seconds between two lines of a job in a log
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of ``sweep.csv``: a job, or a trial of a search.
+
+    Args:
+        state: ``waiting``, ``running``, ``done``, ``failed``, ``pruned`` or ``interrupted``.
+        score: The smallest value of the monitor; None before the first epoch.
+        seconds: Time that its processes took in this session.
+        directory: Name of its run directory in the sweep directory; one name for each seed of a trial, separated by spaces.
+        overrides: What distinguishes it from the others.
+        status: Exit status, 128 + N for signal N.
+        reason: Last lines of its output, if it failed.
+    """
+
+    state: str
+    score: float | None
+    seconds: float
+    directory: str
+    overrides: str
+    status: int | None
+    reason: str
+
+    @classmethod
+    def of(cls, job: Job) -> "Row":
+        """The row of a job."""
+        return cls(job.state, job.score, job.seconds, job.run.path.name, job.name, job.status, job.reason)
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
 
 
 class Display:
@@ -67,18 +98,16 @@ def progress(job: Job) -> str:
     return one_line("  ".join(part for part in parts if part))
 
 
-def write_table(jobs: Sequence[Job], file: Path) -> None:
-    """Writes ``sweep.csv``: one row a job."""
+def write_table(rows: Sequence[Row], file: Path) -> None:
+    """Writes ``sweep.csv``."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("w", newline="", encoding="utf-8") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for job in jobs:
-            score = "" if job.score is None else repr(job.score)
-            cells = [job.state, score, f"{job.seconds:.1f}", job.run.path.name, job.name, job.status]
-            reason = "\n".join(map(csv_cell, job.reason.splitlines()))
-            writer.writerow([*map(csv_cell, cells), reason])
+        for row in rows:
+            cells = [csv_cell(cell) for cell in astuple(replace(row, seconds=round(row.seconds, 1), reason=""))]
+            writer.writerow([*cells[:-1], "\n".join(map(csv_cell, row.reason.splitlines()))])
     partial.replace(file)
 
 
@@ -103,17 +132,26 @@ def read_table(sweep: Path) -> list[dict[str, str]]:
     return rows
 
 
-def as_text(jobs: Sequence[Job], monitor: str) -> str:
-    """The table for a person, best score first; failed jobs come last, with the reason."""
-    ranked = sorted(jobs, key=lambda job: (job.score is None, job.score or 0.0))
-    rows = [("directory", "state", monitor, "overrides")]
-    for job in ranked:
-        score = "" if job.score is None else f"{job.score:.4f}"
-        rows.append((one_line(job.run.path.name), job.state, score, one_line(job.name)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    for job in ranked:
-        if job.state == "failed":
-            lines.append(one_line(f"{job.run.path.name} failed: {job.name}"))
-            lines += [f"  {one_line(line)}" for line in job.reason.splitlines()]
+def as_text(rows: Sequence[Row], monitor: str, most: int | None = None) -> str:
+    """The table for a person, best score first; failed jobs come last, with the reason.
+
+    Args:
+        rows: The table.
+        monitor: Name of the score.
+        most: Rows to show at most; None for all.
+    """
+    order = ("done", "pruned", "running", "waiting", "interrupted", "failed")
+    ranked = sorted(rows, key=lambda row: (order.index(row.state), row.score is None, row.score or 0.0))
+    shown = ranked[:most]
+    cells = [("directory", "state", monitor, "overrides")]
+    for row in shown:
+        score = "" if row.score is None else f"{row.score:.4f}"
+        cells.append((one_line(row.directory), row.state, score, one_line(row.overrides)))
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    if len(shown) < len(ranked):
+        lines.append(f"and {len(ranked) - len(shown)} more")
+    for row in [row for row in ranked if row.state == "failed"][:most]:
+        lines.append(one_line(f"{row.directory} failed: {row.overrides}"))
+        lines += [f"  {one_line(line)}" for line in row.reason.splitlines()]
     return "\n".join(lines)

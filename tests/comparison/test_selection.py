@@ -21,7 +21,7 @@ from agegender.configuration.paths import CONF
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
 from agegender.sweeps.jobs import Job
-from agegender.sweeps.table import COLUMNS, write_table
+from agegender.sweeps.table import COLUMNS, Row, write_table
 from agegender.train import train
 
 
@@ -47,7 +47,7 @@ def write_sweep(write_run: Callable[..., Path], tmp_path: Path) -> Callable[...,
             (folder / "metrics.json").write_text(json.dumps(metrics))
             (folder / "predictions.parquet").unlink()
         jobs = [job(sweep, name) for name in runs]
-        write_table([*jobs, *(job(sweep, *other) for other in others)], sweep / "sweep.csv")
+        write_table([Row.of(one) for one in [*jobs, *(job(sweep, *other) for other in others)]], sweep / "sweep.csv")
         return sweep
 
     return write
@@ -126,7 +126,7 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = compose(["data=utkface", f"data.root={faces}", *small, "logger=none", "test=false", *overrides])
         train(config, RunDirectory(sweep / str(number)))
         jobs.append(Job(overrides, config, RunDirectory(sweep / str(number)), "done"))
-    write_table(jobs, sweep / "sweep.csv")
+    write_table(list(map(Row.of, jobs)), sweep / "sweep.csv")
     return sweep
 
 
