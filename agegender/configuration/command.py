@@ -173,7 +173,7 @@ def _of_hydra(error: BaseException) -> AgeGenderError:
     if isinstance(error, OverrideParseException):
         lines = [line for line in error.message.splitlines() if not line.startswith(("Error parsing override", "See https:"))]
         return AgeGenderError(f"{error.override}: {' '.join(lines)}")
-    return AgeGenderError(*(line for one in (error, error.__cause__) if one for line in str(one).splitlines()))
+    return AgeGenderError(*(line for one in (error, error.__cause__) if one for line in str(one).expandtabs(4).splitlines()))
 
 
 def register_resolvers() -> None:

@@ -112,7 +112,7 @@ def checked(space: Space, configure: Callable[[list[str]], dict[str, Any]], seed
             config = configure(overrides)
             validate(config)
         except (AgeGenderError, HydraException, OmegaConfBaseException) as error:
-            lines = str(error).strip().splitlines()
+            lines = str(error).strip().expandtabs(4).splitlines()
             raise AgeGenderError(f"{' '.join(space.overrides(point))}: {lines[0]}", *lines[1:]) from error
         if config["test"]:
             raise AgeGenderError(

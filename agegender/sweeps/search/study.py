@@ -99,6 +99,7 @@ class SharedStudy:
         Returns:
             The trial and its slot; None if there is none at the moment, see ``is_over``.
         """
+        self._beat_for_mine()  # after a pause of this machine they would count as lost too
         fail_stale_trials(self.study)
         before = self._all()
         if not any(trial.state == TrialState.WAITING for trial in before) and self._slots(before) >= self._n_trials:
@@ -130,13 +131,16 @@ class SharedStudy:
         if time.monotonic() < self._next_beat:
             return
         self._next_beat = time.monotonic() + self._heartbeat
-        for number in self._mine:
-            self._storage.record_heartbeat(self._trial_id(number))
+        self._beat_for_mine()
         for trial in self._all():
             # A driver that died right after it had asked has left no heartbeat, without which a trial never counts as lost.
             if trial.state == TrialState.RUNNING and trial.number not in self._mine and trial.number not in self._seen:
                 self._storage.record_heartbeat(self._trial_id(trial.number))
                 self._seen.add(trial.number)
+
+    def _beat_for_mine(self) -> None:
+        for number in self._mine:
+            self._storage.record_heartbeat(self._trial_id(number))
 
     def report(self, trial: Trial, scores: Mapping[int, float]) -> bool:
         """Reports scores of epochs, those that are known already excepted.

@@ -81,6 +81,16 @@ def test_trials_of_a_dead_driver_are_asked_again_with_what_they_reported(tmp_pat
     assert [one.value for one in alive.trials()] == [1.0, 1.0, 1.0]
 
 
+def test_a_driver_that_slept_keeps_its_own_trials(tmp_path: Path) -> None:
+    study = driver(tmp_path)
+    trial, _ = asked(study)
+    time.sleep(6)  # more than four heartbeats
+    second, slot = asked(study)
+    assert (second.number, slot) == (1, 1)
+    study.tell(trial, {}, TrialState.COMPLETE, 1.0)
+    assert study.trials()[0].value == 1.0
+
+
 def test_a_trial_that_is_given_up_is_asked_again_at_its_slot(tmp_path: Path) -> None:
     study = driver(tmp_path, 1)
     trial, _ = asked(study)
