@@ -116,7 +116,8 @@ def evaluate(
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}
-        write_report(out, Evidence(name, metrics, predictions, licenses, config, run.read_model(), run.read_versions()))
+        about = (config, run.read_model(), run.read_versions())
+        write_report(out, Evidence(name, metrics, predictions, licenses, model.hparams["about"]["data"], *about))
     return metrics
 
 

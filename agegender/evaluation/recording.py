@@ -1,36 +1,25 @@
 """Recording a test: metrics, predictions, pictures, a table in the log, and loggers."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.analysis import analyse
+from agegender.evaluation.explained_faces import ExplainedFaces
+from agegender.evaluation.logged_test import LoggedTest, LogsTest
 from agegender.evaluation.options import Options
 from agegender.evaluation.plots import draw_test
+from agegender.evaluation.report.section import Evidence
+from agegender.evaluation.report.writing import report_sections
 from agegender.evaluation.results import baseline, split_metrics
 from agegender.evaluation.results_table import results_table
 from agegender.metrics.earlier_schemas import SCHEMA
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class LogsTest(Protocol):
-    """A logger with this method gets the test; others, such as Lightning's, get the curves of the training alone."""
-
-    def log_test(self, metrics: Mapping[str, Any], predictions: pd.DataFrame, roots: Mapping[str, Path]) -> None:
-        """Shows a test.
-
-        Args:
-            metrics: As in ``metrics.json``.
-            predictions: Of the tested split (``tested`` in the metrics); a face table with predictions.
-            roots: The folder of each dataset.
-        """
 
 
 def record_test(
@@ -43,6 +32,7 @@ def record_test(
     loggers: Iterable[Any] = (),
     options: Options | None = None,
     selected: bool = False,
+    explain: Callable[[pd.DataFrame], ExplainedFaces] | None = None,
 ) -> dict[str, Any]:
     """Measures a test, and writes, logs and draws everything about it.
 
@@ -57,6 +47,7 @@ def record_test(
         loggers: Those of the Trainer, if it has trained.
         options: Choices about the measures; None for the defaults.
         selected: The model was trained or selected on the tested split, so nothing is calibrated on it.
+        explain: Computes Grad-CAM maps of some of the tested faces, for the loggers.
 
     Returns:
         The content of ``metrics.json``.
@@ -85,10 +76,21 @@ def record_test(
     draw_test(faces, metrics[tested], table.roots, run)
     run.write_metrics(metrics)
     log.info("\n%s", results_table(metrics))
-    for logger in loggers:
-        if isinstance(logger, LogsTest):
-            logger.log_test(metrics, faces, table.roots)
-    for source in data.sources.values():
-        log.info("%s: %s", source.name, source.license)
+    licenses = {source.name: source.license for source in data.sources.values()}
+    if showing := [logger for logger in loggers if isinstance(logger, LogsTest)]:
+        sections = report_sections(Evidence(run.path.name, metrics, faces, licenses))
+        test = LoggedTest(metrics, faces, table.roots, sections, _explained(explain, faces))
+        for logger in showing:
+            logger.log_test(test)
+    for name, text in licenses.items():
+        log.info("%s: %s", name, text)
     log.info("all metrics: %s", run.metrics)
     return metrics
+
+
+def _explained(explain: Callable[[pd.DataFrame], ExplainedFaces] | None, faces: pd.DataFrame) -> ExplainedFaces | None:
+    try:
+        return explain(faces) if explain else None
+    except Exception as error:  # a missing image, a backbone without a feature map: the test itself is complete
+        log.warning("no Grad-CAM: %s", error)
+        return None

@@ -50,6 +50,7 @@ class RunDirectory:
         predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
         faces_picture: ``faces.png``, some faces with labels and predictions.
         report: ``report.html``, the report of a test, for a browser.
+        model_card: ``modelcard.md``, what the model is for, how good it is, and for whom.
         figures: ``figures/``, the plots of the report as PNG and SVG.
         log: ``log.txt``.
         profile: ``profile``, folder of the tables and traces of ``trainer.profiler``, one for each rank.
@@ -80,6 +81,7 @@ class RunDirectory:
         self.predictions_picture = self.path / "predictions.png"
         self.faces_picture = self.path / "faces.png"
         self.report = self.path / "report.html"
+        self.model_card = self.path / "modelcard.md"
         self.figures = self.path / "figures"
         self.log = self.path / "log.txt"
         self.profile = self.path / "profile"
@@ -302,6 +304,10 @@ class RunDirectory:
     def write_report(self, page: str) -> None:
         """Writes ``report.html``."""
         _write(self.report, page)
+
+    def write_model_card(self, text: str) -> None:
+        """Writes ``modelcard.md``."""
+        _write(self.model_card, text)
 
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
         """Writes ``id``, ``group`` and ``name`` of the W&B run."""

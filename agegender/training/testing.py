@@ -1,12 +1,15 @@
 """The end of a training: its best model is measured on the validation and test splits."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
+import pandas as pd
 
 from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.explained_faces import ExplainedFaces, explain_faces
 from agegender.evaluation.recording import record_test
 from agegender.metrics.registry import BY_KEY
 from agegender.runs.run_directory import RunDirectory
@@ -39,9 +42,16 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "seed": config["seed"],
         "age_range": config["age_range"],
     }
+
+    def explain(faces: pd.DataFrame) -> ExplainedFaces:
+        return explain_faces(model.network, faces, data.table.roots)
+
+    is_tested = "test" in predictions
     record_test(run, data, predictions, model.network.age_classes, config["seed"], more, trainer.loggers,
-                selected="test" not in predictions)  # fmt: skip
-    if "test" not in predictions:
+                selected=not is_tested, explain=explain)  # fmt: skip
+    command = f"python -m agegender.evaluate checkpoint={shlex.quote(str(run.path))}{'' if is_tested else ' part=val'}"
+    log.info("report with plots, groups and a model card:  %s", command)
+    if not is_tested:
         why = "there is no test split" if config["test"] else "the test split was left alone (test=false)"
         log.info("%s: the model was selected on the faces measured here, so the metrics are optimistic", why)
 

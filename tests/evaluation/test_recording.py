@@ -1,6 +1,6 @@
 """Recording a test: the files, the log and the loggers tell the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from agegender.data.assemble import assemble
 from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.logged_test import LoggedTest
 from agegender.evaluation.recording import record_test
 from agegender.runs.run_directory import RunDirectory
 
@@ -20,8 +21,8 @@ Predictions = dict[str, pd.DataFrame]
 class Keeping:
     """A logger that keeps the test."""
 
-    def log_test(self, metrics: Mapping[str, Any], predictions: pd.DataFrame, roots: Mapping[str, Path]) -> None:
-        self.metrics, self.predictions, self.roots = metrics, predictions, roots
+    def log_test(self, test: LoggedTest) -> None:
+        self.test = test
 
 
 @pytest.fixture
@@ -69,11 +70,25 @@ def test_files_log_and_loggers_tell_the_same(
 
     assert "MAE 2.00" in caplog.text and "age class accuracy" in caplog.text and str(run.metrics) in caplog.text
     assert data.sources["utkface"].license in caplog.text
-    assert logger.metrics == metrics and logger.roots == data.table.roots
-    pd.testing.assert_frame_equal(logger.predictions, predictions["test"])
+    assert logger.test.metrics == metrics and logger.test.roots == data.table.roots
+    pd.testing.assert_frame_equal(logger.test.faces, predictions["test"])
+    assert {chart.name for chart in logger.test.charts} >= {"cumulative-score", "confusion-gender"}
+    assert logger.test.explained is None
     assert not list(tmp_path.glob("csv/**/*.csv"))
 
 
 def test_the_last_split_is_the_tested_one(data: FaceDataModule, predictions: Predictions, tmp_path: Path) -> None:
     metrics = record_test(RunDirectory(tmp_path), data, {"val": predictions["val"]}, (), 0)
     assert metrics["tested"] == "val" and "test" not in metrics
+
+
+def test_maps_that_cannot_be_computed_are_left_out_with_a_warning(
+    data: FaceDataModule, predictions: Predictions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explain(faces: pd.DataFrame) -> Any:
+        raise RuntimeError("this backbone has no feature map")
+
+    logger = Keeping()
+    with caplog.at_level("WARNING", logger="agegender"):
+        record_test(RunDirectory(tmp_path), data, predictions, (), 0, loggers=[logger], explain=explain)
+    assert "no Grad-CAM: this backbone has no feature map" in caplog.text and logger.test.explained is None

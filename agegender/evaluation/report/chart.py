@@ -9,8 +9,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from agegender.escaping import one_line
 
 # Colours that people with any kind of colour blindness tell apart (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6b7280"
@@ -26,6 +31,13 @@ LISTED = 130  # texts of marks that are also listed below a plot
 
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
+
+
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """A drawn figure as an image, uint8 [H, W, 3]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 @dataclass
@@ -113,7 +125,7 @@ class Chart:
             text = self.marks.get(element.get("id", ""))
             self._prefix(element)
             if text is not None:
-                element.set("data-text", text)
+                element.set("data-text", one_line(text))
         root.attrib |= {"role": "img", "aria-label": f"{self.title}. {self.summary}"}
         if self.marks:
             root.set("tabindex", "0")

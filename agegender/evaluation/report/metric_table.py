@@ -45,14 +45,30 @@ def value_cell(metric: Metric, value: float | None) -> Cell:
 
 
 def interval_cell(metric: Metric, ends: Iterable[float] | None) -> Cell:
-    """A 95% interval, sorted by its width; ``-`` if there is none."""
+    """A 95% interval, sorted by its lower end; ``-`` if there is none."""
     if ends is None:
         return Cell("-")
     low, high = ends
-    return Cell(f"{text(metric, low)} to {text(metric, high)}", high - low)
+    return Cell(f"{text(metric, low).removesuffix(' years')} to {text(metric, high)}", low)
 
 
 def text(metric: Metric, value: float) -> str:
     """A value as a page shows it: shares in percent with one decimal."""
     shown = metric.text(value, decimals=1 if metric.unit == "share" else 2)
     return f"{shown} years" if metric.unit == "years" else shown
+
+
+def percent(share: float) -> str:
+    """A share as percent with one decimal."""
+    return f"{100 * share:.1f}%"
+
+
+def percents(ends: Iterable[float]) -> str:
+    """An interval of shares as percent."""
+    return " to ".join(percent(end) for end in ends)
+
+
+def share_cells(share: float, ends: Iterable[float]) -> list[Cell]:
+    """A share and its 95% interval, which is sorted by its lower end."""
+    low, high = ends
+    return [Cell(percent(share), share), Cell(percents((low, high)), low)]

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from agegender.escaping import one_line
 from agegender.evaluation.report.headline import headline
 from agegender.evaluation.report.section import Evidence, Section
 from agegender.evaluation.report.verdict import verdict
@@ -17,6 +18,7 @@ def page(evidence: Evidence, sections: Sequence[Section]) -> str:
     environment = Environment(
         loader=FileSystemLoader(str(TEMPLATES)),
         autoescape=True,
+        finalize=lambda value: one_line(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

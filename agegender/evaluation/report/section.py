@@ -18,7 +18,8 @@ class Evidence:
         name: Of the model.
         metrics: Content of ``metrics.json``.
         faces: The tested split; a face table with ``age_pred`` and ``probability_female`` for the tasks of the model.
-        licenses: Licence of each dataset.
+        licenses: Licence of each tested dataset.
+        trained_on: Licence of each dataset that the model was trained on; empty if unknown.
         config: The configuration of the run that trained the model; empty if unknown.
         model: ``parameters``, ``trainable`` and ``flops``, as far as known.
         versions: Content of ``versions.json``; empty if unknown.
@@ -28,6 +29,7 @@ class Evidence:
     metrics: Mapping[str, Any]
     faces: pd.DataFrame
     licenses: Mapping[str, str]
+    trained_on: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +44,11 @@ class Evidence:
         """The metrics of the tested split."""
         values: Mapping[str, Any] = self.metrics[self.tested]
         return values
+
+    @property
+    def tasks(self) -> list[str]:
+        """What the model estimates, of ``age`` and ``gender``."""
+        return [task for task, column in (("age", "age_pred"), ("gender", "probability_female")) if column in self.faces]
 
 
 @dataclass

@@ -42,3 +42,11 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[TableRow]
     note: str = ""
+
+    @property
+    def values(self) -> list[list[str | float | None]]:
+        """The cells of each row: numbers where a column has numbers, else texts."""
+        numeric = [any(row.cells[column].value is not None for row in self.rows) for column in range(len(self.columns))]
+        return [
+            [cell.value if number else cell.text for cell, number in zip(row.cells, numeric, strict=True)] for row in self.rows
+        ]

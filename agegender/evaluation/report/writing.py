@@ -1,27 +1,34 @@
-"""Writes the report of a test: one HTML page, and its plots as PNG and SVG."""
+"""Writes the report of a test: one HTML page, its plots as PNG and SVG, and the model card."""
 
 import logging
 
+from agegender.evaluation.report.model_card import model_card
 from agegender.evaluation.report.page import page
-from agegender.evaluation.report.section import Evidence
-from agegender.evaluation.report.sections import age, gender, groups, origin
+from agegender.evaluation.report.section import Evidence, Section
+from agegender.evaluation.report.sections import age, age_gate, gender, groups, origin, uncertainty
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
-SECTIONS = (age, gender, groups, origin)  # in the order of the page
+SECTIONS = (age, age_gate, gender, groups, uncertainty, origin)  # in the order of the page
+
+
+def report_sections(evidence: Evidence) -> list[Section]:
+    """The sections that the test has something for."""
+    return [found for one in SECTIONS if (found := one.section(evidence)) is not None]
 
 
 def write_report(run: RunDirectory, evidence: Evidence) -> None:
-    """Writes ``report.html`` and ``figures/NAME.png`` and ``.svg``. The same evidence gives the same bytes.
+    """Writes ``report.html``, ``figures/NAME.png`` and ``.svg``, and ``modelcard.md``. The same evidence gives the same bytes.
 
     Args:
         run: The run, or the folder of an evaluation.
         evidence: Of the test.
     """
-    sections = [found for one in SECTIONS if (found := one.section(evidence)) is not None]
+    sections = report_sections(evidence)
     for section in sections:
         for chart in section.charts:
             chart.write(run.figures)
     run.write_report(page(evidence, sections))
+    run.write_model_card(model_card(evidence, sections))
     log.info("report: %s", run.report)

@@ -1,4 +1,4 @@
-"""Weights & Biases (W&B): configuration, curves, confusion matrix and sample predictions of a run, online or offline.
+"""Weights & Biases (W&B): configuration, curves and test of a run, online or offline.
 
 wandb takes the API key from ``wandb login`` or ``$WANDB_API_KEY``; no configuration contains it. wandb is imported when a
 run begins, because the import takes a second.
@@ -10,12 +10,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
-import pandas as pd
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from agegender.configuration import job
 from agegender.errors import AgeGenderError
+from agegender.evaluation.logged_test import COLUMNS, LoggedTest
+from agegender.evaluation.report.chart import pixels
 from agegender.reachable import unreachable
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
@@ -23,7 +24,6 @@ from agegender.training.setting_checks import require
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ("dataset", "path", "age_low", "age_high", "age_pred", "gender", "probability_female")
 LONGEST_NAME = 128  # characters, the limit of W&B
 BEGIN_SECONDS, END_SECONDS = 30, 120  # limits on waiting for the server; what was not uploaded stays on disk
 
@@ -45,7 +45,8 @@ class Wandb(Logger):
         tags: Tags of the W&B run.
         mode: ``online``; ``offline`` writes files for ``wandb sync``; ``disabled`` does nothing.
         samples: Number of predictions of the tested split to show, chosen at random.
-        faces: Also show the images of these faces. Online they leave this machine, which the licence of the data may forbid.
+        faces: Also show the images of these faces, and Grad-CAM maps over faces instead of maps alone. Online they leave
+            this machine, which the licence of the data may forbid.
 
     Raises:
         AgeGenderError: ``samples`` is negative.
@@ -154,39 +155,40 @@ class Wandb(Logger):
             self._run.log(dict(metrics), step=step)
 
     @rank_zero_only
-    def log_test(self, metrics: Mapping[str, Any], predictions: pd.DataFrame, roots: Mapping[str, Path]) -> None:
-        """Logs the test: metrics as the summary of the W&B run, sample predictions, and the gender confusion matrix.
-
-        Args:
-            metrics: As in ``metrics.json``.
-            predictions: Of the tested split (``tested`` in the metrics); a face table with predictions.
-            roots: Folder of each dataset.
-        """
-        import wandb
-
+    def log_test(self, test: LoggedTest) -> None:
+        """Logs the test: metrics as the summary of the W&B run, plots, tables, sample predictions and Grad-CAM maps."""
         if not self._run:
             return
-        self._run.summary.update(dict(metrics))
-        split = metrics["tested"]
-        some = predictions.sample(min(self._samples, len(predictions)), random_state=0).sort_index()
+        self._run.summary.update({**test.metrics, **test.scalars})
+        self._run.log({f"{test.split}/{name}": value for name, value in self._media(test).items()})
+
+    def _media(self, test: LoggedTest) -> dict[str, Any]:
+        """What is shown of the test, by name."""
+        import wandb
+
+        some = test.sample(self._samples)
         columns: list[str | int] = [name for name in COLUMNS if name in some]
         rows = some[columns].astype(object).where(some[columns].notna(), None).to_numpy().tolist()
-        shown: dict[str, Any] = {f"{split}/predictions": wandb.Table(columns=columns, data=rows)}
+        shown: dict[str, Any] = {chart.name: wandb.Image(pixels(chart.figure), caption=chart.summary) for chart in test.charts}
+        shown |= {table.name: wandb.Table(columns=list(table.columns), data=table.values) for table in test.tables}
+        shown["predictions"] = wandb.Table(columns=columns, data=rows)
         if self._faces:  # not in the table: wandb stores the images of a table outside the run directory
-            files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
+            files = [test.roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
             captions = [", ".join(f"{name} {_short(value)}" for name, value in zip(columns, row, strict=True)) for row in rows]
-            shown[f"{split}/faces"] = [
+            shown["faces"] = [
                 wandb.Image(images.read(file), caption=caption) for file, caption in zip(files, captions, strict=True)
             ]
-        known = predictions[predictions["gender"].notna()]
+        if test.explained is not None:
+            shown["grad_cam"] = wandb.Image(pixels(test.explained.figure(self._faces)))
+        known = test.faces[test.faces["gender"].notna()]
         if "probability_female" in known and len(known):
-            shown[f"{split}/gender_confusion"] = wandb.plot.confusion_matrix(
+            shown["gender_confusion"] = wandb.plot.confusion_matrix(
                 y_true=known["gender"].astype(int).tolist(),
                 preds=(known["probability_female"] > 0.5).astype(int).tolist(),
                 class_names=["male", "female"],
                 title="gender, as labelled by appearance",
             )
-        self._run.log(shown)
+        return shown
 
     @rank_zero_only
     def end(self, failed: bool) -> None:

@@ -16,6 +16,7 @@ def test_the_page_and_its_plots_are_written_and_the_same_twice(evidence: Evidenc
         write_report(RunDirectory(tmp_path / name), evidence)
     written = content(tmp_path / "one")
     assert written == content(tmp_path / "two")
+    assert written["modelcard.md"].startswith(b"# Model card: model\n")
     page = written["report.html"].decode()
     plots = {name.removeprefix("figures/") for name in written if name.startswith("figures/")}
     names = {plot.partition(".")[0] for plot in plots}

@@ -29,7 +29,7 @@ def section(evidence: Evidence) -> Section:
         **{f"licence of {name}": text for name, text in evidence.licenses.items()},
     }
     rows = [TableRow([Cell(name), Cell(str(value))]) for name, value in facts.items() if value is not None]
-    return Section("origin", "Model and data", [], [], [Table("facts", "Facts", ("", "value"), rows)], LIMITS)
+    return Section("origin", "Model and data", [], [], [Table("facts", "Facts", ("fact", "value"), rows)], LIMITS)
 
 
 def _name(config: object, section: str) -> str | None:

@@ -1,0 +1,52 @@
+"""Grad-CAM maps of some faces, and the grid that shows them with or without the faces."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from agegender.data.assemble import assemble
+from agegender.errors import AgeGenderError
+from agegender.evaluation.explained_faces import ExplainedFaces, explain_faces
+from agegender.evaluation.grad_cam import grad_cam
+from agegender.evaluation.report.chart import pixels
+from agegender.training.assemble import assemble_module
+
+Configure = Callable[..., dict[str, Any]]
+
+
+def explained(config: dict[str, Any], number: int) -> tuple[ExplainedFaces, Any, Any]:
+    data = assemble(config)
+    data.setup()
+    torch.manual_seed(0)
+    network = assemble_module(config, {}).network.eval()
+    return explain_faces(network, data.table.frame, data.table.roots, number), network, data
+
+
+def test_maps_are_those_of_grad_cam_on_faces_from_young_to_old(configure: Configure) -> None:
+    found, network, data = explained(configure(), 4)
+    assert found.images.shape == (4, 16, 16, 3) and set(found.maps) == {"age", "gender"}
+    ages = [int(label.split(",")[0]) for label in found.labels]
+    assert ages == sorted(ages) and ages[0] == data.table.frame["age_low"].min()
+    images = torch.from_numpy(found.images.transpose(0, 3, 1, 2).copy())
+    assert np.array_equal(found.maps["age"], grad_cam(network, images, "age").numpy())
+
+
+def test_faces_are_seen_only_if_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    maps = {"age": rng.random((2, 16, 16)).astype(np.float32)}
+    one, other = (
+        ExplainedFaces(rng.integers(0, 255, (2, 16, 16, 3)).astype(np.uint8), ["5, male", "9, female"], maps) for _ in range(2)
+    )
+    assert np.array_equal(pixels(one.figure(faces=False)), pixels(other.figure(faces=False)))
+    assert not np.array_equal(pixels(one.figure(faces=True)), pixels(other.figure(faces=True)))
+
+
+def test_a_missing_image_is_an_error(configure: Configure, tmp_path: Path) -> None:
+    config = configure()
+    _, network, data = explained(config, 2)
+    with pytest.raises(AgeGenderError):
+        explain_faces(network, data.table.frame, {"utkface": tmp_path}, 2)
