@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from agegender.configuration import job
+from agegender.configuration.model_name import model_name
 from agegender.errors import AgeGenderError
 from agegender.evaluation.logged_test import COLUMNS, LoggedTest
 from agegender.evaluation.report.chart import pixels
@@ -140,7 +141,7 @@ class Wandb(Logger):
             raise AgeGenderError(f"logger=wandb: {reason}. Without a server: logger.wandb.mode=offline") from error
         if mode != "disabled":
             self._folder.write_wandb(identity)
-        self._run.config.update({**config, "versions": versions}, allow_val_change=True)
+        self._run.config.update({**config, "versions": versions, "model": model_name(config)}, allow_val_change=True)
         if mode == "offline":
             log.info("W&B offline: upload with  wandb sync %s", Path(self._run.dir).parent)
 

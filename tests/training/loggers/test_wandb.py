@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import socket
 import struct
@@ -146,6 +147,7 @@ def test_an_offline_run_has_the_configuration_curves_and_metrics_of_the_run_dire
     versions = json.loads((run.path / "versions.json").read_text())
     saved = {key: written.config[key] for key in run.read_config()}
     assert saved == run.read_config()
+    assert written.config["model"] == "CustomCNN DLDL"
     assert written.config["versions"] == versions
     assert written.run.git.commit == (versions["git"] or "").removesuffix("+changes")
 
@@ -173,8 +175,11 @@ def test_an_offline_run_has_the_configuration_curves_and_metrics_of_the_run_dire
         assert original["split"] == "test"
         assert row["age_pred"] == pytest.approx(float(original["age_pred"]))
         assert (row["age_low"], row["gender"]) == (original["age_low"], original["gender"])
-    media = {p.suffix for p in written.folder.rglob("media/**/*") if p.is_file()}
-    assert media == {".json"}  # no face
+    assert "test/faces" not in written.summary
+    assert {"test/cumulative-score", "test/confusion-gender", "test/grad_cam"} <= written.summary.keys()
+    assert written.summary["test/age_mae"] == metrics["test"]["age_mae"]
+    groups = written.table("test/groups-gender").set_index("group")
+    assert groups["faces"].to_dict() == {name: row["n"] for name, row in metrics["test"]["by_group"]["gender"].items()}
 
 
 def test_faces_are_logged_with_their_predictions_if_asked_for(configure: Configure, faces: Path, tmp_path: Path) -> None:
@@ -402,3 +407,97 @@ def test_wandb_is_imported_only_when_used() -> None:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", None) or ""]
             assert not any(name.split(".")[0] == "wandb" for name in names), file
+
+
+class Graphql(BaseHTTPRequestHandler):
+    """Answers what a workspace and a report ask of a W&B server."""
+
+    def do_POST(self) -> None:
+        text = self.rfile.read(int(self.headers["Content-Length"]))
+        data: dict[str, Any] = {}
+        if self.path == "/graphql":
+            body = json.loads(text)
+            given = body.get("variables") or {}
+            self.server.asked.append((body["query"], given))  # type: ignore[attr-defined]
+            project = {"id": "p", "name": given.get("projectName"), "entityName": given.get("entityName")}
+            view = {"id": "Vmlldzox", "type": "runs", "name": "n", "displayName": given.get("displayName"), "description": "",
+                    "project": project, "spec": given.get("spec"), "updatedAt": "2026-01-01"}  # fmt: skip
+            answers = {
+                "UpsertView2": {"upsertView": {"view": {"id": "1", "name": given.get("name")}, "inserted": True}},
+                "upsertView": {"upsertView": {"view": view, "inserted": True}},
+                "GetProjects": {"models": {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}}},
+                "ProjectInternalId": {"project": {"internalId": "UHJvamVjdDp2MTpwOjE="}},
+                "Viewer": {"viewer": {"id": "u", "username": "me", "entity": "me", "flags": "{}", "teams": {"edges": []}}},
+            }
+            data = next((answer for name, answer in answers.items() if name in body["query"]), {})
+        answer = json.dumps({"data": data}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def graphql(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The queries that a server on the loopback address got, each with its variables."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Graphql)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    yield server.asked
+    server.shutdown()
+    server.server_close()
+
+
+def shown(spec: Any, key: str = "") -> Iterator[str]:
+    """Every key of a metric, a setting or a picture in the specification of a workspace or a report."""
+    if isinstance(spec, dict):
+        for name, value in spec.items():
+            yield from shown(value, name)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from shown(value, key)
+    elif isinstance(spec, str) and (key in ("metrics", "mediaKeys", "accessor", "groupBy") or "/groups-" in spec):
+        yield spec
+
+
+def logged(name: str, written: Written) -> bool:
+    """Whether a run has what a panel shows, which W&B spells as ``summary_metrics.NAME`` or ``config:NAME.value.PART``."""
+    name = re.sub(r"^(summary_metrics\.|summary:|config:)", "", name)
+    first, *parts = name.replace(".value", "").split(".")
+    curves = {key for row in written.history for key in row}
+    value: Any = written.config.get(first)
+    for part in parts:
+        value = value[part]
+    return name in written.summary or name in curves or value is not None
+
+
+def test_every_panel_of_the_dashboard_shows_what_a_run_has_logged(
+    configure: Configure, make_utkface: Callable[..., Path], tmp_path: Path, graphql: list[Any]
+) -> None:
+    faces = make_utkface(tmp_path / "many", 600)  # enough for thirty test faces in each group
+    data = ["data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "trainer.max_epochs=1"]
+    run = go(configure(*data, "split.fractions=[0.2,0.1,0.7]", *OFFLINE, "logger.wandb.faces=true"), tmp_path / "run")
+    [written] = sessions(run.path)
+    script = CONF.parent / "scripts" / "wandb_dashboard.py"
+    done = subprocess.run(
+        [sys.executable, script, "me/project", "--faces"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "workspace: http" in done.stdout and "report: http" in done.stdout
+    specifications = [json.loads(given["spec"]) for query, given in graphql if "spec" in given]
+    assert len(specifications) == 2
+    for specification in specifications:
+        names = set(shown(specification))
+        assert {"train/loss", "test/grad_cam", "test/faces", "summary_metrics.test/age_mae"} <= names
+        assert [name for name in sorted(names) if not logged(name, written)] == []
+
+
+def test_a_project_is_named_with_its_entity(tmp_path: Path) -> None:
+    script = CONF.parent / "scripts" / "wandb_dashboard.py"
+    done = subprocess.run([sys.executable, script, "project"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "project: expected ENTITY/PROJECT" in done.stderr

@@ -1,5 +1,6 @@
 """Which model was tested on which faces."""
 
+from agegender.configuration.model_name import part_name
 from agegender.evaluation.report.section import Evidence, Section
 from agegender.evaluation.report.table import Cell, Table, TableRow
 
@@ -20,8 +21,8 @@ def section(evidence: Evidence) -> Section:
         "checksum of the images (SHA-256)": split.get("content_sha256"),
         "training faces": f"{train['n']:,}" if "n" in train else None,
         "tested epoch": train.get("epoch"),
-        "backbone": _name(evidence.config, "backbone"),
-        "age head": _name(evidence.config, "head"),
+        "backbone": part_name(evidence.config, "backbone"),
+        "age head": part_name(evidence.config, "head"),
         "image size": f"{evidence.config['image_size']} pixels" if "image_size" in evidence.config else None,
         "parameters": f"{evidence.model['parameters']:,}" if "parameters" in evidence.model else None,
         "FLOPs of an image": f"{evidence.model['flops']:,}" if "flops" in evidence.model else None,
@@ -30,14 +31,6 @@ def section(evidence: Evidence) -> Section:
     }
     rows = [TableRow([Cell(name), Cell(str(value))]) for name, value in facts.items() if value is not None]
     return Section("origin", "Model and data", [], [], [Table("facts", "Facts", ("fact", "value"), rows)], LIMITS)
-
-
-def _name(config: object, section: str) -> str | None:
-    """Name or class of a part of the network, for example ``mobilenetv2_100`` or ``DLDL``."""
-    part = config.get(section) if isinstance(config, dict) else None
-    if not isinstance(part, dict):
-        return None
-    return str(part.get("name") or str(part.get("_target_", "")).rpartition(".")[2])
 
 
 def _program(evidence: Evidence) -> str | None:
