@@ -3,8 +3,8 @@
     python scripts/wandb_dashboard.py ENTITY/PROJECT
     python scripts/wandb_dashboard.py ENTITY/PROJECT --split val --faces
 
-Needs ``pip install agegender[dashboard]`` and ``wandb login``. Each panel shows what ``logger=wandb`` logs; a run without labels
-of race or with few faces a group leaves the panels of groups empty.
+Needs ``pip install agegender[dashboard]`` and ``wandb login``. Each panel shows what ``logger=wandb`` logs. A run without
+labels of race, or with few faces in a group, leaves the panels of groups empty.
 """
 
 import argparse

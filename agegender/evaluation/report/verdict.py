@@ -21,7 +21,7 @@ def verdict(evidence: Evidence) -> list[str]:
     values = evidence.values
     gate = values.get("age_gate") or {}
     legal = (gate.get("legal_ages") or {}).get(ADULT)
-    sentences = [*_typical_error(evidence)]
+    sentences = [*_selection(evidence), *_typical_error(evidence)]
     if legal:
         sentences += [*_minors(legal, gate["challenge_age"]), *_threshold(legal, gate["target_rate"])]
     sentences += _bias((values.get("by_group") or {}).get("age_decade") or {})
@@ -29,6 +29,12 @@ def verdict(evidence: Evidence) -> list[str]:
         right = round(100 * values["gender_accuracy"])
         sentences.append(f"Of 100 faces, {right} get the gender that their label says, and {100 - right} get the other one.")
     return sentences + _worst_group(values.get("fairness") or {}) + _interval(values)
+
+
+def _selection(evidence: Evidence) -> list[str]:
+    if evidence.tested == "test" or not evidence.trained_on or "excluded" in evidence.metrics:
+        return []
+    return [f"The model was trained or selected on these faces ({evidence.tested} split), so it does worse on new faces."]
 
 
 def _typical_error(evidence: Evidence) -> list[str]:

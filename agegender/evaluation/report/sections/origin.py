@@ -1,5 +1,8 @@
 """Which model was tested on which faces."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from agegender.configuration.model_name import part_name
 from agegender.evaluation.report.section import Evidence, Section
 from agegender.evaluation.report.table import Cell, Table, TableRow
@@ -19,6 +22,7 @@ def section(evidence: Evidence) -> Section:
         "split": split["name"],
         "checksum of the split (SHA-256)": split["sha256"],
         "checksum of the images (SHA-256)": split.get("content_sha256"),
+        **_counts(evidence.metrics),
         "training faces": f"{train['n']:,}" if "n" in train else None,
         "tested epoch": train.get("epoch"),
         "backbone": part_name(evidence.config, "backbone"),
@@ -31,6 +35,18 @@ def section(evidence: Evidence) -> Section:
     }
     rows = [TableRow([Cell(name), Cell(str(value))]) for name, value in facts.items() if value is not None]
     return Section("origin", "Model and data", [], [], [Table("facts", "Facts", ("fact", "value"), rows)], LIMITS)
+
+
+def _counts(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What was left out of the test."""
+    audit, found = metrics.get("audit"), {}
+    if audit:
+        found["rows in the file of estimates"] = f"{audit['rows']:,}"
+        found["faces without an estimate, left out"] = f"{audit['missing']:,}"
+        found["rows without a face, left out"] = f"{audit['extra']:,}"
+    if known := sum((metrics.get("excluded") or {}).values()):
+        found["faces left out because the model was trained on them"] = f"{known:,}"
+    return found
 
 
 def _program(evidence: Evidence) -> str | None:
