@@ -1,6 +1,6 @@
 """Time, memory and size of the report of generated predictions: all metrics of a test, then the page, then its files.
 
-    python scripts/benchmark_report.py --faces 1000 10000 100000
+python scripts/benchmark_report.py --faces 1000 10000 100000
 """
 
 import argparse

@@ -20,6 +20,10 @@ BENCHMARKS = {
         ["--faces=8", "--size=16", "--augment=flip", "--batch-size=4", "--rounds=1", "--workers", "0", "1"],
         [r"8 faces, .* 16 px, augment=flip, batches of 4, 1 rounds", r"1 workers +\d+ us an image +\d+ images/s"],
     ),
+    "benchmark_report.py": (
+        ["--faces", "200"],
+        [r"faces +metrics +report +page +figures +peak memory", r" 200 +[\d.]+ s +[\d.]+ s +\d+ kB +\d+ kB +[\d.]+ GB"],
+    ),
     "benchmark_search.py": (
         ["--trials=110", "--parallel=20"],
         [r"composing a job: 0\.\d+ CPU seconds", r"trials +s an ask +CPU s a trial +KB a trial", r" 100 .*\n +110 +0\.\d+ +\d"],

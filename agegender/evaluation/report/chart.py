@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -100,8 +101,9 @@ class Chart:
         """Writes ``NAME.png`` and ``NAME.svg``. The same plot gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.figure.savefig(folder / f"{self.name}.png", dpi=150)
-        (folder / f"{self.name}.svg").write_bytes(self._svg())
+        (folder / f"{self.name}.svg").write_bytes(self._svg)
 
+    @cached_property
     def _svg(self) -> bytes:
         settings: dict[Any, Any] = {
             "svg.fonttype": "none",  # text stays text: smaller, and readable by programs
@@ -116,7 +118,7 @@ class Chart:
 
     def inline(self) -> str:
         """An ``svg`` element for an HTML page. Its ids begin with the name, so that several fit on one page."""
-        root = ElementTree.fromstring(self._svg())
+        root = ElementTree.fromstring(self._svg)
         for unwanted in root.findall(f"{{{SVG}}}metadata"):
             root.remove(unwanted)
         for name in ("width", "height", "version"):

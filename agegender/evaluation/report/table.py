@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+GROUPS = 200  # rows of a table of groups; more make a page slow
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -42,6 +44,15 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[TableRow]
     note: str = ""
+
+    @classmethod
+    def of_groups(cls, name: str, title: str, columns: Sequence[str], rows: Sequence[TableRow], note: str = "") -> "Table":
+        """A table of groups, with the number of faces in the second column. Of many groups it has those with most faces."""
+        most = sorted(range(len(rows)), key=lambda place: -(rows[place].cells[1].value or 0))[:GROUPS]
+        if len(most) < len(rows):
+            more = f"The {GROUPS} groups with most faces, of {len(rows):,}; groups.csv and metrics.json have all."
+            note = f"{note} {more}".strip()
+        return cls(name, title, columns, [rows[place] for place in sorted(most)], note)
 
     @property
     def values(self) -> list[list[str | float | None]]:

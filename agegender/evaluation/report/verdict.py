@@ -67,10 +67,12 @@ def _minors(legal: Mapping[str, Any], challenge: float) -> list[str]:
 
 
 def _threshold(legal: Mapping[str, Any], target: float) -> list[str]:
+    if not (legal["n_under"] and legal["n_of_age"]):
+        return []
     smallest = legal["estimate"]["smallest"]
     limit = f"at most {100 * target:g} of 100 people under {ADULT}"
     if smallest is None:
-        return [f"No threshold on the estimated age lets {limit} pass."] if legal["n_under"] else []
+        return [f"No threshold on the estimated age lets {limit} pass."]
     return [
         f"To let {limit} pass, the estimated age must be {smallest['threshold']:g} or more; then "
         f"{round(100 * smallest['refused_rate'])} of 100 people who are {ADULT} or older are refused."

@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
+from agegender.evaluation.analysis import analyse
+from agegender.evaluation.options import Options
 from agegender.evaluation.report.section import Evidence
-from agegender.evaluation.results import baseline, split_metrics
+from agegender.evaluation.results import baseline
 
 Make = Callable[..., Evidence]
+QUANTILES = ("025", "05", "10", "25", "75", "90", "95", "975")
 
 
 def generate(n: int, seed: int = 0) -> pd.DataFrame:
@@ -39,7 +43,7 @@ def measured(faces: pd.DataFrame, classes: tuple[int, ...] = (), **more: Any) ->
         "tested": "test",
         "split": {"name": "random 80/10/10 seed 0", "sha256": "ab" * 32, "content_sha256": "cd" * 32},
         "age_classes": list(classes),
-        "test": split_metrics(faces, 0, classes),
+        "test": analyse(faces, classes, options=Options(resamples=100)).metrics,
         "baseline": baseline(faces, faces),
         "train": {"n": 1000, "epoch": 3},
     }
@@ -59,6 +63,18 @@ def measured(faces: pd.DataFrame, classes: tuple[int, ...] = (), **more: Any) ->
 def faces() -> pd.DataFrame:
     """600 faces; copy before you change them."""
     return generate(600)
+
+
+@pytest.fixture(scope="session")
+def with_distribution(faces: pd.DataFrame) -> pd.DataFrame:
+    """The same faces, estimated by a head with a distribution over ages: normal with a deviation of 6 years."""
+    more = {f"age_q{name}": faces["age_pred"] + 6 * norm.ppf(float(f"0.{name}")) for name in QUANTILES}
+    more |= {f"probability_under_{age}": norm.cdf((age - faces["age_pred"]) / 6) for age in (18, 21)}
+    place = (faces["age_low"] - faces["age_pred"]) / 6
+    return faces.assign(
+        **more, age_crps=(faces["age_pred"] - faces["age_low"]).abs() * 0.7,
+        age_pit_low=norm.cdf(place - 1 / 12), age_pit_high=norm.cdf(place + 1 / 12),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

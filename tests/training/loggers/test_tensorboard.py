@@ -28,16 +28,16 @@ def read(run: RunDirectory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("faces", [False, True])
-def test_the_curves_and_the_test_are_shown(faces: bool, configure: Configure, tmp_path: Path) -> None:
+@pytest.mark.parametrize("visible", [False, True])
+def test_the_curves_and_the_test_are_shown(visible: bool, configure: Configure, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    train(configure("logger=tensorboard", "logger.tensorboard.samples=3", f"logger.tensorboard.faces={faces}"), run)
+    train(configure("logger=tensorboard", "logger.tensorboard.samples=3", f"logger.tensorboard.faces={visible}"), run)
     shown, metrics = read(run), json.loads(run.metrics.read_text())["test"]
     assert len(shown["scalars"]["val/age_mae"]) == 2
     assert shown["scalars"]["test/age_mae"] == pytest.approx([metrics["age_mae"]])
     assert shown["scalars"]["test/gender_accuracy"] == pytest.approx([metrics["gender_accuracy"]])
     assert {"test/cumulative-score", "test/confusion-gender", "test/grad_cam"} <= shown["images"].keys()
-    assert len(shown["images"].get("test/faces", [])) == (3 if faces else 0)
+    assert len(shown["images"].get("test/faces", [])) == (3 if visible else 0)
     assert "male" in shown["texts"]["test/groups-gender/text_summary"]
     assert len(shown["texts"]["test/predictions/text_summary"].splitlines()) == 2 + 3
 

@@ -134,7 +134,7 @@ def _groups(age: str, at: Sequence[Mapping[str, Any]]) -> Table:
         rows.append(TableRow(cells))
     columns = ["group", "faces", *(text for one in thresholds for text in (f"pass at {one:g}", "95% interval"))]
     note = f"Faces under {age} only; of 17-22 years those under {age}."
-    return Table(f"gate-groups-{age}", f"Legal age {age}: under-age faces that pass, by group", columns, rows, note)
+    return Table.of_groups(f"gate-groups-{age}", f"Legal age {age}: under-age faces that pass, by group", columns, rows, note)
 
 
 def _child_access(access: Mapping[str, Any]) -> Table:

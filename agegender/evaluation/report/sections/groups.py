@@ -22,7 +22,6 @@ KINDS = {
 }
 CHARTS = (("race_gender", "age_mae"), ("race_gender", "gender_accuracy"), ("age_band", "gender_accuracy"))
 GATE = "age_minors_passed"  # a metric of the gaps that is no headline
-SHOWN = 200  # rows of a table; more make a page slow
 MINIMUM = 30  # faces of a group that is ranked, if the test does not say it
 
 TEXT = (
@@ -91,12 +90,9 @@ def _table(kind: str, groups: Mapping[str, Mapping[str, Any]], minimum: int) -> 
         for metric in metrics
         if metric.shown == "headline" and any(row.get(f"{metric.key}_ci95") for row in groups.values())
     }
-    kept = set(sorted(groups, key=lambda name: -groups[name]["n"])[:SHOWN])
     rows = []
-    for name in groups:
-        if name not in kept:
-            continue
-        row, cells = groups[name], [Cell(str(name)), Cell(f"{groups[name]['n']:,}", groups[name]["n"])]
+    for name, row in groups.items():
+        cells = [Cell(str(name)), Cell(f"{row['n']:,}", row["n"])]
         for metric in metrics:
             cells.append(value_cell(metric, row.get(metric.key)))
             if metric in with_interval:
@@ -106,8 +102,7 @@ def _table(kind: str, groups: Mapping[str, Mapping[str, Any]], minimum: int) -> 
     for metric in metrics:
         columns += [metric.title, "95% interval"] if metric in with_interval else [metric.title]
     title = f"Metrics {KINDS[kind]}"
-    note = f"The {SHOWN} groups with most faces, of {len(groups):,}; groups.csv has all." if len(groups) > SHOWN else ""
-    return Table(f"groups-{kind.replace('_', '-')}", title, columns, rows, note)
+    return Table.of_groups(f"groups-{kind.replace('_', '-')}", title, columns, rows)
 
 
 def _repeats(key: str, other: str, groups: Mapping[str, Mapping[str, Any]]) -> bool:

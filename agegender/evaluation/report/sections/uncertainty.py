@@ -76,7 +76,7 @@ def _coverage_by_group(levels: Mapping[str, Any]) -> list[Table]:
     ]
     note = "A group with less than the promised coverage gets intervals that are too narrow for it."
     title = f"Coverage of the {SHOWN_LEVEL}% interval by group"
-    return [Table("coverage-groups", title, ("group", "faces", "coverage", "mean width"), rows, note)] if rows else []
+    return [Table.of_groups("coverage-groups", title, ("group", "faces", "coverage", "mean width"), rows, note)] if rows else []
 
 
 def _pit(pit: Mapping[str, Sequence[float]]) -> Chart:
