@@ -29,7 +29,15 @@ def main(config: dict[str, Any]) -> None:
         log_to()
         out = None if config["out"] is None else Path(config["out"])
         choices = measured(config)
-        audit(with_absolute_paths(audited(config)), Path(config["predictions"]), config["part"], out, config["report"], choices)
+        audit(
+            with_absolute_paths(audited(config)),
+            Path(config["predictions"]),
+            config["part"],
+            out,
+            config["report"],
+            config["faces"],
+            choices,
+        )
         return
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
@@ -43,7 +51,7 @@ def main(config: dict[str, Any]) -> None:
     if ranks.rank() == 0:
         log_to()
     others = config.get("data") is not None
-    evaluate(run, saved, config["part"], trainer, others, config["seen"], config["report"], measured(config))
+    evaluate(run, saved, config["part"], trainer, others, config["seen"], config["report"], config["faces"], measured(config))
 
 
 def evaluate(
@@ -54,6 +62,7 @@ def evaluate(
     others: bool = False,
     seen: Literal["refuse", "exclude"] = "refuse",
     report: Literal["html", "none"] = "html",
+    faces: bool = False,
     choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
@@ -66,6 +75,7 @@ def evaluate(
         others: The faces are not the run's own.
         seen: Whether to exclude those other faces that are images of the run's train or validation split, or to raise an error.
         report: Whether to write ``report.html`` too.
+        faces: Whether the report shows faces.
         choices: Arguments of ``agegender.evaluation.options.Options``; None for the defaults.
 
     Returns:
@@ -78,6 +88,7 @@ def evaluate(
     """
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
+    from agegender.evaluation.explained_faces import explain_faces
     from agegender.evaluation.options import Options
     from agegender.evaluation.recording import record_test
     from agegender.evaluation.report.section import Evidence
@@ -116,8 +127,12 @@ def evaluate(
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}
-        about = (config, run.read_model(), run.read_versions())
-        write_report(out, Evidence(name, metrics, predictions, licenses, model.hparams["about"]["data"], *about))
+        evidence = Evidence(
+            name, metrics, predictions, licenses, model.hparams["about"]["data"], config, run.read_model(), run.read_versions(),
+            roots=data.table.roots if faces else None,
+            explained=explain_faces(model.network, predictions, data.table.roots) if faces else None,
+        )  # fmt: skip
+        write_report(out, evidence)
     return metrics
 
 

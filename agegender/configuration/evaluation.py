@@ -37,6 +37,8 @@ class EvaluationSettings:
         seen: Other faces that are copies of images that the model was trained or selected on, identical or re-encoded:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
         report: ``html`` writes a report for a browser with its plots and a model card, ``none`` does not.
+        faces: Whether the report shows faces: those with the largest and smallest errors, random ones, and Grad-CAM maps. The
+            licence of the data may forbid passing them on.
         legal_age: Legal ages in years, for which an age gate is measured.
         challenge_age: Predicted age in years below which an age gate asks for proof of age.
         target_rate: Highest acceptable share of under-age faces that pass, 0..1; the mildest threshold that keeps it is found.
@@ -57,6 +59,7 @@ class EvaluationSettings:
     age_range: Sequence[float]
     seen: Literal["refuse", "exclude"]
     report: Literal["html", "none"]
+    faces: bool
     devices: int
     legal_age: Sequence[int]
     challenge_age: int

@@ -31,6 +31,7 @@ def audit(
     split: str,
     out: Path | None,
     report: Literal["html", "none"] = "html",
+    show_faces: bool = False,
     choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures the estimates in a file on one split of some faces.
@@ -44,6 +45,7 @@ def audit(
         split: The split to measure.
         out: Folder of the results; None for a new one beside the file, named after the file, the data and the split.
         report: Whether to write ``report.html`` too.
+        show_faces: Whether the report shows faces.
         choices: Arguments of ``Options``; None for the defaults.
 
     Returns:
@@ -85,7 +87,7 @@ def audit(
     metrics = record_test(run, data, {split: faces}, (), config["seed"], {"audit": record}, options=options)
     if report == "html":
         licenses = {source.name: source.license for source in data.sources.values()}
-        write_report(run, Evidence(file.name, metrics, faces, licenses))
+        write_report(run, Evidence(file.name, metrics, faces, licenses, roots=data.table.roots if show_faces else None))
     return metrics
 
 

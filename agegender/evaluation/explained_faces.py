@@ -1,5 +1,6 @@
 """Grad-CAM maps of some tested faces as a grid."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from agegender.data.cache import DecodedImages
 from agegender.evaluation.grad_cam import grad_cam
 from agegender.metrics.gender import CLASSES
 from agegender.models.network import Network
+
+log = logging.getLogger(__name__)
 
 NUMBER = 8  # faces
 
@@ -53,7 +56,9 @@ class ExplainedFaces:
         return figure
 
 
-def explain_faces(network: Network, faces: pd.DataFrame, roots: Mapping[str, Path], number: int = NUMBER) -> ExplainedFaces:
+def explain_faces(
+    network: Network, faces: pd.DataFrame, roots: Mapping[str, Path], number: int = NUMBER
+) -> ExplainedFaces | None:
     """Computes the maps of some faces, from the youngest to the oldest.
 
     Args:
@@ -62,16 +67,20 @@ def explain_faces(network: Network, faces: pd.DataFrame, roots: Mapping[str, Pat
         roots: Folder of each dataset.
         number: Largest number of faces.
 
-    Raises:
-        AgeGenderError: An image is missing or cannot be read.
+    Returns:
+        None, with a warning, if an image is missing or the backbone has no feature map.
     """
     order = faces.sort_values(["age_low", "dataset", "path"], ignore_index=True)
     some = order.iloc[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
     files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
-    pixels = DecodedImages(files, network.image_size)[np.arange(len(files))]
     device = next(network.parameters()).device
-    images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(device)
-    maps = {task: grad_cam(network, images, task).cpu().numpy() for task in network.heads}
+    try:
+        pixels = DecodedImages(files, network.image_size)[np.arange(len(files))]
+        images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(device)
+        maps = {task: grad_cam(network, images, task).cpu().numpy() for task in network.heads}
+    except Exception as error:  # a map is an extra: the test itself is complete
+        log.warning("no Grad-CAM: %s", error)
+        return None
     return ExplainedFaces(pixels, [_label(face) for face in some.to_dict("records")], maps)
 
 

@@ -32,7 +32,7 @@ def record_test(
     loggers: Iterable[Any] = (),
     options: Options | None = None,
     selected: bool = False,
-    explain: Callable[[pd.DataFrame], ExplainedFaces] | None = None,
+    explain: Callable[[pd.DataFrame], ExplainedFaces | None] | None = None,
 ) -> dict[str, Any]:
     """Measures a test, and writes, logs and draws everything about it.
 
@@ -79,18 +79,10 @@ def record_test(
     licenses = {source.name: source.license for source in data.sources.values()}
     if showing := [logger for logger in loggers if isinstance(logger, LogsTest)]:
         sections = report_sections(Evidence(run.path.name, metrics, faces, licenses))
-        test = LoggedTest(metrics, faces, table.roots, sections, _explained(explain, faces))
+        test = LoggedTest(metrics, faces, table.roots, sections, explain(faces) if explain else None)
         for logger in showing:
             logger.log_test(test)
     for name, text in licenses.items():
         log.info("%s: %s", name, text)
     log.info("all metrics: %s", run.metrics)
     return metrics
-
-
-def _explained(explain: Callable[[pd.DataFrame], ExplainedFaces] | None, faces: pd.DataFrame) -> ExplainedFaces | None:
-    try:
-        return explain(faces) if explain else None
-    except Exception as error:  # a missing image, a backbone without a feature map: the test itself is complete
-        log.warning("no Grad-CAM: %s", error)
-        return None

@@ -43,7 +43,7 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "age_range": config["age_range"],
     }
 
-    def explain(faces: pd.DataFrame) -> ExplainedFaces:
+    def explain(faces: pd.DataFrame) -> ExplainedFaces | None:
         return explain_faces(model.network, faces, data.table.roots)
 
     is_tested = "test" in predictions

@@ -80,15 +80,3 @@ def test_files_log_and_loggers_tell_the_same(
 def test_the_last_split_is_the_tested_one(data: FaceDataModule, predictions: Predictions, tmp_path: Path) -> None:
     metrics = record_test(RunDirectory(tmp_path), data, {"val": predictions["val"]}, (), 0)
     assert metrics["tested"] == "val" and "test" not in metrics
-
-
-def test_maps_that_cannot_be_computed_are_left_out_with_a_warning(
-    data: FaceDataModule, predictions: Predictions, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def explain(faces: pd.DataFrame) -> Any:
-        raise RuntimeError("this backbone has no feature map")
-
-    logger = Keeping()
-    with caplog.at_level("WARNING", logger="agegender"):
-        record_test(RunDirectory(tmp_path), data, predictions, (), 0, loggers=[logger], explain=explain)
-    assert "no Grad-CAM: this backbone has no feature map" in caplog.text and logger.test.explained is None

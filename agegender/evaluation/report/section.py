@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from agegender.evaluation.explained_faces import ExplainedFaces
 from agegender.evaluation.report.chart import Chart
+from agegender.evaluation.report.gallery import Gallery
 from agegender.evaluation.report.table import Table
 
 
@@ -23,6 +26,8 @@ class Evidence:
         config: The configuration of the run that trained the model; empty if unknown.
         model: ``parameters``, ``trainable`` and ``flops``, as far as known.
         versions: Content of ``versions.json``; empty if unknown.
+        roots: Folder of each tested dataset, if the report may show faces.
+        explained: Some faces with Grad-CAM maps.
     """
 
     name: str
@@ -33,6 +38,8 @@ class Evidence:
     config: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
+    roots: Mapping[str, Path] | None = None
+    explained: ExplainedFaces | None = None
 
     @property
     def tested(self) -> str:
@@ -62,6 +69,7 @@ class Section:
         charts: Its plots.
         tables: Its tables.
         notes: Paragraphs after everything else.
+        galleries: Its pictures, before the notes.
     """
 
     name: str
@@ -69,4 +77,5 @@ class Section:
     text: Sequence[str] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
-    notes: Sequence[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    galleries: Sequence[Gallery] = ()
