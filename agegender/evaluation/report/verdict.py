@@ -100,16 +100,17 @@ def _worst_group(fairness: Mapping[str, Any]) -> list[str]:
     sentences = []
     for key, what, unit, compared in GAPS:
         kinds = fairness.get("kinds") or {}
-        gaps = [kinds[kind][key] for kind in compared if key in kinds.get(kind, {})]
+        gaps = [(kind, kinds[kind][key]) for kind in compared if key in kinds.get(kind, {})]
         if not gaps:
             continue
-        gap = min(gaps, key=lambda one: 1.0 if one["p_holm"] is None else one["p_holm"])
+        kind, gap = min(gaps, key=lambda one: 1.0 if one[1]["p_holm"] is None else one[1]["p_holm"])
+        who = "ages" if kind == "age_band" else "faces labelled"
         scale = 100 if unit == "%" else 1
         worst, best = (f"{scale * gap[name]:.1f}{'%' if unit == '%' else ' years'}" for name in ("worst_value", "best_value"))
         is_clear = gap["p_holm"] is not None and gap["p_holm"] < fairness["level"]
         chance = "more than chance explains" if is_clear else "the tests do not exclude chance"
         sentences.append(
-            f"The {what} is largest for {gap['worst']} ({worst}) and smallest for {gap['best']} ({best}); {chance}."
+            f"The {what} is largest for {who} {gap['worst']} ({worst}) and smallest for {who} {gap['best']} ({best}); {chance}."
         )
     return sentences
 

@@ -52,7 +52,9 @@ def test_a_gap_between_groups_is_named_with_whether_it_may_be_chance(faces: pd.D
     clear = faces.copy()
     clear["age_pred"] = clear["age_low"] + clear["race"].map({"Black": 9.0}).fillna(2.0) + np.arange(len(clear)) % 2
     clear["gender"], clear["race"] = clear["gender"].where(clear["gender"] == 0), clear["race"].astype("string")
-    [sentence] = [one for one in verdict(make_evidence(clear)) if one.startswith("The error of age is largest for Black")]
+    [sentence] = [
+        one for one in verdict(make_evidence(clear)) if one.startswith("The error of age is largest for faces labelled Black")
+    ]
     assert sentence.endswith("; more than chance explains.")
     equal = [one for one in verdict(make_evidence(faces)) if one.startswith("The error of age is largest")]
     assert equal and equal[0].endswith("; the tests do not exclude chance.")
