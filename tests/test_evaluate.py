@@ -71,7 +71,27 @@ def test_the_command_repeats_the_test_of_the_training(run: RunDirectory, tmp_pat
     assert f"all metrics: {Path('../run/evaluation/test/metrics.json')}" in result.stdout
     assert own.read_config() == run.read_config() and own.read_split() == run.read_split()
     assert own.predictions_picture.exists() and own.faces_picture.exists()
+    assert f"report: {Path('../run/evaluation/test/report.html')}" in result.stdout
+    assert "UTKFace" in own.model_card.read_text()
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_evaluating_twice_gives_the_same_files_and_faces_only_if_asked_for(run: RunDirectory) -> None:
+    def files() -> dict[str, bytes]:
+        folder = run.evaluation("test").path
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        shutil.rmtree(folder)
+        return found
+
+    evaluate(run, run.read_config(), "test")
+    first = files()
+    evaluate(run, run.read_config(), "test")
+    assert files() == first
+    assert b"<img" not in first["report.html"]
+    evaluate(run, run.read_config(), "test", faces=True)
+    assert b'id="grad-cam"' in files()["report.html"]
+    evaluate(run, run.read_config(), "test", report="none")
+    assert not {"report.html", "modelcard.md"} & files().keys()
 
 
 @pytest.mark.parametrize(
