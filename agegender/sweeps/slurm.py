@@ -20,8 +20,10 @@ from agegender.sweeps.slurm_task import Task
 PERIOD = 5.0  # seconds between two calls of squeue
 GRACE = 6.0  # seconds that cancelled jobs have to end, less than the sweep itself has
 FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
-EVERYWHERE = {key: key for key in ("nodes", "tasks_per_node", "gpus_per_node", "cpus_per_task", "mem_gb", "timeout_min")}
+ENDED = {"COMPLETED", *FAILED}
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
+# Parameters that submitit has for every kind of cluster. The names of the others begin with slurm_.
+COMMON = {"nodes", "tasks_per_node", "gpus_per_node", "cpus_per_task", "mem_gb", "timeout_min"}
 
 
 class SlurmRunner:
@@ -54,7 +56,7 @@ class SlurmRunner:
         states, error = squeue()
         if error:
             raise AgeGenderError(f"hydra/launcher=slurm: squeue fails: {error}")
-        self._of_before = {number for number, (state, _) in states.items() if state != "COMPLETED" and state not in FAILED}
+        self._of_before = {number for number, (state, _) in states.items() if state not in ENDED}
 
     def start(self, job: Job) -> bool:
         """Submits a job at the next ``poll``, together with others that start until then."""
@@ -84,7 +86,7 @@ class SlurmRunner:
         ended = []
         for number, job in list(self._submitted.items()):
             state, status = states.get(number, ("", 0))
-            if state and state != "COMPLETED" and state not in FAILED:
+            if state and state not in ENDED:
                 job.state = "waiting" if state in WAITING else "running"
                 if job.state == "running":
                     self._began.setdefault(number, time.monotonic())
@@ -98,10 +100,11 @@ class SlurmRunner:
         """Cancels all jobs and waits some seconds for their end."""
         deadline = time.monotonic() + GRACE
         if self._submitted:
+            print(f"scancel {' '.join(self._submitted)}", file=sys.stderr)
             subprocess.run(["scancel", *self._submitted], check=False)
         while time.monotonic() < deadline:
             states, _ = squeue()
-            if all(states.get(number, ("CANCELLED", 0))[0] in {"COMPLETED", *FAILED} for number in self._submitted):
+            if all(states.get(number, ("CANCELLED", 0))[0] in ENDED for number in self._submitted):
                 break
             time.sleep(0.5)
         for number, job in self._submitted.items():
@@ -137,7 +140,8 @@ class SlurmRunner:
         own["srun_args"] = ["--kill-on-bad-exit=1", f"--cpus-per-task={own.get('cpus_per_task', 1)}"]
         try:
             executor = submitit.AutoExecutor(self._folder / "%j", cluster="slurm")
-            executor.update_parameters(name="agegender", **{EVERYWHERE.get(key, f"slurm_{key}"): own[key] for key in own})
+            named = {key if key in COMMON else f"slurm_{key}": value for key, value in own.items()}
+            executor.update_parameters(name="agegender", **named)
         except (RuntimeError, ValueError, TypeError) as error:
             raise AgeGenderError(f"hydra/launcher=slurm: {error}") from error
         return executor

@@ -35,13 +35,14 @@ def cluster() -> Iterator[None]:
     if started.returncode:
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(started.stderr.strip().removeprefix("error: "))
-    before = os.environ.get("SLURM_CONF")
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    yield
-    subprocess.run(["bash", SCRIPT, "stop", folder], check=True)
-    os.environ.pop("SLURM_CONF")
-    os.environ |= {"SLURM_CONF": before} if before else {}
-    shutil.rmtree(folder)
+    # It ends when its standard input does, and so even if the tests are killed.
+    end = ["bash", "-c", 'read; bash "$0" stop "$1" && rm -r "$1"', SCRIPT, folder]
+    guard = subprocess.Popen(end, stdin=subprocess.PIPE, start_new_session=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        yield
+    guard.communicate(timeout=120)
+    assert not folder.exists()
 
 
 class Sweep:
