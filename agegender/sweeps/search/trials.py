@@ -169,7 +169,7 @@ class Trials:
             self._points.pop(id(job), None)
             if job in self._queue:
                 self._queue.remove(job)
-            elif job.state == "running":
+            elif job.state in ("running", "waiting") and job.run.job.is_file():  # SLURM may have it in its queue
                 job.run.write_stop("another seed of the trial has failed")
 
     def rows(self) -> list[Row]:

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("optuna", reason="needs pip install 'agegender[sweep]'")
-
 from agegender.configuration.paths import CONF
 
 SERVER = CONF.parent / "scripts" / "postgres_here.sh"

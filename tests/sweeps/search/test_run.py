@@ -1,18 +1,23 @@
 """Searches from the command line: real trainings, mistakes, an Optuna that is not installed."""
 
 import csv
+import errno
 import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from agegender.configuration.paths import CONF
+from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import read_checkpoint
 from agegender.runs.run_directory import RunDirectory
+from agegender.sweeps.search.run import disk_errors
+from agegender.sweeps.search.settings import SearchSettings
 
 TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "loader.num_workers=0", "logger=none"]
 LR, HEAD = "optimizer.lr=tag(log,interval(1e-4,1e-1))", "head=choice(dldl,coral)"
@@ -142,6 +147,14 @@ def test_a_mistake_is_one_error_before_anything_is_written(
     assert not list(tmp_path.rglob("*.sqlite3")) and not list(tmp_path.rglob("*.yaml"))
 
 
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    message = r"sweep.csv: No space left on device\. The same command continues the search"
+    with pytest.raises(AgeGenderError, match=message), disk_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "sweep.csv"))
+    with pytest.raises(AgeGenderError, match=rf"{tmp_path}: No space left"), disk_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_without_optuna_the_error_says_what_to_install(faces: Path, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -163,10 +176,6 @@ def test_the_plugin_does_not_import_optuna(tmp_path: Path) -> None:
 
 
 def test_the_yaml_file_lists_every_setting() -> None:
-    from dataclasses import fields
-
-    from agegender.sweeps.search.settings import SearchSettings
-
     content = yaml.safe_load((CONF / "hydra" / "sweeper" / "optuna.yaml").read_text())
     groups = {next(iter(one)) for one in content.pop("defaults") if isinstance(one, dict)}
     assert {key for key in content if not key.startswith("_")} | groups == {field.name for field in fields(SearchSettings)}

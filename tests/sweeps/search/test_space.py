@@ -3,9 +3,6 @@
 from typing import Any
 
 import pytest
-
-pytest.importorskip("optuna", reason="needs pip install 'agegender[sweep]'")
-
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from agegender.configuration.command import compose
