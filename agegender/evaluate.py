@@ -1,8 +1,9 @@
 """``python -m agegender.evaluate checkpoint=RUN_DIR``: tests a run's best model again, on its own faces or on others."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agegender.configuration import job
 from agegender.configuration.command import entry
@@ -14,6 +15,12 @@ from agegender.processes import ranks
 from agegender.processes.launch import end_with_launcher, launch
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.log import log_to, silence_libraries
+
+if TYPE_CHECKING:
+    from agegender.data.datamodule import FaceDataModule
+    from agegender.sources.crop import Crop
+
+log = logging.getLogger("agegender.evaluate")
 
 
 @entry("evaluate")
@@ -69,7 +76,8 @@ def evaluate(
 
     Args:
         run: A run with a best checkpoint.
-        config: The run's configuration, for other faces with their ``data``, ``split`` and ``age_range``.
+        config: The run's configuration, for other faces with their ``data``, ``split`` and ``age_range``. Where ``data`` leaves
+            ``fit``, ``crop_scale`` or ``outside`` null, they are those of the training.
         split: The split to measure.
         trainer: ``accelerator`` and ``devices`` of Lightning's Trainer; None for the CPU.
         others: The faces are not the run's own.
@@ -88,6 +96,8 @@ def evaluate(
     """
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
+    from agegender.data.crop_report import difference_warnings, image_counts, stretch_warnings
+    from agegender.data.crops import crop_settings
     from agegender.evaluation.explained_faces import explain_faces
     from agegender.evaluation.options import Options
     from agegender.evaluation.recording import record_test
@@ -101,23 +111,28 @@ def evaluate(
     silence_libraries()
     options = Options(**(choices or {}))
     trainer = ranks.trainer_arguments(trainer or {"accelerator": "cpu", "devices": 1})
-    data = assemble(config)
+    model = AgeGenderModule.load_from_checkpoint(run.best)
+    data = assemble(config, model.crops)
+    config = {**config, "data": {**config["data"], **crop_settings(data.crops)}}
     ranks.on_rank_zero("data", data.prepare_data)
     data.setup()
     if not len(data.rows(split)):
         raise AgeGenderError(f"part={split}: the split {data.split_name!r} has no such faces")
-    more = {}
+    more: dict[str, Any] = {}
     if others:
         more["excluded"] = require_unseen(data, run, split, seen)
     else:
         require_same_faces(run, data.split_csv)
-    model = AgeGenderModule.load_from_checkpoint(run.best)
+    more["images"] = image_counts(data.table.frame.iloc[data.rows(split)], data.crops)
+    if ranks.rank() == 0:
+        for warning in [*stretch_warnings(more["images"]), *difference_warnings(more["images"], data.crops, model.crops)]:
+            log.warning("%s", warning)
     with ranks.one_line_if_connection_lost():
         predictions = predict(model, data.loader(split), data.table.frame, trainer, options.legal_ages)
         ranks.disconnect()
     if ranks.rank() > 0:
         return {}
-    out = run.evaluation(f"{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}" if others else split)
+    out = run.evaluation(_folder(data, split, model.crops) if others else split)
     out.write_split(data.split_csv)
     out.write_config(config)
     selected = split != "test" and not others
@@ -130,10 +145,18 @@ def evaluate(
         evidence = Evidence(
             name, metrics, predictions, licenses, model.hparams["about"]["data"], config, run.read_model(), run.read_versions(),
             roots=data.table.roots if faces else None,
-            explained=explain_faces(model.network, predictions, data.table.roots) if faces else None,
+            explained=explain_faces(model.network, predictions, data.table.roots, data.crops) if faces else None,
         )  # fmt: skip
         write_report(out, evidence)
     return metrics
+
+
+def _folder(data: "FaceDataModule", split: str, trained: "Mapping[str, Crop]") -> str:
+    """Name of the folder of an evaluation on other faces; crops that differ from those of the training are in it."""
+    parts = [*data.sources, split, data.split_sha256[:8]]
+    if any(crop not in trained.values() for crop in data.crops.values()):
+        parts += [f"{crop.fit}{crop.scale:g}" for crop in data.crops.values()]
+    return "-".join(parts)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
 
     from agegender.configuration.build import build
     from agegender.data.assemble import assemble
+    from agegender.data.crops import crop_settings
     from agegender.data.seen import seen_csv
     from agegender.data.summary import summary
     from agegender.evaluation.results_table import results_table
@@ -88,8 +89,9 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     # Everything is built before any work on the data, so that a mistake is reported within seconds.
     checkpoint = checkpoint_of(run) if resuming else None
     data = assemble(config)
+    config["data"] = {**config["data"], **crop_settings(data.crops)}
     licenses = {name: source.license for name, source in data.sources.items()}
-    module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else assemble_module(config, licenses)
+    module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else assemble_module(config, licenses, data.crops)
     callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks").values()
     check_freezing(callbacks, module, data)
     trainer = training_trainer(config, run, callbacks)
@@ -117,7 +119,9 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
             record_settings(run, config, trainer.precision)  # of a resumed run not before it is certain that it continues
             run.write_split(data.split_csv)
             run.write_seen(seen_csv(data.table))
-            log.info("\n".join(summary(data.table, licenses, data.split_name, data.split_sha256, data.content_sha256)))
+            log.info(
+                "\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256))
+            )
         if config["compile"]:
             module.network.compile()
         if finished:  # it ended before it was measured, or is now to be tested

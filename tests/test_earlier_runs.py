@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ import yaml
 
 from agegender.compare import main as compare
 from agegender.configuration.command import compose
+from agegender.configuration.evaluation import evaluated
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.evaluate import evaluate
@@ -66,6 +68,8 @@ def write_earlier_config(file: Path) -> None:
         text = text.replace(today, before)
     config = yaml.safe_load(text)
     del config["callbacks"]["progress"]
+    for key in ("near_copies", "damaged", "fit", "crop_scale", "outside"):
+        del config["data"][key]
     file.write_text(yaml.safe_dump(config | {"paper": PAPER}, sort_keys=False))
 
 
@@ -158,6 +162,24 @@ def test_it_is_compared_with_its_own_evaluation_and_its_paper(run: RunDirectory,
         assert f"{metrics[split]['n']} {split} faces of toyfaces" in text
         assert f"{metrics[split]['age']['mae']:.2f}" in text
     assert "A paper" in text and "3.45" in text and "94" in text
+
+
+def test_it_stretches_images_as_it_did(run: RunDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for checkpoint in (run.best, run.last):
+        values = read_checkpoint(checkpoint)
+        del values["hyper_parameters"]["about"]["crops"]
+        torch.save(values, checkpoint)
+    again = evaluate(run, run.read_config(), "test")
+    assert again["images"]["toyfaces"]["fit"] == "stretch" and again["test"]["n"] == run.read_metrics()["test"]["n"]
+    for number in range(4):
+        face = np.random.default_rng(number).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"30_1_0_{20190101000000000 + number}.jpg.chip.jpg"), face)
+    other = compose([f"checkpoint={run.path}", "data=utkface", f"data.root={tmp_path}", "split=all_test"], "evaluate")
+    metrics = evaluate(run, evaluated(run.read_config(), other), "test", others=True)
+    assert metrics["images"]["utkface"] == {
+        "n": 4, "n_not_square": 4, "fit": "stretch", "crop_scale": 1.0, "outside": "reflect"
+    }  # fmt: skip
+    assert "4 of 4 images of utkface are not square and are stretched" in caplog.text
 
 
 def test_its_network_is_loaded(run: RunDirectory) -> None:

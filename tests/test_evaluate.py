@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,10 @@ from agegender.configuration.command import compose
 from agegender.configuration.paths import CONF
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
+from agegender.sources.crop import Crop
+from agegender.sources.images import read
 from agegender.train import train
 
 TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=1", "logger=none"]
@@ -172,6 +176,50 @@ def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
     own["data"]["sources"]["utkface"]["name"] = "under_another_name"
     with pytest.raises(AgeGenderError, match="train or val split"):
         evaluate(run, own, "test", others=True)
+
+
+def write_oblong(root: Path, count: int) -> Path:
+    """Faces named as those of UTKFace, in the middle of images that are taller than wide."""
+    root.mkdir()
+    generator = np.random.default_rng(11)
+    for number in range(count):
+        image = generator.integers(0, 256, (32, 24, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f"{10 + number}_{number % 2}_0_{20190101000000000 + number}.jpg.chip.jpg"), image)
+    return root
+
+
+def test_other_faces_are_cropped_as_those_of_the_training(run: RunDirectory, tmp_path: Path) -> None:
+    root = write_oblong(tmp_path / "oblong", 12)
+    other = ["data=utkface", f"data.root={root}", "split=all_test", "accelerator=cpu"]
+
+    def tested(*overrides: str) -> tuple[RunDirectory, str]:
+        before = set(run.evaluation("x").path.parent.glob("*"))
+        done = command(f"checkpoint={run.path}", *other, *overrides, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (folder,) = set(run.evaluation("x").path.parent.glob("*")) - before
+        return RunDirectory(folder), done.stdout + done.stderr
+
+    def expected(crop: Crop) -> list[float]:
+        trained = load_network(run.best)
+        images = np.stack([crop(read(file), trained.image_size) for file in sorted(root.iterdir())])
+        with torch.no_grad():
+            return trained.network.estimate(trained.network(torch.from_numpy(images).permute(0, 3, 1, 2)))["age"].tolist()
+
+    for overrides, crop, warned in (
+        ((), Crop(), False),
+        (("data.crop_scale=0.8",), Crop(scale=0.8), True),
+        (("data.fit=stretch",), Crop("stretch"), True),
+    ):
+        out, text = tested(*overrides)
+        predictions = out.read_predictions()
+        assert predictions is not None and predictions["age_pred"].tolist() == pytest.approx(expected(crop), rel=1e-4)
+        own = {"n": 12, "n_not_square": 12, "fit": crop.fit, "crop_scale": crop.scale, "outside": "reflect"}
+        assert out.read_metrics()["images"] == {"utkface": own}
+        assert "12 of 12 images are not square" in text
+        assert ("the model was trained with data.fit=crop data.crop_scale=1" in text) == warned
+        assert ("are stretched, which changes the shape" in text) == (crop.fit == "stretch")
+        settings = out.read_config()["data"]
+        assert (settings["fit"], settings["crop_scale"], settings["outside"]) == (crop.fit, crop.scale, "reflect")
 
 
 def test_re_encoded_training_faces_are_excluded_and_counted(

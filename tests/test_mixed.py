@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 
 from agegender.configuration.schema import validate
+from agegender.data.assemble import assemble
+from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources.fairface import AGES, RACES
 from agegender.train import train
@@ -88,6 +91,18 @@ def test_a_mixed_run_tells_the_figures_of_each_data_set(configure_mixed: Callabl
     assert "Southeast Asian  male" in text and "13 ages in the label files to dates (9-Mar)" in text
     again = evaluate(directory, directory.read_config(), "test")
     assert again["test"]["by_dataset"] == own
+
+
+def test_each_data_set_has_its_own_crop_scale(configure_mixed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    directory, metrics = run(configure_mixed("data.crop_scale.fairface=0.8", "trainer.max_epochs=1"), tmp_path / "run")
+    own = {"utkface": 1.0, "fairface": 0.8}
+    assert directory.read_config()["data"]["crop_scale"] == own
+    assert {name: images["crop_scale"] for name, images in metrics["images"].items()} == own
+    assert "fairface: the region is scaled by 0.8 about its centre" in directory.log.read_text(encoding="utf-8")
+    assert {name: crop.scale for name, crop in load_network(directory.best).crops.items()} == own
+    assert evaluate(directory, directory.read_config(), "test")["test"] == metrics["test"]
+    with pytest.raises(AgeGenderError, match=r"data.crop_scale.utkfaces: there is no such dataset"):
+        assemble(configure_mixed("+data.crop_scale.utkfaces=0.8"))
 
 
 def test_utkface_has_the_same_parts_alone_and_in_the_mixture(

@@ -4,11 +4,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
+from agegender.runs.run_directory import RunDirectory
+from agegender.train import train
 
 PROJECT = Path(__file__).parents[1]
 BENCHMARKS = {
@@ -68,3 +73,17 @@ def test_measured_recall_and_matches_of_near_copies(tmp_path: Path) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.strip()[:1].isdigit()}
     assert rows["32"] == ["100.0%"] * 7 + ["1"]  # the recall of seven ways to copy, and one match
     assert len(list((tmp_path / "pairs").iterdir())) == 1
+
+
+def test_measured_fits_of_images_that_are_not_square(
+    configure: Callable[..., dict[str, Any]], faces: Path, tmp_path: Path
+) -> None:
+    train(configure("trainer.max_epochs=1", "test=false", "logger=none"), RunDirectory(tmp_path / "run"))
+    scales = ["--scales", "1", "0.8"]
+    printed = run("measure_fit.py", str(tmp_path / "run"), "--outside=black", *scales)
+    rows = {tuple(words[:-2]): words[-2:] for line in printed.splitlines()[2:] if (words := line.split())}
+    assert "16 px; 6 faces of utkface" in printed and len(rows) == 18
+    assert rows["whole", "crop", "1.00"] == rows["whole", "stretch", "1.00"] == rows["whole", "pad", "1.00", "black"]
+    assert rows["narrow", "1.28", "crop", "1.00"] != rows["narrow", "1.28", "pad", "1.00", "black"]
+    others = run("measure_fit.py", str(tmp_path / "run"), "data=utkface", f"data.root={faces}", "--shapes=narrow", *scales)
+    assert "60 faces of utkface" in others and others.count("narrow 1.28") == 6

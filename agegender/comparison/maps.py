@@ -11,12 +11,14 @@ import torch
 from agegender.comparison.comparison import Comparison
 from agegender.comparison.plots import draw_maps
 from agegender.configuration.build import build
-from agegender.data.cache import DecodedImages
+from agegender.data.crops import choose_crops
 from agegender.errors import AgeGenderError
 from agegender.evaluation.grad_cam import grad_cam
 from agegender.metrics.gender import CLASSES
 from agegender.models.network import Network
 from agegender.runs.finished_run import Run
+from agegender.sources.crop import EARLIER
+from agegender.sources.images import read
 
 
 def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[Run], Network], path: Path) -> list[str]:
@@ -34,29 +36,32 @@ def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[
     """
     try:
         chosen = _chosen(comparison.sample, number)
-        files = _files(comparison.sample, chosen)
-        DecodedImages(files, 8)[np.arange(len(files))]  # raises if one is missing
+        roots = _roots(comparison.sample)
+        files = [roots[dataset] / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
+        faces = [read(file) for file in files]
     except (AgeGenderError, KeyError) as error:
         return [f"No Grad-CAM: {error}"]
-    names, maps, tasks, failed = [], [], set(), []
+    names, inputs, maps, tasks, failed = [], [], [], set(), []
     for row in comparison.rows:
         try:
             network = load(row.runs[0]).eval()
             explained = task or ("age" if "age" in network.heads else "gender")
             if explained not in network.heads:
                 raise AgeGenderError(f"--task {explained}: it has no such task")
-            pixels = DecodedImages(files, network.image_size)[np.arange(len(files))]
-            images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+            crops = choose_crops(row.runs[0].config["data"], list(roots))
+            cropped = [crops[name](face, network.image_size) for name, face in zip(chosen["dataset"], faces, strict=True)]
+            images = torch.from_numpy(np.stack(cropped).transpose(0, 3, 1, 2).copy())
             maps.append(grad_cam(network, images, explained).numpy())
         except Exception as error:  # a missing file, one of another version, a layer without a map
             failed.append(f"No Grad-CAM of {row.name}: {error}")
             continue
         names.append(f"{row.name}: {explained}")
+        inputs.append(cropped)
         tasks.add(explained)
     if maps:
         side = max(one.shape[-1] for one in maps)
         labels = [", ".join(_label(face, task) for task in sorted(tasks)) for face in chosen.to_dict("records")]
-        draw_maps(list(DecodedImages(files, side)[np.arange(len(files))]), labels, names, maps, path)
+        draw_maps([EARLIER(face, side) for face in faces], labels, names, inputs, maps, path)
     return failed
 
 
@@ -68,10 +73,10 @@ def _chosen(run: Run, number: int) -> pd.DataFrame:
     return order.iloc[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
 
 
-def _files(run: Run, faces: pd.DataFrame) -> list[Path]:
+def _roots(run: Run) -> dict[str, Path]:
+    """The folder of each dataset that was tested."""
     sources: dict[str, Any] = build(run.config["data"]["sources"], "data.sources")
-    roots = {source.name: Path(source.root) for source in sources.values()}
-    return [roots[dataset] / path for dataset, path in zip(faces["dataset"], faces["path"], strict=True)]
+    return {source.name: Path(source.root) for source in sources.values()}
 
 
 def _label(face: dict[Any, Any], task: str) -> str:

@@ -61,7 +61,12 @@ def _measured(rows: Sequence[Row]) -> list[Metric]:
 
 
 def draw_maps(
-    images: Sequence[np.ndarray], labels: Sequence[str], names: Sequence[str], maps: Sequence[np.ndarray], path: Path
+    images: Sequence[np.ndarray],
+    labels: Sequence[str],
+    names: Sequence[str],
+    inputs: Sequence[Sequence[np.ndarray]],
+    maps: Sequence[np.ndarray],
+    path: Path,
 ) -> None:
     """Draws a grid with a column for each face. The first row shows the faces, each further row the maps of one model.
 
@@ -69,21 +74,22 @@ def draw_maps(
         images: One for each face, uint8 [H, W, 3].
         labels: One for each face, shown above it.
         names: One for each model.
-        maps: One for each model, [faces, h, w] in 0..1, stretched to the size of the image.
+        inputs: For each model its input for each face, uint8 [S, S, 3].
+        maps: One for each model, [faces, h, w] in 0..1, enlarged to the size of the input.
         path: Of the PNG.
     """
     figure = Figure(figsize=(1.6 * len(images) + 2.5, 1.7 * (len(maps) + 1)), layout="constrained")
     grid = figure.subplots(len(maps) + 1, len(images), squeeze=False)
-    height, width = images[0].shape[:2]
+    whole = (0, 1, 1, 0)
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         grid[0, column].set_title(f"labelled {label}", fontsize="small")
-        for axes in grid[:, column]:
-            axes.imshow(image, extent=(0, width, height, 0))
+        for axes, background in zip(grid[:, column], [image, *(faces[column] for faces in inputs)], strict=True):
+            axes.imshow(background, extent=whole)
             axes.set(xticks=[], yticks=[])
         for axes, model in zip(grid[1:, column], maps, strict=True):
             heat = colormaps["jet"](model[column])
             heat[..., 3] = 0.45
-            axes.imshow(heat, extent=(0, width, height, 0))
+            axes.imshow(heat, extent=whole)
     for axes, name in zip(grid[1:, 0], names, strict=True):
         axes.set_ylabel(fill(in_plot(name), 26), fontsize="x-small", rotation="horizontal", horizontalalignment="right")
     figure.savefig(path, dpi=120)

@@ -73,6 +73,13 @@ class DataSettings:
         near_copies: Near-identical images share a split: those with perceptual hashes that differ in at most this many of 256
             bits; null ties byte-identical files only.
         damaged: What to do with JPEG files that decode only in part, with grey or noise instead of the rest: skip or keep them.
+        fit: Images that are not square: ``stretch`` them, ``crop`` the largest square at their centre, or ``pad`` them to the
+            smallest square that holds them. null: ``crop`` in training, and the fit of the model in evaluation.
+        crop_scale: Factor of the sides of the region that ``fit`` chooses, about its centre, 0.1 to 10: 0.8 keeps the central
+            80% of width and height, more than 1 adds a margin. A number, or one for each dataset by name. null: 1 in training,
+            and the factor of the model in evaluation.
+        outside: Pixels of the region beyond the edges of the image: ``black``, ``reflect`` (mirrored) or ``replicate`` (those
+            of the edge). null: ``reflect`` in training, and as the model was trained in evaluation.
     """
 
     duplicates: Literal["keep", "drop_conflicting", "drop"]
@@ -81,6 +88,9 @@ class DataSettings:
     image_size: int
     near_copies: int | None = None
     damaged: Literal["skip", "keep"] = "keep"
+    fit: Literal["stretch", "crop", "pad"] | None = "stretch"
+    crop_scale: float | Mapping[str, float | None] | None = 1.0
+    outside: Literal["black", "reflect", "replicate"] | None = "reflect"
 
 
 @dataclass

@@ -25,7 +25,7 @@ def main(config: dict[str, Any]) -> None:
     datamodule.prepare_data()
     licenses = {name: source.license for name, source in datamodule.sources.items()}
     checksums = datamodule.split_sha256, datamodule.content_sha256
-    print("\n".join(summary(datamodule.table, licenses, datamodule.split_name, *checksums)))
+    print("\n".join(summary(datamodule.table, licenses, datamodule.crops, datamodule.split_name, *checksums)))
     if config["skipped"] is not None:
         _write(Path(config["skipped"]), datamodule.table.skipped)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -16,8 +16,9 @@ from agegender.data.cache_file import build_once, cache_path, explain_errors
 from agegender.data.cores import usable_cores
 from agegender.data.row_file import RowFile
 from agegender.errors import AgeGenderError
+from agegender.sources.crop import Region, cut
 from agegender.sources.images import DECODER, ImageError, decode, read, read_bytes
-from agegender.sources.resizing import INTERPOLATION, squared
+from agegender.sources.resizing import INTERPOLATION, WARP, Outside
 
 cv2.setNumThreads(0)  # images are decoded in parallel threads; OpenCV's own would compete with them
 
@@ -31,11 +32,17 @@ class DecodedImages:
     Args:
         files: Image file of each row.
         size: Side of the images, pixels.
+        regions: Region of each file that is used; None for the whole image. By default all images are whole.
+        outside: Pixels of regions beyond the edges of an image.
     """
 
-    def __init__(self, files: Sequence[Path], size: int) -> None:
+    def __init__(
+        self, files: Sequence[Path], size: int, regions: Sequence[Region | None] = (), outside: Outside = "reflect"
+    ) -> None:
         self.files = np.array([os.fspath(file) for file in files], dtype=object)
         self.size = size
+        self.regions = regions or [None] * len(files)
+        self.outside: Outside = outside
 
     def __len__(self) -> int:
         return len(self.files)
@@ -47,8 +54,8 @@ class DecodedImages:
             ImageError: A file can no longer be read.
         """
         images = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
-        for image, file in zip(images, self.files[rows], strict=True):
-            image[:] = squared(read(Path(file)), self.size)
+        for image, row in zip(images, rows.tolist(), strict=True):
+            image[:] = cut(read(Path(self.files[row])), self.regions[row], self.size, self.outside)
         return images
 
 
@@ -56,7 +63,7 @@ class ImageCache:
     """A file of uint8 RGB images ``[length, size, size, 3]``.
 
     Workers and ranks share its pages in memory. A cache file never changes: its name is a hash of the image files' contents
-    and order, the size, the interpolation and the decoder. It may be deleted when no run uses it.
+    and order, their regions, the size, the interpolation and the decoder. It may be deleted when no run uses it.
 
     Args:
         path: A complete cache file.
@@ -84,7 +91,14 @@ class ImageCache:
 
     @classmethod
     def open_or_build(
-        cls, files: Sequence[Path], sha256s: Sequence[str], size: int, cache_dir: Path, progress: bool = True
+        cls,
+        files: Sequence[Path],
+        sha256s: Sequence[str],
+        size: int,
+        cache_dir: Path,
+        progress: bool = True,
+        regions: Sequence[Region | None] = (),
+        outside: Outside = "reflect",
     ) -> "ImageCache":
         """Opens the cache of these images, after building it if it does not exist or is damaged.
 
@@ -94,24 +108,45 @@ class ImageCache:
             size: Side of the images, pixels.
             cache_dir: Folder of all caches.
             progress: Show a progress bar if there is a terminal.
+            regions: Region of each file that is used; None for the whole image. By default all images are whole.
+            outside: Pixels of regions beyond the edges of an image.
 
         Raises:
             AgeGenderError: The folder cannot be written, the disk is full, or a file has changed since the scan.
         """
         recipe = {"layout": LAYOUT, "size": size, "interpolation": INTERPOLATION, "decoder": DECODER}
-        path = cache_path(cache_dir / "images", [recipe, list(sha256s)], ".uint8")
+        path = cache_path(cache_dir / "images", [recipe, list(sha256s), *region_recipe(regions, outside)], ".uint8")
+        regions = regions or [None] * len(files)
         alternative = "decode the files at every use with loader.cache=none"
         with explain_errors("image cache", path, len(files) * size * size * 3, alternative):
-            build_once(path, lambda file: _write(file, files, sha256s, size, progress))
+            build_once(path, lambda file: _write(file, files, sha256s, size, progress, regions, outside))
             return cls(path, len(files), size)
 
 
-def _write(file: BinaryIO, files: Sequence[Path], sha256s: Sequence[str], size: int, progress: bool) -> None:
+def region_recipe(regions: Sequence[Region | None], outside: Outside) -> list[Any]:
+    """The part of a cache key that regions of images add: nothing if all images are whole.
+
+    Args:
+        regions: Region of each image; None for the whole image.
+        outside: Pixels of regions beyond the edges of an image.
+    """
+    return [] if all(region is None for region in regions) else [WARP, outside, list(regions)]
+
+
+def _write(
+    file: BinaryIO,
+    files: Sequence[Path],
+    sha256s: Sequence[str],
+    size: int,
+    progress: bool,
+    regions: Sequence[Region | None],
+    outside: Outside,
+) -> None:
     stride = size * size * 3
 
     def write(rows: range) -> int:
         for row in rows:
-            image = squared(_decode_scanned(files[row], sha256s[row]), size)
+            image = cut(_decode_scanned(files[row], sha256s[row]), regions[row], size, outside)
             _write_all(file.fileno(), np.ascontiguousarray(image), row * stride)
         return len(rows)
 

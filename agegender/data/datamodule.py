@@ -12,6 +12,7 @@ from agegender.data.batches import BatchIndex, EvalBatches, TrainBatches
 from agegender.data.cache import DecodedImages, ImageCache
 from agegender.data.cache_file import cache_root
 from agegender.data.cores import usable_cores
+from agegender.data.crops import find_regions
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import Policy
 from agegender.data.features import Features
@@ -22,7 +23,9 @@ from agegender.data.timed_loader import TimedLoader
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.interruption import leave_signals_to_parent
+from agegender.sources.crop import Crop, Region
 from agegender.sources.faces import SPLITS, FaceTable, Source
+from agegender.sources.resizing import Outside
 
 MAX_WORKERS = 8
 
@@ -37,6 +40,7 @@ class FaceDataModule(LightningDataModule):
         split_sha256: Checksum of the faces, their splits and labels, after ``setup``.
         content_sha256: Checksum of the same and of the images, after ``setup``.
         features: Backbone features that replace the images in the first epochs of training, by split.
+        crops: The crop of each dataset, by name.
 
     Args:
         sources: Sources of faces by key; the name of each source must be unique.
@@ -49,6 +53,7 @@ class FaceDataModule(LightningDataModule):
         near_copies: Largest number of bits (of 256) in which the perceptual hashes of near-identical images differ; None
             looks for byte-identical files only.
         damaged: Whether to ``keep`` or ``skip`` JPEG files that decode only in part.
+        crops: The crop of each dataset, by name of the source; by default ``Crop()`` for each.
         tasks: ``age`` and ``gender``, or one of them. Faces without a label for any of these tasks are not used in
             training.
         batch_size: Faces per process and step, at least 1.
@@ -75,6 +80,7 @@ class FaceDataModule(LightningDataModule):
         duplicates: Policy = "drop_conflicting",
         near_copies: int | None = None,
         damaged: Damaged = "skip",
+        crops: Mapping[str, Crop] | None = None,
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -101,6 +107,7 @@ class FaceDataModule(LightningDataModule):
         self.duplicates: Policy = duplicates
         self.near_copies = near_copies
         self.damaged: Damaged = damaged
+        self.crops = dict(crops or dict.fromkeys(self.sources, Crop()))
         self.tasks = tasks
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -138,11 +145,13 @@ class FaceDataModule(LightningDataModule):
         self._use(select_faces(faces, self.split, self.age_range, self.duplicates))
         self.split_name = self.split.describe(faces)
         # The cache holds all readable faces, so it also serves another split, age range or treatment of duplicates.
+        self._regions = find_regions(faces.frame, self.crops)
+        files, size, cropped = faces.files(), self.image_size, (self._regions, self.outside)
         if self.cache_dir is None:
-            self._images = DecodedImages(faces.files(), self.image_size)
+            self._images = DecodedImages(files, size, *cropped)
         else:
             hashes = faces.frame["sha256"].tolist()
-            self._images = ImageCache.open_or_build(faces.files(), hashes, self.image_size, self.cache_dir, self.progress)
+            self._images = ImageCache.open_or_build(files, hashes, size, self.cache_dir, self.progress, *cropped)
 
     def _use(self, table: FaceTable) -> None:
         self.table = table
@@ -170,6 +179,15 @@ class FaceDataModule(LightningDataModule):
 
     def _labelled(self, task: str) -> np.ndarray:
         return self.table.frame[{"age": "age_low", "gender": "gender"}[task]].notna().to_numpy(dtype=bool)
+
+    @property
+    def outside(self) -> Outside:
+        """Pixels of regions beyond the edges of an image, the same for all datasets."""
+        return next(iter(self.crops.values())).outside
+
+    def regions(self, rows: np.ndarray) -> list[Region | None]:
+        """The region of the image of some rows of the face table; None for the whole image."""
+        return [self._regions[row] for row in self.table.frame["row"].iloc[rows]]
 
     @property
     def image_cache(self) -> Path | None:

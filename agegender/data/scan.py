@@ -1,4 +1,4 @@
-"""Reads every image file once: unreadable, damaged and byte-identical files, and a perceptual hash of each image."""
+"""Reads every image file once: unreadable, damaged and byte-identical files, size and perceptual hash of each image."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ class _Result:
     """What was found in a file; valid while the state of the file is the same.
 
     ``reason`` says why the file is not a usable image, else it is empty. ``damage`` says what is wrong with a file that
-    decodes only in part; its ``phash`` is computed only with ``damaged=keep``.
+    decodes only in part; its ``phash``, ``width`` and ``height`` are found only with ``damaged=keep``.
     """
 
     path: str
@@ -42,6 +42,8 @@ class _Result:
     phash: str = ""
     reason: str = ""
     damage: str = ""
+    width: int = 0
+    height: int = 0
 
     @property
     def state(self) -> FileState:
@@ -62,8 +64,8 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
 
     Returns:
         The usable faces, with new columns ``sha256`` (of the bytes of the file) and ``phash`` (of the image), both
-        hexadecimal. Byte-identical faces are in one group. Unreadable and damaged files are in ``skipped``; a note counts
-        the damaged ones that are kept.
+        hexadecimal, and ``width`` and ``height`` of the image in pixels. Byte-identical faces are in one group. Unreadable and
+        damaged files are in ``skipped``; a note counts the damaged ones that are kept.
 
     Raises:
         AgeGenderError: No file is readable, or the folder cannot be written.
@@ -82,7 +84,8 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
     if results and all(reasons):
         raise AgeGenderError(f"none of {len(results)} files is a usable image; the first, {paths[0]}: {reasons[0]}")
     hashes = {name: pd.array([getattr(result, name) for result in results], dtype="string") for name in ("sha256", "phash")}
-    scanned = table.with_columns(**hashes).where([not reason for reason in reasons], reasons)
+    sides = {name: [getattr(result, name) for result in results] for name in ("width", "height")}
+    scanned = table.with_columns(**hashes, **sides).where([not reason for reason in reasons], reasons)
     kept = [f"{result.path} ({result.damage})" for result in results if result.damage and damaged == "keep"]
     if kept:
         scanned.notes.append(f"{len(kept)} damaged images are kept (data.damaged=keep), for example {kept[0]}")
@@ -117,16 +120,18 @@ def _read_all(states: list[_Result], progress: bool, damaged: Damaged) -> list[_
 
 def _read(state: _Result, damaged: Damaged) -> _Result:
     """Reads one file. A file with unreadable bytes gets no ``sha256`` and is not stored: the next scan tries it again."""
-    sha256, phash, reason, damage = "", "", "", None
+    sha256, phash, reason, damage, width, height = "", "", "", None, 0, 0
     try:
         data = images.read_bytes(Path(state.path))
         sha256 = hashlib.sha256(data).hexdigest()
         damage = images.damage(data)
         if damage is None or damaged == "keep":  # OpenCV prints a warning without a file name for each damaged image
-            phash = perceptual_hash(images.decode(data)).hex()
+            image = images.decode(data)
+            height, width = image.shape[:2]
+            phash = perceptual_hash(image).hex()
     except images.ImageError as error:
         reason = str(error)
-    return replace(state, sha256=sha256, phash=phash, reason=reason, damage=damage or "")
+    return replace(state, sha256=sha256, phash=phash, reason=reason, damage=damage or "", width=width, height=height)
 
 
 def _key(table: FaceTable) -> str:

@@ -1,19 +1,31 @@
 """The printed summary of a face table: faces, labels, skipped files, copies and splits."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from agegender.data.crop_report import crop_lines, image_counts, stretch_warnings
 from agegender.escaping import one_line
+from agegender.sources.crop import Crop
 from agegender.sources.faces import SPLITS, FaceTable, Skipped
 
 EXAMPLES = 5  # skipped files listed for each reason
 
 
-def summary(table: FaceTable, licenses: dict[str, str], split_name: str, split_sha256: str, content_sha256: str) -> list[str]:
+def summary(
+    table: FaceTable,
+    licenses: dict[str, str],
+    crops: Mapping[str, Crop],
+    split_name: str,
+    split_sha256: str,
+    content_sha256: str,
+) -> list[str]:
     """Returns the lines of the summary. Names in them are escaped for a terminal.
 
     Args:
         table: Faces with their splits.
         licenses: License line of each dataset, by name.
+        crops: The crop of each dataset, by name.
         split_name: Name of the split rule.
         split_sha256: Checksum of the faces, their splits and labels.
         content_sha256: Checksum of the same and of the images.
@@ -23,7 +35,9 @@ def summary(table: FaceTable, licenses: dict[str, str], split_name: str, split_s
     for name, rows in frame.groupby("dataset", sort=False):
         lines += [f"{name}: {len(rows)} faces in {table.roots[str(name)]}  ({_sizes(rows)})", f"  {licenses[str(name)]}"]
     lines += _labels(frame)
-    lines += [f"note: {note}" for note in table.notes]
+    images = image_counts(frame, crops)
+    lines += [f"note: {note}" for note in [*crop_lines(images), *table.notes]]
+    lines += [f"warning: {warning}" for warning in stretch_warnings(images)]
     lines += _skipped(table.skipped)
     lines.append(f"split {split_name}: {_sizes(frame)}  sha256 {split_sha256}  content_sha256 {content_sha256}")
     return [one_line(line) for line in lines]

@@ -33,7 +33,7 @@ def read_faces(
         damaged: Whether to keep JPEG files that decode only in part.
 
     Returns:
-        All usable faces, with copies in one group and three more columns: ``sha256``, ``phash`` and ``row``. ``row`` is
+        All usable faces, with copies in one group and more columns: those of ``scan`` and ``row``. ``row`` is
         the row number in this table. It stays the same when faces are dropped later, so it finds the image in the cache.
 
     Raises:

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agegender.data.cache import DecodedImages
+from agegender.data.crops import find_regions
 from agegender.evaluation.grad_cam import grad_cam
 from agegender.metrics.gender import CLASSES
 from agegender.models.network import Network
+from agegender.sources.crop import Crop
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class ExplainedFaces:
 
 
 def explain_faces(
-    network: Network, faces: pd.DataFrame, roots: Mapping[str, Path], number: int = NUMBER
+    network: Network, faces: pd.DataFrame, roots: Mapping[str, Path], crops: Mapping[str, Crop], number: int = NUMBER
 ) -> ExplainedFaces | None:
     """Computes the maps of some faces, from the youngest to the oldest.
 
@@ -65,6 +67,7 @@ def explain_faces(
         network: In evaluation mode, on any device.
         faces: A face table.
         roots: Folder of each dataset.
+        crops: The crop of each dataset.
         number: Largest number of faces.
 
     Returns:
@@ -75,7 +78,8 @@ def explain_faces(
     files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
     device = next(network.parameters()).device
     try:
-        pixels = DecodedImages(files, network.image_size)[np.arange(len(files))]
+        outside = next(iter(crops.values())).outside
+        pixels = DecodedImages(files, network.image_size, find_regions(some, crops), outside)[np.arange(len(files))]
         images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(device)
         maps = {task: grad_cam(network, images, task).cpu().numpy() for task in network.heads}
     except Exception as error:  # a map is an extra: the test itself is complete

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from agegender.data.crop_report import crop_lines
 from agegender.escaping import one_line
 from agegender.evaluation.short_form import measures_in_short
 from agegender.metrics.gender import CLASSES
@@ -25,6 +26,7 @@ def results_table(metrics: Values) -> str:
     datasets = values.get("by_dataset") or {}
     content = f", content {split['content_sha256'][:12]}" if "content_sha256" in split else ""  # an earlier version had none
     lines = [f"{tested} split: {values['n']} faces, split {split['name']} {split['sha256'][:12]}{content}"]
+    lines += crop_lines(metrics.get("images") or {})  # none of another model or an earlier version
     lines += _lines(values, guess, in_detail=not datasets) + measures_in_short(values)
     for name, own in datasets.items():
         lines += [f"of these {own['n']} faces of {name}", *_lines(own, (guess.get("by_dataset") or {}).get(name, {}))]

@@ -12,7 +12,7 @@ from agegender.errors import AgeGenderError
 from agegender.inference.bundle import Bundle, is_bundle
 from agegender.inference.faces import DetectedFace, FaceDetector, FacePlace, cut
 from agegender.sources import images as files
-from agegender.sources.resizing import squared
+from agegender.sources.crop import EARLIER, Crop
 
 Photo = np.ndarray | Image.Image | str | Path
 """An image: RGB uint8 [height, width, 3], grey uint8 [height, width], an image of Pillow, or the path of a file."""
@@ -102,6 +102,8 @@ class Predictor:
                 "face cannot be cut out with the right margin"
             )
         self._place = None if place is None else FacePlace.of(place)
+        crop = model.preprocess.get("crop", EARLIER)  # bundles of earlier versions have none
+        self._crop = Crop(**crop) if isinstance(crop, dict) else crop
 
     @classmethod
     def load(
@@ -157,8 +159,14 @@ class Predictor:
         return [FoundFace(cut(image, face, self._place, self.image_size), face) for face in self.detector(image)]
 
     def whole(self, image: np.ndarray) -> FoundFace:
-        """Takes a whole RGB image as the face."""
-        return FoundFace(squared(image, self.image_size), None)
+        """Takes an RGB image as one face, cropped as the training images were.
+
+        Raises:
+            AgeGenderError: The training images of the model were cropped in several ways.
+        """
+        if self._crop is None:
+            raise AgeGenderError("the datasets of the model's training had different crops, so a whole image cannot be a face")
+        return FoundFace(self._crop(image, self.image_size), None)
 
     def estimate(self, found: Sequence[FoundFace]) -> list[Face]:
         """Estimates faces that ``find`` or ``whole`` returned, in their order."""

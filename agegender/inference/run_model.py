@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from agegender.configuration.build import build
+from agegender.data.crops import choose_crops
 from agegender.errors import AgeGenderError
 from agegender.inference.faces import FaceDetector, FacePlace
 from agegender.inference.trained_model import TrainedModel
 from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
+from agegender.sources.crop import Crop
 from agegender.sources.images import ImageError, read
-from agegender.sources.resizing import squared
 
 PLACE_FACES = 64  # training crops in which the place of the face is measured
 
@@ -66,9 +67,10 @@ def measured_place(run: RunDirectory, detector: FaceDetector, size: int) -> Face
 
 @dataclass(frozen=True)
 class LabelledFace:
-    """A face of a run: its file, and its labels as ``split.csv`` has them, NaN if unknown."""
+    """A face of a run: its file, how it is cropped, and its labels as ``split.csv`` has them, NaN if unknown."""
 
     file: Path
+    crop: Crop
     age_low: float
     age_high: float
     gender: float
@@ -80,13 +82,16 @@ def run_faces(run: RunDirectory, split: str) -> list[LabelledFace]:
     Raises:
         AgeGenderError: The run has no ``split.csv``, or a dataset of it is not in the configuration.
     """
-    sources: dict[str, Any] = build(run.read_config()["data"]["sources"], "data.sources")
+    data = run.read_config()["data"]
+    sources: dict[str, Any] = build(data["sources"], "data.sources")
+    crops = choose_crops(data, [source.name for source in sources.values()])
     roots = {source.name: Path(source.root) for source in sources.values()}
     rows = csv.DictReader(io.StringIO(run.read_split(), newline=""))
     try:
         return [
             LabelledFace(
                 roots[row["dataset"]] / row["path"],
+                crops[row["dataset"]],
                 *(float(row[name] or "nan") for name in ("age_low", "age_high", "gender")),
             )
             for row in rows
@@ -129,6 +134,6 @@ def _spread(faces: list[LabelledFace], number: int) -> list[LabelledFace]:
 
 def _crop(face: LabelledFace, size: int) -> np.ndarray:
     try:
-        return squared(read(face.file), size)
+        return face.crop(read(face.file), size)
     except ImageError as error:
         raise AgeGenderError(f"a face of the run cannot be read: {error}") from error

@@ -62,9 +62,16 @@ def preprocess(trained: TrainedNetwork, place: FacePlace | None) -> dict[str, An
         "input": {"name": INPUT, "layout": "NHWC", "dtype": "uint8", "colour": "RGB"},
         "image_size": trained.image_size,
         "interpolation": INTERPOLATION,
+        "crop": crop(trained),
         "normalisation": {"where": "inside the model", "mean": list(trained.mean), "std": list(trained.std)},
         "face_place": None if place is None else dataclasses.asdict(place),
     }
+
+
+def crop(trained: TrainedNetwork) -> dict[str, Any] | None:
+    """How a network needs images cropped that are one face each; None if its training datasets had different crops."""
+    crops = set(trained.crops.values())
+    return dataclasses.asdict(crops.pop()) if len(crops) == 1 else None
 
 
 def labels(trained: TrainedNetwork) -> dict[str, Any]:

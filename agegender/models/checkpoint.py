@@ -18,6 +18,7 @@ from agegender.errors import AgeGenderError
 from agegender.models.network import Network
 from agegender.models.weights import require_finite
 from agegender.regular_files import open_bytes
+from agegender.sources.crop import EARLIER, Crop, crop_for
 
 PREFIX = "network."  # of the network's weights among those of an AgeGenderModule
 
@@ -28,7 +29,8 @@ class TrainedNetwork:
 
     Attributes:
         network: On the CPU, in evaluation mode. It takes uint8 images and normalises them itself.
-        image_size: Side of the square images in pixels; ``agegender.sources.resizing.squared`` resizes as training did.
+        image_size: Side of the square images in pixels.
+        crops: How the images of each dataset were cropped and resized in training, by name of the dataset.
         mean: Mean of each RGB channel, of images in 0..1, that the network normalises with.
         std: Standard deviation of each RGB channel, of images in 0..1.
         tasks: Those it estimates, of ``age`` and ``gender``.
@@ -39,12 +41,22 @@ class TrainedNetwork:
 
     network: Network
     image_size: int
+    crops: dict[str, Crop]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     tasks: tuple[str, ...]
     age_range: tuple[float, float]
     gender: dict[str, str]
     licenses: dict[str, str]
+
+    @property
+    def crop(self) -> Crop:
+        """The crop of images of other datasets; ``crop(image, image_size)`` prepares an image as training did.
+
+        Raises:
+            AgeGenderError: The datasets of the training had different crops.
+        """
+        return crop_for("other images", self.crops)
 
 
 def load_network(path: str | Path) -> TrainedNetwork:
@@ -64,6 +76,7 @@ def load_network(path: str | Path) -> TrainedNetwork:
         return TrainedNetwork(
             network=network.eval(),
             image_size=network.image_size,
+            crops=recorded_crops(about),
             mean=tuple(network.backbone.mean),
             std=tuple(network.backbone.std),
             tasks=tuple(arguments["tasks"]),
@@ -94,6 +107,19 @@ def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         network = {**arguments["network"], "backbone": dict(arguments["network"]["backbone"])}
         require_finite({name: value for name, value in weights.items() if name.startswith(PREFIX)})
         return {**arguments, "network": without_weights(network)}, weights
+
+
+def recorded_crops(about: Mapping[str, Any]) -> dict[str, Crop]:
+    """The crop of each dataset that a model was trained on, by name. Earlier versions stretched whole images.
+
+    Args:
+        about: The argument of that name of an ``AgeGenderModule``.
+
+    Raises:
+        AgeGenderError: A value is not allowed.
+    """
+    recorded = about.get("crops") or {}
+    return {name: Crop(**recorded[name]) if name in recorded else EARLIER for name in about.get("data") or ["faces"]}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

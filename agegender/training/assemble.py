@@ -1,20 +1,23 @@
 """A module from the sections of a configuration."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from agegender.sources.crop import Crop
 from agegender.training.module import AgeGenderModule
 
 NETWORK = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
 TRAINING = ("tasks", "balance", "optimizer", "schedule", "monitor", "seed")
 
 
-def assemble_module(config: Mapping[str, Any], licenses: Mapping[str, str]) -> AgeGenderModule:
+def assemble_module(config: Mapping[str, Any], licenses: Mapping[str, str], crops: Mapping[str, Crop]) -> AgeGenderModule:
     """Builds network, heads, balance, optimizer and schedule, with initial or pretrained weights.
 
     Args:
         config: Plain values with the keys of ``conf/train.yaml``.
         licenses: The licence of each dataset, in the order of the datasets; the checkpoint carries it.
+        crops: The crop of each dataset; the checkpoint carries it too.
     """
     return AgeGenderModule(
         network={key: config[key] for key in NETWORK},
@@ -24,5 +27,6 @@ def assemble_module(config: Mapping[str, Any], licenses: Mapping[str, str]) -> A
             "image_size": config["image_size"],
             "gender": {"0": "male", "1": "female", "meaning": "appearance as judged by others, binary"},
             "data": dict(licenses),
+            "crops": {name: asdict(crop) for name, crop in crops.items()},
         },
     )

@@ -17,7 +17,7 @@ from agegender.errors import AgeGenderError
 from agegender.metrics.epoch import EpochMetrics
 from agegender.metrics.losses import RunningLosses
 from agegender.metrics.registry import monitors
-from agegender.models.checkpoint import build_network, errors_named, portable, read_model
+from agegender.models.checkpoint import build_network, errors_named, portable, read_model, recorded_crops
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.lr_scaling import factor
@@ -43,10 +43,12 @@ class AgeGenderModule(L.LightningModule):
         schedule: Class and arguments; see ``agegender.training.schedules``.
         monitor: Metric that a plateau schedule watches, such as ``val/age_distance``.
         seed: Seed of the random numbers of all steps, such as those of dropout.
-        about: What a user of the network must know: ``age_range``, ``image_size``, ``gender`` (meaning of the labels) and
-            ``data`` (licence of each dataset by name, in the order in which batches number the datasets).
+        about: What a user of the network must know: ``age_range``, ``image_size``, ``gender`` (meaning of the labels),
+            ``data`` (licence of each dataset by name, in the order in which batches number the datasets) and ``crops`` (crop of
+            each dataset by name; missing in earlier versions).
 
     Attributes:
+        crops: The crop of each dataset that it is trained on, by name.
         random_backbone: Whether the backbone was built without pretrained weights. It has no meaning after loading a
             checkpoint, whose weights are set later.
 
@@ -81,6 +83,7 @@ class AgeGenderModule(L.LightningModule):
         if monitor.rpartition("/")[2] not in measurable:
             allowed = ", ".join(f"val/{name}" for name in measurable)
             raise AgeGenderError(f"monitor={monitor}: not a metric of these tasks and this head. Allowed: {allowed}")
+        self.crops = recorded_crops(about)
         datasets = list(about.get("data", {})) or [""]
         epoch = {"fit": EpochMetrics(tasks, classes=classes), "held_out": EpochMetrics(tasks, datasets, classes)}
         self.metrics: Any = nn.ModuleDict(epoch)

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import pandas as pd
 
+from agegender.data.crop_report import image_counts
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.explained_faces import ExplainedFaces, explain_faces
 from agegender.evaluation.recording import record_test
@@ -41,10 +42,11 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "train": {"n": len(data.rows("train")), **_training_metrics(trainer)},
         "seed": config["seed"],
         "age_range": config["age_range"],
+        "images": image_counts(list(predictions.values())[-1], data.crops),
     }
 
     def explain(faces: pd.DataFrame) -> ExplainedFaces | None:
-        return explain_faces(model.network, faces, data.table.roots)
+        return explain_faces(model.network, faces, data.table.roots, data.crops)
 
     is_tested = "test" in predictions
     record_test(run, data, predictions, model.network.age_classes, config["seed"], more, trainer.loggers,

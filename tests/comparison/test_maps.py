@@ -24,7 +24,7 @@ Drawn = list[dict[str, Any]]
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     """What would be drawn, call by call."""
     calls: Drawn = []
-    names = ("images", "labels", "names", "maps", "path")
+    names = ("images", "labels", "names", "inputs", "maps", "path")
     monkeypatch.setattr(maps, "draw_maps", lambda *given: calls.append(dict(zip(names, given, strict=True))))
     return calls
 

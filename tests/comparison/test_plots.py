@@ -39,7 +39,7 @@ def test_maps_are_drawn_over_the_faces(tmp_path: Path) -> None:
     faces = [np.full((32, 32, 3), 255, np.uint8)] * 2
     left = np.zeros((2, 32, 32))
     left[1, :, :16] = 1
-    draw_maps(faces, ["5", "10-19"], ["a model with a name far too long for one line"], [left], tmp_path / "maps.png")
+    draw_maps(faces, ["5", "10-19"], ["a model with a name far too long for one line"], [faces], [left], tmp_path / "maps.png")
     image = cv2.imread(str(tmp_path / "maps.png")).astype(int)
     red = (image[..., 2] > 150) & (image[..., 0] < 150) & (image[..., 1] < 150)
     blue = (image[..., 0] > 150) & (image[..., 2] < 150) & (image[..., 1] < 150)

@@ -1,6 +1,7 @@
 """Image cache: pixels, keys, killed and concurrent builds, folders that cannot be written."""
 
 import hashlib
+import json
 import os
 import pickle
 import signal
@@ -15,6 +16,8 @@ from PIL import Image
 from agegender.data import cache as cache_module
 from agegender.data.cache import DecodedImages, ImageCache
 from agegender.errors import AgeGenderError
+from agegender.sources.crop import Crop
+from agegender.sources.resizing import squared
 
 SIZE = 24
 
@@ -115,6 +118,31 @@ def test_content_order_size_and_decoder_determine_the_cache_file(faces, tmp_path
     monkeypatch.setattr(cache_module, "DECODER", "another decoder")
     paths.add(_open(faces, tmp_path / "cache").path)
     assert len(paths) == 4
+
+
+def test_whole_images_keep_the_cache_file_of_earlier_versions(faces, tmp_path):
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(faces.iterdir())]
+    recipe = {
+        "layout": 1, "size": SIZE, "interpolation": "area to shrink, linear to enlarge", "decoder": cache_module.DECODER
+    }  # fmt: skip
+    key = hashlib.sha256(json.dumps([recipe, hashes], sort_keys=True).encode()).hexdigest()
+    assert _open(faces, tmp_path / "cache").path == tmp_path / "cache" / "images" / f"{key[:32]}.uint8"
+    whole = ImageCache.open_or_build(sorted(faces.iterdir()), hashes, SIZE, tmp_path / "cache", False, [None] * 90, "reflect")
+    assert whole.path.name == f"{key[:32]}.uint8"
+
+
+def test_regions_determine_the_cache_file_and_its_pixels(faces, tmp_path):
+    files, rows = sorted(faces.iterdir()), np.array([0, 7, 89])
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    paths = {_open(faces, tmp_path / "cache").path}
+    for crop in (Crop(scale=0.5), Crop(scale=0.75), Crop(scale=1.5), Crop(scale=1.5, outside="black")):
+        regions = [crop.region(SIZE, SIZE)] * 89 + [None]
+        built = ImageCache.open_or_build(files, hashes, 16, tmp_path / "cache", False, regions, crop.outside)
+        expected = [crop(image, 16) for image in _pixels(faces)[rows[:2]]] + [squared(_pixels(faces)[89], 16)]
+        assert np.array_equal(built[rows], expected)
+        assert np.array_equal(DecodedImages(files, 16, regions, crop.outside)[rows], expected)
+        paths.add(built.path)
+    assert len(paths) == 5
 
 
 def _zeroed(path: Path) -> None:

@@ -18,6 +18,7 @@ from agegender.data.datamodule import FaceDataModule
 from agegender.data.sampler import AgeBalancedSampler, PlainSampler
 from agegender.data.splits import Split
 from agegender.errors import AgeGenderError
+from agegender.sources.crop import Crop
 from agegender.sources.faces import FaceTable
 
 SIZE = 16
@@ -131,6 +132,27 @@ def test_every_split_has_its_faces_in_table_order_and_train_is_shuffled(folder, 
             assert batch["age_low"].tolist() == module.table.frame["age_low"][batch["index"].numpy()].tolist()
     drawn = torch.cat([batch["index"] for batch in module.train_dataloader()]).tolist()
     assert len(drawn) == 16 and set(drawn) < set(rows_of["train"]) and drawn != sorted(drawn)  # 18 faces give 4 whole batches
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_images_that_are_not_square_are_cropped_as_their_dataset_says(folder, cache):
+    crops = {"a": Crop(), "b": Crop("crop", 0.75)}
+    for number, name in enumerate(("a", "b")):
+        for face in range(10):
+            pixels = np.random.default_rng([number, face]).integers(0, 256, (30, 20, 3), dtype=np.uint8)
+            (folder.parent / name).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(folder.parent / name / f"30_1_{face}.png")
+    sources = {name: Folder(folder.parent / name, name) for name in ("a", "b")}
+    module = _ready(folder, cache=cache, sources=sources, crops=crops)
+    seen = set()
+    for batch in module.val_dataloader():
+        for row, image in zip(batch["index"].tolist(), batch["image"], strict=True):
+            pixels = np.array(Image.open(module.table.files()[row]))
+            name = module.table.frame["dataset"][row]
+            assert np.array_equal(image.permute(1, 2, 0).numpy(), crops[name](pixels, SIZE))
+            seen.add(name)
+    assert seen == {"a", "b"}
+    assert module.regions(np.array([0, 10])) == [(0, 5, 20, 25), (2.5, 7.5, 17.5, 22.5)]
 
 
 def test_after_dropped_faces_rows_still_have_their_images(folder):

@@ -39,6 +39,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_hashes_groups_and_unreadable_files(tmp_path: Path) -> None:
     faces = folder(tmp_path)
+    cv2.imwrite(str(tmp_path / "0.jpg"), np.zeros((20, 30, 3), dtype=np.uint8))
     (tmp_path / "2.jpg").write_bytes((tmp_path / "2.jpg").read_bytes()[:300])
     (tmp_path / "3.jpg").unlink()
     (tmp_path / "4.jpg").write_text("no picture")
@@ -47,6 +48,7 @@ def test_hashes_groups_and_unreadable_files(tmp_path: Path) -> None:
     assert scanned.frame["group"].tolist() == ["d/0.jpg", "d/1.jpg", "d/1.jpg"]
     expected = [hashlib.sha256(file.read_bytes()).hexdigest() for file in scanned.files()]
     assert scanned.frame["sha256"].tolist() == expected
+    assert scanned.frame[["width", "height"]].to_numpy().tolist() == [[30, 20], [32, 32], [32, 32]]
     reasons = {one.path: one.reason for one in scanned.skipped}
     assert set(reasons) == {"d/2.jpg", "d/3.jpg", "d/4.jpg"}
     assert reasons["d/2.jpg"] == "truncated JPEG"

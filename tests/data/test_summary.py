@@ -5,18 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from agegender.data.summary import EXAMPLES, summary
+from agegender.sources.crop import Crop
 from agegender.sources.faces import FaceTable, Skipped, concat
 
 LICENSES = {"a": "for research only", "b": "free"}
 
 
-def lines(*tables: FaceTable) -> list[str]:
-    return summary(concat(tables), LICENSES, "random 80/10/10 seed 0", "abc123", "def456")
+def lines(*tables: FaceTable, crop: Crop = Crop()) -> list[str]:  # noqa: B008
+    return summary(concat(tables), LICENSES, dict.fromkeys("ab", crop), "random 80/10/10 seed 0", "abc123", "def456")
 
 
 def faces(name: str, **columns: list) -> FaceTable:
     number = len(next(iter(columns.values())))
-    return FaceTable.of(name, Path("/faces") / name, {"path": [f"{i}.jpg" for i in range(number)], **columns})
+    table = FaceTable.of(name, Path("/faces") / name, {"path": [f"{i}.jpg" for i in range(number)], **columns})
+    return table.with_columns(width=[100] * number, height=[100] * number)
 
 
 def test_each_dataset_has_its_splits_and_license_and_the_last_line_has_the_sums() -> None:
@@ -55,6 +57,14 @@ def test_notes_are_printed() -> None:
     table = faces("a", gender=[1])
     table.notes.append("3 faces dropped")
     assert "note: 3 faces dropped" in lines(table)
+
+
+def test_images_that_are_not_square_are_counted_and_stretched_ones_are_warned_of() -> None:
+    table = faces("a", gender=[1, 1]).with_columns(width=[100, 80])
+    count = "note: a: 1 of 2 images are not square, the square at their centre is used (data.fit=crop)"
+    assert count in lines(table) and not any(line.startswith("warning") for line in lines(table))
+    stretched = lines(table, crop=Crop("stretch"))
+    assert any(line.startswith("warning: 1 of 2 images of a are not square and are stretched") for line in stretched)
 
 
 def test_skipped_files_are_grouped_by_reason_with_a_few_examples() -> None:

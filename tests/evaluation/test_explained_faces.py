@@ -22,7 +22,7 @@ def explained(config: dict[str, Any], number: int) -> tuple[ExplainedFaces, Any,
     data.setup()
     torch.manual_seed(0)
     network = assemble_module(config, {}).network.eval()
-    found = explain_faces(network, data.table.frame, data.table.roots, number)
+    found = explain_faces(network, data.table.frame, data.table.roots, data.crops, number)
     assert found is not None
     return found, network, data
 
@@ -50,5 +50,5 @@ def test_without_the_images_there_is_a_warning_and_no_map(
     configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, network, data = explained(configure(), 2)
-    assert explain_faces(network, data.table.frame, {"utkface": tmp_path}, 2) is None
+    assert explain_faces(network, data.table.frame, {"utkface": tmp_path}, data.crops, 2) is None
     assert "no Grad-CAM: " in caplog.text

@@ -15,6 +15,7 @@ from agegender.inference.predictor import Predictor, rgb
 from agegender.inference.run_model import run_model
 from agegender.inference.trained_model import TrainedModel
 from agegender.runs.run_directory import RunDirectory
+from agegender.sources.crop import EARLIER, Crop
 from agegender.sources.images import ImageError
 
 MARKS = ((0.3, 0.3), (0.7, 0.3), (0.5, 0.5), (0.35, 0.7), (0.65, 0.7))
@@ -90,6 +91,18 @@ def test_faces_are_cut_with_the_margin_of_the_training(photo: Callable[..., np.n
         magenta = crop[..., 0] > 200
         assert magenta[12:28, 12:28].all()
         assert not magenta[:8].any() and not magenta[:, 32:].any()
+
+
+@pytest.mark.parametrize("crop", [Crop("pad", 0.8, "black"), Crop(), None])
+def test_a_whole_image_is_cropped_as_those_of_the_training(crop: Crop | None) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+    model = OnePlace(FacePlace((0.2, 0.2, 0.8, 0.8), None, 9, 9))
+    model.preprocess |= {"crop": vars(crop)} if crop else {}
+    Predictor(model).faces([image])
+    assert np.array_equal(model.given[0], (crop or EARLIER)(image, 40))  # an earlier bundle has none
+    model.preprocess["crop"] = None
+    with pytest.raises(AgeGenderError, match="had different crops, so a whole image cannot be a face"):
+        Predictor(model).faces([image])
 
 
 def test_a_detector_needs_a_known_margin(bundle: Path, detector: Callable) -> None:

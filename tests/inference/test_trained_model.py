@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import numpy as np
 from agegender.inference.faces import FacePlace
 from agegender.inference.trained_model import TrainedModel, labels, preprocess
 from agegender.models.checkpoint import load_network
+from agegender.sources.crop import Crop
 
 
 def test_describes_the_network_in_plain_values(trained_run: Path) -> None:
@@ -12,6 +14,9 @@ def test_describes_the_network_in_plain_values(trained_run: Path) -> None:
     place = FacePlace((0.1, 0.2, 0.8, 0.9), None, 5, 6)
     described = preprocess(trained, place)
     assert described["image_size"] == 32
+    assert described["crop"] == {"fit": "crop", "scale": 1.0, "outside": "reflect"}
+    several = dataclasses.replace(trained, crops={"a": Crop(), "b": Crop(scale=0.8)})
+    assert preprocess(several, place)["crop"] is None
     assert FacePlace.of(described["face_place"]) == place
     assert labels(trained)["tasks"] == ["age", "gender"]
 

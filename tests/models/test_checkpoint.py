@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,8 @@ from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import load_network, read_checkpoint, without_weights
 from agegender.models.weights import load_weights
 from agegender.runs.run_directory import RunDirectory
+from agegender.sources.crop import Crop
+from agegender.sources.resizing import squared
 from agegender.train import train
 from agegender.training.module import AgeGenderModule
 
@@ -52,6 +55,7 @@ def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     config = compose([
         "data=utkface", f"data.root={faces}", "image_size=16", "backbone.widths=[4,8]", "backbone.mean=[0.4,0.5,0.6]",
         "age_range=[1,99]", "trainer.max_epochs=1", "loader.batch_size=8", "callbacks=ema", "logger=none", "test=false",
+        "data.fit=pad", "data.crop_scale=0.9", "data.outside=black",
     ])  # fmt: skip
     run = RunDirectory(tmp_path_factory.mktemp("run"))
     train(config, run)
@@ -88,6 +92,21 @@ def test_a_network_comes_with_its_preprocessing_labels_and_provenance(run: RunDi
     assert "appearance" in trained.gender["meaning"]
     assert list(trained.licenses) == ["utkface"] and "non-commercial" in trained.licenses["utkface"]
     assert not any(module.training for module in trained.network.modules())
+
+
+def test_a_network_knows_how_the_images_of_its_training_were_cropped(run: RunDirectory, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    trained = load_network(run.best)
+    assert trained.crops == {"utkface": Crop("pad", 0.9, "black")}
+    assert np.array_equal(trained.crop(image, 16), Crop("pad", 0.9, "black")(image, 16))
+    earlier = changed(run, tmp_path / "earlier.ckpt", lambda c: c["hyper_parameters"]["about"].pop("crops"))
+    assert np.array_equal(load_network(earlier).crop(image, 16), squared(image, 16))
+    assert AgeGenderModule.load_from_checkpoint(earlier).crops == {"utkface": Crop("stretch", 1.0)}
+    wrong = changed(
+        run, tmp_path / "wrong.ckpt", lambda c: c["hyper_parameters"]["about"]["crops"]["utkface"].update(fit="zoom")
+    )
+    with pytest.raises(AgeGenderError, match=r"wrong.ckpt: data.fit=zoom: expected"):
+        load_network(wrong)
 
 
 def test_the_weights_are_the_averaged_ones_of_the_checkpoint(run: RunDirectory) -> None:

@@ -24,7 +24,7 @@ NAN = float("nan")
 def module(*overrides: str) -> AgeGenderModule:
     config = compose(["image_size=16", "backbone.widths=[4,8]", *overrides])
     torch.manual_seed(0)
-    return assemble_module(config, {"none": "no licence"})
+    return assemble_module(config, {"none": "no licence"}, {})
 
 
 def batch(age: list[float], gender: list[int], high: list[float] | None = None) -> dict[str, torch.Tensor]:
@@ -126,7 +126,7 @@ def test_a_checkpoint_alone_rebuilds_the_model_with_its_preprocessing(tmp_path: 
 
 def test_pretrained_weights_and_files_are_not_fetched_again(tmp_path: Path) -> None:
     config = compose(["image_size=32", "backbone=mobilenetv2", "backbone.name=test_efficientnet"])
-    model = assemble_module(config, {})
+    model = assemble_module(config, {}, {})
     network = copy.deepcopy(model.hparams["network"])
     network["backbone"] |= {"pretrained": True, "weights": "/nowhere.safetensors"}
     loaded = AgeGenderModule.load_from_checkpoint(saved(tmp_path / "x.ckpt", model, network=network))

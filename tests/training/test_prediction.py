@@ -21,7 +21,7 @@ def made(config: dict[str, Any]) -> tuple[AgeGenderModule, FaceDataModule]:
     torch.manual_seed(0)
     data = assemble(config)
     data.setup()
-    return assemble_module(config, {}).eval(), data
+    return assemble_module(config, {}, {}).eval(), data
 
 
 def test_predictions_are_those_of_the_network_face_by_face(configure: Configure) -> None:

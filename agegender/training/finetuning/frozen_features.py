@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from agegender.data.augment import Unchanged
 from agegender.data.batches import BatchIndex
+from agegender.data.cache import region_recipe
 from agegender.data.datamodule import FaceDataModule
 from agegender.data.features import FeatureCache, Features
 from agegender.sources.images import DECODER
@@ -113,6 +114,7 @@ def _cache(
         log.info("features (%s): computed in %.0f s", named, time.perf_counter() - began)
 
     images = [data.image_size, INTERPOLATION, DECODER, data.table.frame["sha256"].iloc[rows].tolist()]
+    images += region_recipe(data.regions(rows), data.outside)
     drawn = None if view is None else [repr(augment), data.seed, view, data.batch_size]
     recipe = [fingerprint, backbone, images, drawn]
     return FeatureCache.open_or_build(recipe, rows, shape, channels_last, data.cache_dir, computed())

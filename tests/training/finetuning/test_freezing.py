@@ -92,7 +92,7 @@ def test_layers_after_an_unused_pooling_are_neither_counted_nor_trained(
         "image_size=32", "finetune=two_stage", "finetune.two_stage.epochs=0", "finetune.two_stage.layers=1", tiny=False,
     )  # fmt: skip
     data = assemble(config)
-    module, (callback,) = assemble_module(config, {}), build(config["finetune"], "callbacks").values()
+    module, (callback,) = assemble_module(config, {}, {}), build(config["finetune"], "callbacks").values()
     callback.setup(SimpleNamespace(datamodule=data), module, "fit")
     backbone = module.network.backbone
     trainable = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
@@ -192,4 +192,4 @@ def test_freezing_random_weights_is_a_warning(configure: Callable[..., dict[str,
     base = ["backbone=resnet50", "backbone.name=test_resnet", "image_size=32"]
     for overrides, random in (([], True), ([f"backbone.weights={file}"], False)):
         config = configure(*base, *overrides, tiny=False)
-        assert assemble_module(config, {}).random_backbone == random
+        assert assemble_module(config, {}, {}).random_backbone == random

@@ -118,7 +118,8 @@ def test_other_features_have_files_of_their_own(
     expected = 0
     for number, (new, weights, overrides) in enumerate([
         (2, 0, []), (0, 0, ["optimizer.lr=0.01", "head=regression"]), (2, 1, []), (2, 0, ["trainer.precision=bf16-mixed"]),
-        (2, 0, ["pool=flatten"]), (2, 0, ["image_size=20"]), (2, 0, ["backbone.mean=[0.4,0.5,0.5]"]), (1, 0, ["seed=1"]),
+        (2, 0, ["pool=flatten"]), (2, 0, ["image_size=20"]), (2, 0, ["data.crop_scale=0.8"]),
+        (2, 0, ["backbone.mean=[0.4,0.5,0.5]"]), (1, 0, ["seed=1"]),
         (1, 0, ["augment=geometric"]), (1, 0, ["augment.probability=0.6"]), (1, 0, ["loader.batch_size=15"]), (0, 0, []),
     ]):  # fmt: skip
         if by == "bytes" and overrides in (["augment.probability=0.6"], ["loader.batch_size=15"]):

@@ -72,7 +72,7 @@ def test_more_layers_than_the_backbone_has_are_an_error_before_any_face_is_read(
     callbacks = build(config["finetune"], "callbacks")
     data = assemble(config)
     with pytest.raises(AgeGenderError, match=r"finetune\.two_stage\.layers=50: must be at most 2"):
-        check_freezing(callbacks.values(), assemble_module(config, {}), data)
+        check_freezing(callbacks.values(), assemble_module(config, {}, {}), data)
     assert not (tmp_path / "cache").exists()
 
 

@@ -1,0 +1,96 @@
+"""What to report about images that are not square or not used whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agegender.sources.crop import Crop
+
+SQUARE = 1.05
+"""Largest ratio of the sides of an image that counts as square."""
+
+FEW = 0.03
+"""Largest share of stretched images without a warning."""
+
+_FITTED = {
+    "stretch": "they are stretched to squares",
+    "crop": "the square at their centre is used",
+    "pad": "they are padded to squares",
+}
+
+
+def image_counts(faces: pd.DataFrame, crops: Mapping[str, Crop]) -> dict[str, dict[str, Any]]:
+    """For each dataset: its crop, the number of images, and the number of those that are not square.
+
+    Args:
+        faces: Rows of a face table with ``width`` and ``height`` of the image.
+        crops: The crop of each dataset.
+    """
+    sides = faces[["width", "height"]].to_numpy(dtype=float)
+    oblong = sides.max(axis=1, initial=0) > SQUARE * sides.min(axis=1, initial=np.inf)
+    counts: dict[str, dict[str, Any]] = {}
+    for name, crop in crops.items():
+        own = (faces["dataset"] == name).to_numpy(dtype=bool)
+        settings = {"fit": crop.fit, "crop_scale": crop.scale, "outside": crop.outside}
+        counts[name] = {"n": int(own.sum()), "n_not_square": int(oblong[own].sum()), **settings}
+    return counts
+
+
+def crop_lines(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each dataset with images that are not square or not used whole.
+
+    Args:
+        counts: As ``image_counts`` returns them.
+    """
+    lines = []
+    for name, own in counts.items():
+        facts = []
+        if own["n_not_square"]:
+            fitted = f"{_FITTED[own['fit']]} (data.fit={own['fit']})"
+            facts.append(f"{own['n_not_square']} of {own['n']} images are not square, {fitted}")
+        if own["crop_scale"] != 1:
+            facts.append(f"the region is scaled by {own['crop_scale']:g} about its centre (data.crop_scale)")
+        lines += [f"{name}: {'; '.join(facts)}"] if facts else []
+    return lines
+
+
+def stretch_warnings(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A warning for each dataset of which more than ``FEW`` of the images are stretched.
+
+    Args:
+        counts: As ``image_counts`` returns them.
+    """
+    return [
+        f"{own['n_not_square']} of {own['n']} images of {name} are not square and are stretched, which changes the shape of "
+        "faces: data.fit=crop uses the square at their centre"
+        for name, own in counts.items()
+        if own["fit"] == "stretch" and own["n_not_square"] > FEW * own["n"]
+    ]
+
+
+def difference_warnings(
+    counts: Mapping[str, Mapping[str, Any]], crops: Mapping[str, Crop], trained: Mapping[str, Crop]
+) -> list[str]:
+    """A warning for each dataset of which the images are cropped in another way than those that a model was trained on.
+
+    A dataset with square images only has no other fit.
+
+    Args:
+        counts: As ``image_counts`` returns them.
+        crops: The crop of each dataset.
+        trained: The crop of each dataset that the model was trained on.
+    """
+    warnings = []
+    for name, crop in crops.items():
+        learned = {trained[name]} if name in trained else set(trained.values())
+        fits = counts[name]["n_not_square"] == 0 or crop.fit in {one.fit for one in learned}
+        if fits and crop.scale in {one.scale for one in learned}:
+            continue
+        texts = sorted(f"data.fit={one.fit} data.crop_scale={one.scale:g}" for one in learned)
+        warnings.append(
+            f"{name} is tested with data.fit={crop.fit} data.crop_scale={crop.scale:g}; the model was trained with "
+            f"{' or '.join(texts)}"
+        )
+    return warnings
