@@ -1,5 +1,6 @@
 """The command and the function that test a model again: on its own faces, on others, and after mistakes."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -98,9 +100,47 @@ def test_evaluating_twice_gives_the_same_files_and_faces_only_if_asked_for(run: 
     assert not {"report.html", "modelcard.md"} & files().keys()
 
 
+def test_results_do_not_depend_on_processes_or_batches(run: RunDirectory, tmp_path: Path) -> None:
+    own = run.evaluation("test")
+
+    def evaluated(*arguments: str) -> dict[str, bytes]:
+        result = command("checkpoint=run", "accelerator=cpu", "report=none", *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("test split: 6 faces") == 1
+        return {file.name: file.read_bytes() for file in (own.metrics, own.groups, own.calibration, own.predictions)}
+
+    evaluated()
+    predicted = own.read_predictions()
+    assert evaluated("devices=2", "batch_size=2") == evaluated("batch_size=2")
+    other = own.read_predictions()
+    assert predicted is not None and other is not None
+    assert np.allclose(predicted["age_pred"], other["age_pred"], rtol=0, atol=1e-4)
+
+
+def test_options_of_the_measures_are_followed(run: RunDirectory, tmp_path: Path) -> None:
+    options = ["legal_age=[16]", "challenge_age=30", "target_rate=0.2", "minimum_group=2", "resamples=100", "mondrian=gender"]
+    result = command("checkpoint=run", "report=none", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    own = run.evaluation("test")
+    metrics = own.read_metrics()["test"]
+    assert list(metrics["age_gate"]["legal_ages"]) == ["16"] and metrics["age_gate"]["challenge_age"] == 30
+    assert metrics["fairness"]["minimum"] == 2 and "probability_under_16" in pd.read_parquet(own.predictions)
+
+
+def test_nothing_is_calibrated_on_the_split_that_selected_the_model(run: RunDirectory) -> None:
+    evaluate(run, run.read_config(), "val", report="none")
+    own = run.evaluation("val")
+    assert "selected on these faces" in json.loads(own.calibration.read_text())["age"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
+        ("devices=0", "error: devices=0: expected an integer of at least 1"),
+        ("resamples=10", "error: resamples=10: expected an integer of at least 100"),
+        ("legal_age=[0]", r"error: legal_age=\[0\]: expected one or more integers from 1 to 100"),
+        ("target_rate=1.0", "error: target_rate=1.0: expected a number between 0 and 1"),
+        ("mondrian=race", "error: mondrian=race: expected gender, age_band or null"),
         ("part=x", "error: part=x: expected train, val or test"),
         ("batch_size=x", "error: batch_size=x: expected"),
         ("accelerator=foo", "error: accelerator=foo: expected"),

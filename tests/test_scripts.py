@@ -33,6 +33,13 @@ BENCHMARKS = {
         ["--trials=110", "--parallel=20"],
         [r"composing a job: 0\.\d+ CPU seconds", r"trials +s an ask +CPU s a trial +KB a trial", r" 100 .*\n +110 +0\.\d+ +\d"],
     ),
+    "benchmark_evaluation.py": (
+        ["--faces=200", "--groups=3", "--resamples=100", "--tables", "100"],
+        [
+            r"bootstrap: \d+ metrics, 200 faces, 3 groups, 100 resamples: [\d.]+ s",
+            r"analysis:  100 faces, \d+ rows of groups.csv",
+        ],
+    ),
     "benchmark_training.py": (
         ["--faces=80", "--rounds=1"],
         [r"2 steps of 32 faces, 1 thread", r"Lightning compared with a plain loop", r"cache compared with memory"],

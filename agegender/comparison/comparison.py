@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agegender.comparison import trust
 from agegender.comparison.differences import Pair, differences
 from agegender.comparison.protocol import beside
 from agegender.comparison.rows import Row, name_apart
@@ -171,6 +172,9 @@ def record(row: Row, classes: Sequence[int]) -> Record:
     for metric in shown("headline"):
         gap = f"gap_{metric.key}"
         entry[gap], entry[f"{gap}_sd"] = _mean_and_sd([_gap(run, metric, classes) for run in runs])
+    for metric in trust.METRICS:
+        entry[f"group_gap_{metric.key}"] = _mean_and_sd([trust.group_gap(run, metric.key) for run in runs])[0]
+    entry["interval_width_90"] = _mean_and_sd([trust.interval_width(run) for run in runs])[0]
     for name in ("parameters", "trainable", "flops", "latency_ms"):
         entry[name] = first.model.get(name)
     entry["train_seconds"] = _mean_and_sd([run.train_seconds for run in runs])[0]

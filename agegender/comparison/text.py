@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from agegender.comparison import trust
 from agegender.comparison.comparison import HUMANS, HUMANS_NOTE, Comparison, Record, record, references
 from agegender.comparison.differences import LEVEL, Pair
 from agegender.comparison.papers import papers
@@ -41,6 +42,8 @@ def _legend(found: Sequence[Comparison]) -> list[str | TextTable]:
     lines: list[str | TextTable] = [
         f"{metrics}. Ages in years. Several seeds: mean ± standard deviation. Gap: how much better the training metric is than "
         "the validation metric, in the tested epoch; the training metric is measured in training mode on augmented images. "
+        "Group gap: how much worse the metric is for the worst group of race and gender than for the best, among groups with "
+        "enough faces. 90% interval: mean width of age intervals that contain 90% of the labels. "
         "FLOPs: of one image, two for each multiply-add. Train time: sum of the epochs, with their validation.",
         CAVEAT,
     ]
@@ -133,8 +136,12 @@ def _columns(records: Sequence[Record]) -> tuple[str, list[tuple[str, Show]]]:
     gaps = [metric for metric in measured if any(entry.get(f"gap_{metric.key}") is not None for entry in records)]
     columns += [(metric.title, partial(_number, metric=metric)) for metric in measured]
     columns += [(f"gap {metric.title}", partial(_gap, metric=metric)) for metric in gaps]
+    fair = [metric for metric in trust.METRICS if not _repeats(metric, records)]
+    fair = [metric for metric in fair if any(entry.get(f"group_gap_{metric.key}") is not None for entry in records)]
+    columns += [(f"group gap {metric.title}", partial(_group_gap, metric=metric)) for metric in fair]
     latency = BY_KEY["latency_ms"]
     optional: list[tuple[str, Show]] = [
+        ("90% interval", lambda r: "" if r.get("interval_width_90") is None else f"{r['interval_width_90']:.1f} years"),
         ("parameters", lambda r: scaled(r.get("parameters"))),
         ("trainable", lambda r: scaled(r.get("trainable")) if r.get("trainable") != r.get("parameters") else ""),
         ("FLOPs", lambda r: scaled(r.get("flops"))),
@@ -168,6 +175,11 @@ def _number(entry: Record, metric: Metric) -> str:
 def _gap(entry: Record, metric: Metric) -> str:
     gap = entry.get(f"gap_{metric.key}")
     return metric.text(gap, sign="+") if gap is not None else "" if "seeds" not in entry else "-"
+
+
+def _group_gap(entry: Record, metric: Metric) -> str:
+    gap = entry.get(f"group_gap_{metric.key}")
+    return metric.text(gap) if gap is not None else "" if "seeds" not in entry else "-"
 
 
 def _differences(pairs: Sequence[Pair], called: Mapping[str, str], sets: int) -> list[str | TextTable]:
