@@ -174,14 +174,15 @@ def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str
 
 def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None") -> Files:
     """The files that every format has: how to prepare a face, what the outputs mean, and what was measured."""
-    from agegender.inference.bundle import LABELS, METRICS, PREPROCESS
+    from agegender.inference.bundle import CALIBRATION, LABELS, METRICS, PREPROCESS
     from agegender.inference.trained_model import labels, preprocess
 
-    measured = {METRICS: run.metrics}
+    calibration = run.read_calibration()
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),
-        **{name: file.read_bytes() for name, file in measured.items() if file.is_file()},
+        **({METRICS: run.metrics.read_bytes()} if run.metrics.is_file() else {}),
+        **({} if calibration is None else {CALIBRATION: calibration}),
     }
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from agegender.errors import AgeGenderError
 from agegender.inference.bundle import Bundle, is_bundle
 from agegender.inference.faces import DetectedFace, FaceDetector, FacePlace, cut
+from agegender.metrics.calibration import Calibration
 from agegender.sources import images as files
 from agegender.sources.crop import EARLIER, Crop
 
@@ -24,12 +25,12 @@ class Face:
 
     Attributes:
         age: Years; None if the model does not estimate age.
-        interval: Lowest and highest age in years that `level` percent of similar faces lie in; None if the model is not
-            calibrated.
+        interval: Lowest and highest age in years; for `level` percent of faces like those of the test, the label lies inside.
+            None if the model is not calibrated.
         level: Percent.
         distribution: Probability of each whole year from `first_age` on, [years]; None if the age head has none.
         first_age: Years.
-        probability_female: 0..1; None if the model does not estimate gender.
+        probability_female: 0..1, calibrated if the model is; None if the model does not estimate gender.
         box: x0, y0, x1, y1 in pixels of the photo; None if the whole image was taken as the face.
         detector_score: 0..1; None if the whole image was taken as the face.
     """
@@ -104,6 +105,7 @@ class Predictor:
         self._place = None if place is None else FacePlace.of(place)
         crop = model.preprocess.get("crop", EARLIER)  # bundles of earlier versions have none
         self._crop = Crop(**crop) if isinstance(crop, dict) else crop
+        self._calibration = None if model.calibration is None else Calibration.of(model.calibration)
 
     @classmethod
     def load(
@@ -191,10 +193,16 @@ class Predictor:
         age, female, distribution = (outputs.get(name) for name in ("age", "probability_female", "age_distribution"))
         first_age = int(self.model.labels["age_range"][0])
         number = len(next(iter(outputs.values())))
+        intervals: list[tuple[float, float] | None] = [None] * number
+        if self._calibration is not None:
+            if age is not None and self.level in self._calibration.levels:
+                ends = self._calibration.narrow_interval(age, self.level, distribution, female)
+                intervals = list(zip(*(end.tolist() for end in ends), strict=True))
+            female = None if female is None else self._calibration.probability_female(female)
         return [
             Face(
                 age=None if age is None else float(age[i]),
-                interval=None,
+                interval=intervals[i],
                 level=self.level,
                 distribution=None if distribution is None else distribution[i],
                 first_age=first_age,

@@ -53,7 +53,7 @@ def run_model(
     place = None
     if detector is not None:
         place = measured_place(run, detector, trained.image_size)
-    return TrainedModel(trained, place, device=device)
+    return TrainedModel(trained, place, run.read_calibration(), device)
 
 
 def measured_place(run: RunDirectory, detector: FaceDetector, size: int) -> FacePlace:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agegender.metrics.conformal import ALL, Offsets, extended
-from agegender.metrics.distributions import LEVELS
+from agegender.metrics.distributions import ENDS, LEVELS, QUANTILES, quantile
 from agegender.metrics.gender import CLASSES
 from agegender.metrics.ranges import NINE, names, range_of
 from agegender.metrics.reliability import scaled
@@ -32,6 +32,7 @@ class Calibration:
         mondrian: Whether the offsets are by predicted gender or age; None: one for all.
         temperature: Of the probability of female; 1 if there was nothing to fit it to.
         reason: Why there are no age intervals; None if there are.
+        from_quantiles: Levels at which intervals from quantiles are narrower on average.
     """
 
     age_range: tuple[float, float]
@@ -40,6 +41,7 @@ class Calibration:
     mondrian: Mondrian
     temperature: float
     reason: str | None = None
+    from_quantiles: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -56,7 +58,12 @@ class Calibration:
             {int(level): _read(one[kind]) for level, one in (age.get("levels") or {}).items() if one.get(kind)}
             for kind in ("conformal", "quantile")
         )
-        return cls((low, high), around, quantiles, age.get("mondrian"), gender.get("temperature", 1.0), age.get("reason"))
+        widths = {int(level): one.get("width") or {} for level, one in (age.get("levels") or {}).items()}
+        narrower = {level for level in quantiles if widths[level].get("quantile", math.inf) < widths[level].get("conformal", 0)}
+        return cls(
+            (low, high), around, quantiles, age.get("mondrian"), gender.get("temperature", 1.0), age.get("reason"),
+            frozenset(narrower),
+        )  # fmt: skip
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -94,6 +101,27 @@ class Calibration:
         """
         lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
         return self._extended(self.quantile_offsets, level, lower, upper, np.asarray(age, dtype=np.float64), female)
+
+    def narrow_interval(
+        self, age: Floats, level: int, distribution: Floats | None = None, female: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """The intervals of the method that was narrower in the test: around the predicted age, or from the distribution.
+
+        Args:
+            age: Predicted ages in years, [N].
+            level: One of ``levels``.
+            distribution: Probability of each whole year from the first age on, [N, A]; None if the model has none.
+            female: Predicted probability of female, [N].
+
+        Raises:
+            ValueError: There is no interval of this level.
+        """
+        if distribution is None or level not in self.from_quantiles:
+            return self.age_interval(age, level, female)
+        up_to = np.cumsum(distribution, axis=1, dtype=np.float64)
+        up_to /= up_to[:, -1:]
+        lower, upper = (quantile(up_to, int(self.age_range[0]), QUANTILES[name]) for name in ENDS[level])
+        return self.quantile_interval(age, lower, upper, level, female)
 
     def _extended(
         self, offsets: Mapping[int, Offsets], level: int, lower: Floats, upper: Floats, age: Floats, female: ArrayLike | None

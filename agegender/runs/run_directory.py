@@ -20,8 +20,6 @@ from agegender.regular_files import open_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agegender.metrics.calibration import Calibration
-
 
 class RunDirectory:
     """Names, writes and reads every file of a run, or of an evaluation of it.
@@ -262,21 +260,24 @@ class RunDirectory:
         """Writes ``calibration.json``, as ``agegender.metrics.calibration.Calibration.of`` reads it."""
         _write_json(self.calibration, calibration)
 
-    def read_calibration(self) -> "Calibration | None":
-        """The calibration of the run's own test, or of its evaluation on its own test split; None if there is none.
+    def read_calibration(self) -> dict[str, Any] | None:
+        """The calibration of the run's own test or, if it has no age intervals, of its evaluation on its own test split.
+
+        Returns:
+            The content, as ``agegender.metrics.calibration.Calibration.of`` reads it; None if there is none.
 
         Raises:
             AgeGenderError: The file is damaged, or a later version wrote it.
         """
         from agegender.metrics.calibration import Calibration
 
-        files = [one for one in (self.calibration, self.evaluation("test").calibration) if one.is_file()]
         found = None
-        for file in files:
-            with _reading(file):
-                found = Calibration.of(_read_json(file))
-            if found.levels:
-                return found
+        for file in (self.calibration, self.evaluation("test").calibration):
+            if file.is_file():
+                found = _read_json(file)
+                with _reading(file):
+                    if Calibration.of(found).levels:
+                        return found
         return found
 
     def write_predictions(self, faces: "pd.DataFrame") -> None:

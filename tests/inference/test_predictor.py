@@ -105,6 +105,18 @@ def test_a_whole_image_is_cropped_as_those_of_the_training(crop: Crop | None) ->
         Predictor(model).faces([image])
 
 
+def test_faces_of_a_calibrated_model_have_intervals_and_calibrated_probabilities() -> None:
+    model = OnePlace(FacePlace((0.25, 0.25, 0.75, 0.75), None, 9, 9))
+    levels = {"90": {"conformal": {"": 2.0}}}
+    model.calibration = {"schema": 1, "age_range": [0, 9], "age": {"levels": levels}, "gender": {"temperature": 2.0}}
+    model.outputs = lambda images: {"age": np.full(len(images), 8.0), "probability_female": np.full(len(images), 0.9)}
+    [face] = Predictor(model).faces([np.zeros((40, 40, 3), np.uint8)])
+    assert (face.age, face.interval, face.level) == (8, (6, 9), 90)
+    assert face.probability_female == pytest.approx(0.75)
+    [other] = Predictor(model, level=50).faces([np.zeros((40, 40, 3), np.uint8)])
+    assert other.interval is None  # this level was not calibrated
+
+
 def test_a_detector_needs_a_known_margin(bundle: Path, detector: Callable) -> None:
     with pytest.raises(AgeGenderError, match="takes cropped faces only"):
         Predictor.load(bundle, detector)

@@ -57,3 +57,19 @@ def test_each_predicted_category_has_its_own_width() -> None:
 def test_a_later_schema_is_refused() -> None:
     with pytest.raises(ValueError, match="schema 2: this version reads 1"):
         Calibration.of({**SAVED, "schema": 2})
+
+
+def test_the_narrower_method_of_the_test_is_used() -> None:
+    levels = {
+        level: {"conformal": {"": 9.0}, "quantile": {"": 1.0}, "width": {"conformal": 18.0, "quantile": width}}
+        for level, width in (("50", 12.0), ("90", 30.0))
+    }
+    calibration = Calibration.of({**SAVED, "age": {"levels": levels}})
+    assert calibration.from_quantiles == {50}
+    probabilities = np.zeros((2, 91))
+    probabilities[0, 30], probabilities[1, [20, 60]] = 1, 0.5
+    low, high = calibration.narrow_interval(np.array([30.0, 40.0]), 50, probabilities)
+    assert low.tolist() == pytest.approx([28.75, 19]) and high.tolist() == pytest.approx([31.25, 61])
+    for low, high in (calibration.narrow_interval(np.array([30.0, 40.0]), 90, probabilities),
+                      calibration.narrow_interval(np.array([30.0, 40.0]), 50)):  # fmt: skip
+        assert low.tolist() == [21, 31] and high.tolist() == [39, 49]
