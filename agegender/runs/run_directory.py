@@ -49,7 +49,7 @@ class RunDirectory:
         faces_picture: ``faces.png``, some faces with labels and predictions.
         report: ``report.html``, the report of a test, for a browser.
         model_card: ``modelcard.md``, what the model is for, how good it is, and for whom.
-        figures: ``figures/``, the plots of the report as PNG and SVG.
+        figures: ``figures``, a folder with the plots of the report as PNG and SVG.
         log: ``log.txt``.
         profile: ``profile``, folder of the tables and traces of ``trainer.profiler``, one for each rank.
         wandb: ``wandb.json``, id, group and name of the W&B run that a resumed run continues.
