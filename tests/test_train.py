@@ -129,7 +129,8 @@ def test_a_run_directory_is_complete_and_its_files_agree(configure: Configure, t
     assert metrics["val"]["age_distance"] == pytest.approx(min(float(row["val/age_distance"]) for row in rows), rel=1e-4)
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "layers.txt", "log.txt", "metrics.json", "model.json",
-        "faces.png", "predictions.parquet", "predictions.png", "seen.txt", "split.csv", "versions.json",
+        "calibration.json", "faces.png", "groups.csv", "predictions.parquet", "predictions.png", "seen.txt", "split.csv",
+        "versions.json",
     }  # fmt: skip
 
 

@@ -19,7 +19,10 @@ from agegender.training.setting_checks import require
 log = logging.getLogger(__name__)
 
 # Attributes of RunDirectory: files of every run. A callback or logger that writes others lists them in ``writes``.
-FILES = ("config", "versions", "split", "seen", "log", "metrics", "predictions", "predictions_picture", "faces_picture")
+FILES = (
+    "config", "versions", "split", "seen", "log", "metrics", "groups", "calibration", "predictions", "predictions_picture",
+    "faces_picture",
+)  # fmt: skip
 
 
 class Progress(Callback):
