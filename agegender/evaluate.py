@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,22 +30,21 @@ def main(config: dict[str, Any]) -> None:
     if ranks.launched():
         end_with_launcher()
     validate_evaluation(config, job.overrides())
+    if ranks.rank() == 0:
+        log_to()
     if config["predictions"] is not None:
         from agegender.evaluation.audit import audit
 
         silence_libraries()
-        log_to()
         out = None if config["out"] is None else Path(config["out"])
-        choices = measured(config)
-        audit(
-            with_absolute_paths(audited(config)),
-            Path(config["predictions"]),
-            config["part"],
-            out,
-            config["report"],
-            config["faces"],
-            choices,
-        )
+        file, options = Path(config["predictions"]), {"report": config["report"], "show_faces": config["faces"]}
+        audit(with_absolute_paths(audited(config)), file, config["part"], out, choices=measured(config), **options)
+        return
+    if config["folds"] is not None:
+        from agegender.evaluation.out_of_fold import evaluate_out_of_fold
+
+        silence_libraries()
+        evaluate_out_of_fold(Path(config["folds"]), config["report"], measured(config), config["faces"])
         return
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
@@ -55,10 +55,9 @@ def main(config: dict[str, Any]) -> None:
         if status := launch("agegender.evaluate", count, run.path):
             raise SystemExit(status)
         return
-    if ranks.rank() == 0:
-        log_to()
-    others = config.get("data") is not None
-    evaluate(run, saved, config["part"], trainer, others, config["seen"], config["report"], config["faces"], measured(config))
+    others = config.get("data") is not None or bool(config["across"])
+    options = {name: config[name] for name in ("seen", "report", "robustness", "explain", "faces")}
+    evaluate(run, saved, config["part"], trainer, others, choices=measured(config), **options)
 
 
 def evaluate(
@@ -71,6 +70,8 @@ def evaluate(
     report: Literal["html", "none"] = "html",
     faces: bool = False,
     choices: Mapping[str, Any] | None = None,
+    robustness: bool | int = False,
+    explain: int = 0,
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
 
@@ -83,12 +84,16 @@ def evaluate(
         others: The faces are not the run's own.
         seen: Whether to exclude those other faces that are images of the run's train or validation split, or to raise an error.
         report: Whether to write ``report.html`` too.
-        faces: Whether the report shows faces.
+        faces: Whether the report shows faces, and those that are explained and those with suspicious labels are drawn.
         choices: Arguments of ``agegender.evaluation.options.Options``; None for the defaults.
+        robustness: Whether to measure the model on graded changes of the images too, or on how many random faces; see
+            ``agegender.data.corruptions``.
+        explain: Number of random faces on which the model is explained; see ``agegender.evaluation.explanation``.
 
     Returns:
         The metrics; empty on other ranks than the first. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run
-        directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``.
+        directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``. With several views of each
+        face, the name of the folder ends with their kind.
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
@@ -99,17 +104,19 @@ def evaluate(
     from agegender.data.crop_report import difference_warnings, image_counts, stretch_warnings
     from agegender.data.crops import crop_settings
     from agegender.evaluation.explained_faces import explain_faces
+    from agegender.evaluation.explanation import explain_model
     from agegender.evaluation.options import Options
     from agegender.evaluation.recording import record_test
     from agegender.evaluation.report.section import Evidence
     from agegender.evaluation.report.writing import write_report
+    from agegender.evaluation.robustness import measure_robustness
     from agegender.evaluation.unseen import require_unseen
     from agegender.runs.leakage import require_same_faces
     from agegender.training.module import AgeGenderModule
     from agegender.training.prediction import predict
 
     silence_libraries()
-    options = Options(**(choices or {}))
+    options, views = Options(**(choices or {})), config.get("views", "one")
     trainer = ranks.trainer_arguments(trainer or {"accelerator": "cpu", "devices": 1})
     model = AgeGenderModule.load_from_checkpoint(run.best)
     data = assemble(config, model.crops)
@@ -127,18 +134,35 @@ def evaluate(
     if ranks.rank() == 0:
         for warning in [*stretch_warnings(more["images"]), *difference_warnings(more["images"], data.crops, model.crops)]:
             log.warning("%s", warning)
+
+    def predicted(rows: Any, change: Any = None) -> Any:
+        return predict(model, data.loader_of(rows, change), data.table.frame, trainer, options.legal_ages, views)
+
+    more["views"] = views
     with ranks.one_line_if_connection_lost():
-        predictions = predict(model, data.loader(split), data.table.frame, trainer, options.legal_ages)
+        predictions = predicted(data.rows(split))
+        if robustness:
+            number = len(predictions) if robustness is True else min(robustness, len(predictions))
+            some = predictions.sample(number, random_state=config["seed"]).sort_index()
+            changed = partial(predicted, data.rows(split)[some.index])
+            more["robustness"], table = measure_robustness(some, changed, model.network.age_classes)
         ranks.disconnect()
     if ranks.rank() > 0:
         return {}
-    out = run.evaluation(_folder(data, split, model.crops) if others else split)
+    name = _folder(data, split, model.crops) if others else split
+    out = run.evaluation(name if views == "one" else f"{name}-{views}")
     out.write_split(data.split_csv)
     out.write_config(config)
+    if robustness:
+        out.write_robustness(table)
+    if explain:
+        where, shown_in = (data.table.roots, data.crops), out if faces else None
+        more["explanation"] = explain_model(model.network, predictions, *where, explain, config["seed"], shown_in)
     selected = split != "test" and not others
     metrics = record_test(
-        out, data, {split: predictions}, model.network.age_classes, config["seed"], more, options=options, selected=selected
-    )
+        out, data, {split: predictions}, model.network.age_classes, config["seed"], more,
+        options=options, selected=selected, gallery=faces,
+    )  # fmt: skip
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}

@@ -31,7 +31,7 @@ CONFIGURATIONS = {"train": "train", "evaluate": "evaluate", "data": "faces"}
 # What a test cannot have: these commands are composed and validated, all others are run.
 ABSENT = re.compile(
     r"experiment=|backbone[.=]|devices=|trainer=gpu|launcher=|sweeper=|download=|logger=wandb|compile=|split=file|"
-    r"data=(fairface|mixed|appa_real|adience)\b"
+    r"data=(fairface|mixed|appa_real|adience)\b|folds=|across="
 )
 SMALL = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8"]
 FEW = "data.sources.toyfaces.n=60"
@@ -173,6 +173,7 @@ def test_a_command_runs(
     monkeypatch.chdir(tmp_path)
     run = shutil.copytree(toy_run, tmp_path / "run")
     shutil.copy(own_faces / "faces.csv", tmp_path / "vendor.csv")
+    (tmp_path / "suspicious.csv").write_text(f"path\n{next(own_faces.glob('*.jpg')).name}\n")
     faces = toy_run.parent / "faces" if " root=" in str(command) else own_faces
     arguments = filled(command, faces, run, tmp_path)
     if command.output or {"--help", "--cfg"} & set(arguments):

@@ -286,3 +286,49 @@ def test_re_encoded_training_faces_are_excluded_and_counted(
     predictions = out.read_predictions()
     assert predictions is not None and set(predictions["path"]) == new
     assert out.read_split().count("\n") == 11 and out.read_metrics()["test"]["n"] == 10
+
+
+def test_several_datasets_are_tested_at_once_and_copies_of_training_faces_are_excluded(
+    run: RunDirectory, own_faces: Path, make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    exact = make_utkface(tmp_path / "exact", 8, seed=7)
+    learned = [row.split(",")[1] for row in run.read_split().splitlines() if ",train," in row][:2]
+    for name in learned:
+        shutil.copy(own_faces / name, exact)
+    people = tmp_path / "people"
+    people.mkdir()
+    for number, file in enumerate(sorted(make_utkface(tmp_path / "more", 5, seed=8).iterdir())):
+        shutil.copy(file, people / f"{number}_Person{number}_{20 + number}_m.jpg")
+    across = [f"across={{utkface:{exact},agedb:{people}}}", "split=all_test", "accelerator=cpu", "report=none"]
+    refused = command(f"checkpoint={run.path}", *across, cwd=tmp_path)
+    assert refused.returncode == 2 and "2 of 15 faces are copies" in refused.stderr
+    tested = command(f"checkpoint={run.path}", *across, "seen=exclude", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    (folder,) = run.evaluation("test").path.parent.iterdir()
+    assert folder.name.startswith("utkface-agedb-test-")
+    metrics = RunDirectory(folder).read_metrics()
+    assert metrics["excluded"] == {"byte_identical": 2, "near_identical": 0, "by_dataset": {"utkface": 2, "agedb": 0}}
+    assert {name: own["n"] for name, own in metrics["test"]["by_dataset"].items()} == {"utkface": 8, "agedb": 5}
+    assert "of these 8 faces of utkface" in tested.stdout and "of these 5 faces of agedb" in tested.stdout
+
+
+def test_views_and_robustness_are_measured_and_remembered(run: RunDirectory, tmp_path: Path) -> None:
+    options = ["accelerator=cpu", "views=flip", "robustness=true", "report=none", "explain=3", "faces=true"]
+    result = command(f"checkpoint={run.path}", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    own = run.evaluation("test-flip")
+    metrics = own.read_metrics()
+    assert metrics["views"] == "flip" and run.read_metrics()["views"] == "one" and own.read_config()["views"] == "flip"
+    assert metrics["test"]["age_mae"] != run.read_metrics()["test"]["age_mae"]
+    assert metrics["explanation"]["n"] == 3 and 0 < metrics["explanation"]["age"]["occlusion"]["face_share"] < 1
+    assert own.explanation_age.exists() and own.explanation_gender.exists()
+    robustness = metrics["robustness"]
+    assert robustness["clean"]["age_mae"] == metrics["test"]["age_mae"]
+    flipped = robustness["corruptions"]["flip"]["values"]["age_mae"][0]
+    assert flipped == pytest.approx(metrics["test"]["age_mae"], rel=1e-5)  # the mean over both views is the same
+    assert robustness["corruptions"]["brighter"]["values"]["age_mae"][-1] != metrics["test"]["age_mae"]
+    before = own.robustness.read_bytes()
+    assert command(f"checkpoint={run.path}", *options, "batch_size=3", cwd=tmp_path).returncode == 0
+    again = [[float(cell) for cell in line.split(",")[4:8]] for line in own.robustness.read_text().splitlines()[1:]]
+    first = [[float(cell) for cell in line.split(",")[4:8]] for line in before.decode().splitlines()[1:]]
+    assert again == [pytest.approx(row, rel=1e-4) for row in first]

@@ -130,7 +130,7 @@ def test_a_run_directory_is_complete_and_its_files_agree(configure: Configure, t
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints", "config.yaml", "csv", "curves.png", "history.csv", "layers.txt", "log.txt", "metrics.json", "model.json",
         "calibration.json", "faces.png", "groups.csv", "predictions.parquet", "predictions.png", "seen.txt", "split.csv",
-        "versions.json",
+        "suspicious.csv", "versions.json",
     }  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def value_of(
 def over_seeds(
     row: Row, metric: Metric, classes: Sequence[int] = (), split: str | None = None, last: bool = False
 ) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of a metric over the seeds of a row; None if it was not measured, or only once."""
+    """Mean and standard deviation of a metric over the seeds and folds of a row; None if it was not measured, or only once."""
     return _mean_and_sd([value_of(run, metric, classes, split, last) for run in row.runs])
 
 
@@ -165,7 +165,8 @@ def record(row: Row, classes: Sequence[int]) -> Record:
         "age_range": "-".join(f"{age:g}" for age in first.config["age_range"]),
         "tested": first.tested,
         **{f"n_{split}": _distinct(map(str, numbers)) for split, numbers in counts.items()},
-        "seeds": len(runs),
+        "seeds": len({(run.seed, run.origin.split_draw[0]) for run in runs}) if row.folds else len(runs),
+        "folds": f"{len(row.folds)} of {first.folds}" if row.folds else "",
     }
     for metric in shown("table"):
         entry[metric.key], entry[f"{metric.key}_sd"] = over_seeds(row, metric, classes)

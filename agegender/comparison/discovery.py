@@ -25,7 +25,7 @@ TOLERANCE = 1e-4  # relative, between metrics and predictions, which are stored 
 def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     """Run directories and folders of evaluations among the given folders and below them.
 
-    The evaluations inside a run directory are found only if they, or the folder that holds them, are given.
+    Evaluations inside a run directory or a folder of runs are found only if they, or the folder that holds them, are given.
 
     Returns:
         The folders, each once, in order; and a line for each path that is not such a folder and contains none.
@@ -49,7 +49,7 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
 
 def _below(path: Path) -> Iterable[Path]:
     for folder, folders, _ in os.walk(path):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if name != "evaluation")
         if RunDirectory(folder).config.is_file():
             folders.clear()
             yield Path(folder).resolve()

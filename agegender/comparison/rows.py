@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed are one row of a table. A row has a given name, or is named by its own settings."""
+"""Runs that differ only in their seed or fold are one row of a table. It has a given name, or is named by its own settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -12,6 +12,8 @@ from agegender.configuration.settings import DataSettings
 from agegender.runs.finished_run import Run
 
 # Settings that do not put runs into different rows: names, and how the machine is used. For input files see ``_flat``.
+FOLD = "split.number"
+DEFAULTS = {"views": "one"}  # of settings that runs of earlier versions lack
 IGNORED = {"name", "paper", "resume", "logger", "test", "compile"}
 IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
 # All other keys of the data section are copied into its sources, so they would be counted twice.
@@ -25,7 +27,7 @@ MANY = 4  # items of a list; of a longer one only the first two and the last are
 
 @dataclass
 class Row:
-    """Runs of one configuration, by seed.
+    """Runs of one configuration, by seed and fold.
 
     Args:
         settings: What they have in common, by dotted key.
@@ -43,8 +45,13 @@ class Row:
 
     @property
     def test_sets(self) -> tuple[str, ...]:
-        """The sets of faces it was tested on: one, or one for each seed if the seed also makes the split."""
+        """The sets of faces it was tested on: one, or one for each fold, and for each seed if the seed also makes the split."""
         return tuple(sorted({run.test_set for run in self.runs}))
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Numbers of the tested folds; empty without folds."""
+        return tuple(sorted({run.fold for run in self.runs if run.fold is not None}))
 
     @property
     def paper(self) -> dict[str, Any] | None:
@@ -58,7 +65,7 @@ class Row:
 
 
 def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
-    """Groups runs into rows: the same configuration and tested data, different seeds.
+    """Groups runs into rows: the same configuration and tested data, different seeds or folds.
 
     A second run with the same seed is a repeat if it has the same predictions; otherwise it is a row of its own. Runs with
     other test faces, but the same seed of the split, are rows of their own, too.
@@ -87,7 +94,7 @@ def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
 
 
 def _repeats(first: Run, run: Run) -> bool:
-    if (first.seeds, first.test_set) != (run.seeds, run.test_set):
+    if (first.draw, first.test_set) != (run.draw, run.test_set):
         return False
     before, now = first.faces(), run.faces()
     if before is None or now is None:
@@ -113,9 +120,9 @@ def _joined(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _fits(members: Sequence[Run], run: Run) -> bool:
-    """Whether a run is another seed of these: no seed twice, and other test faces only with another seed of the split."""
+    """Whether a run is another seed or fold of these: none twice, and other test faces only with another one of the split."""
     return all(
-        other.seeds != run.seeds and (other.split_seed != run.split_seed or other.test_set == run.test_set) for other in members
+        other.draw != run.draw and (other.split_draw != run.split_draw or other.test_set == run.test_set) for other in members
     )
 
 
@@ -163,7 +170,9 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     data = {key: value for key, value in config["data"].items() if key in DATA_KEYS}
     for name, item in _leaves({key: item for key, item in {**config, "data": data}.items() if key not in IGNORED}):
         *sections, last = name.split(".")
-        if item is None or IGNORED_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
+        if item is None or name == FOLD or DEFAULTS.get(name) == item:
+            continue
+        if IGNORED_ANYWHERE & {*sections, last} or ".".join(sections[:2]) in WATCHERS:
             continue
         kind = kinds.get(name)
         if kind in (None, "file"):

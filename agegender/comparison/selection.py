@@ -113,15 +113,15 @@ def _section(sweep: Path, runs: Sequence[Run]) -> Section:
 
 
 def _ranking(candidates: Sequence[Candidate], monitor: str) -> list[str | TextTable]:
-    seeds = max(len(one.scores) for one in candidates)
+    seeds, name = max(len(one.scores) for one in candidates), "folds" if candidates[0].row.folds else "seeds"
     rows = [[one.row.name, str(len(one.scores)), _number(one.scores), " ".join(run.path.name for run in one.row.runs)]
             for one in candidates]  # fmt: skip
     lines: list[str | TextTable] = [
-        f"Ranked by {monitor} of the best epoch{', mean over seeds ± standard deviation' if seeds > 1 else ''}.",
-        TextTable(["configuration", "seeds", monitor, "runs"], rows),
+        f"Ranked by {monitor} of the best epoch{', mean over ' + name + ' ± standard deviation' if seeds > 1 else ''}.",
+        TextTable(["configuration", name, monitor, "runs"], rows),
     ]
     if any(len(one.scores) < seeds for one in candidates):
-        lines.append(f"Configurations with fewer than {seeds} seeds are ranked last.")
+        lines.append(f"Configurations with fewer than {seeds} {name} are ranked last.")
     winner = candidates[0]
     if not winner.tested:
         advice = "Test the winner once, and no other run of this sweep" if len(candidates) > 1 else "Test it once"

@@ -40,8 +40,9 @@ def sections(found: Sequence[Comparison], left_out: Sequence[str]) -> list[Secti
 def _legend(found: Sequence[Comparison]) -> list[str | TextTable]:
     metrics = "; ".join(f"{metric.title}: {metric.meaning}" for metric in shown("table"))
     lines: list[str | TextTable] = [
-        f"{metrics}. Ages in years. Several seeds: mean ± standard deviation. Gap: how much better the training metric is than "
-        "the validation metric, in the tested epoch; the training metric is measured in training mode on augmented images. "
+        f"{metrics}. Ages in years. Several seeds or folds: mean ± standard deviation. Gap: how much better the training "
+        "metric is than the validation metric, in the tested epoch; the training metric is measured in training mode on "
+        "augmented images. "
         "Group gap: how much worse the metric is for the worst group of race and gender than for the best, among groups with "
         "enough faces. 90% interval: mean width of age intervals that contain 90% of the labels. "
         "FLOPs: of one image, two for each multiply-add. Train time: sum of the epochs, with their validation.",
@@ -72,12 +73,13 @@ def _comparison(number: int, comparison: Comparison, tables: int) -> Section:
 
 
 def _tested(comparison: Comparison) -> str:
-    """Number of faces, split and data set, for each seed if the seeds have different faces."""
+    """Number of faces, split and data set, for each fold or seed if they have different faces."""
     row, run = comparison.rows[0], comparison.sample
     counts = {one.test_set: one.count(one.tested) for one in row.runs}
+    what = "fold" if row.folds else "split"
     sizes = dict.fromkeys(f"{count:,}" for count in counts.values())
     faces = f"{' or '.join(sizes)} {run.tested} faces of {'+'.join(run.sources)}"
-    return faces if len(counts) == 1 else f"{len(counts)} sets of {faces}, one for each split"
+    return faces if len(counts) == 1 else f"{len(counts)} sets of {faces}, one for each {what}"
 
 
 def _remarks(comparison: Comparison, records: Sequence[Record], called: Mapping[str, str]) -> list[str]:
@@ -100,9 +102,12 @@ def _remarks(comparison: Comparison, records: Sequence[Record], called: Mapping[
         lines.append("Some rows were trained on other data sets than these: their gaps and curves are of their own splits.")
     for row in rows:
         if row.unshared:
-            seeds = ", ".join(sorted(str(one.seeds[0]) for one in row.unshared))
+            what, numbers = (
+                ("fold", [one.fold for one in row.unshared]) if row.folds else ("seed", [o.seed for o in row.unshared])
+            )
             lines.append(
-                f"Not in this table, because other rows were not tested on these faces: seed {seeds} of {called[row.name]}."
+                f"Not in this table, because other rows were not tested on these faces: {what} "
+                f"{', '.join(sorted(map(str, numbers)))} of {called[row.name]}."
             )
     if timed := [called[row.name] for row, entry in zip(rows, records, strict=True) if entry["train_seconds"] and _frozen(row)]:
         which = "all rows" if len(timed) == len(rows) else ", ".join(timed)
@@ -130,7 +135,7 @@ def _columns(records: Sequence[Record]) -> tuple[str, list[tuple[str, Show]]]:
     same = [(name, show(records[0])) for name, show in facts if len({show(entry) for entry in records}) == 1]
     columns: list[tuple[str, Show]] = [("model", lambda r: r["name"])]
     columns += [fact for fact in facts if fact[0] not in [name for name, _ in same]]
-    columns.append(("seeds", lambda r: str(r.get("seeds", ""))))
+    columns += [(name, partial(_count, key=name)) for name in ("seeds", "folds") if any(entry.get(name) for entry in records)]
     measured = [metric for metric in shown("table") if any(entry.get(metric.key) is not None for entry in records)]
     measured = [metric for metric in measured if not _repeats(metric, records)]
     gaps = [metric for metric in measured if any(entry.get(f"gap_{metric.key}") is not None for entry in records)]
@@ -151,6 +156,10 @@ def _columns(records: Sequence[Record]) -> tuple[str, list[tuple[str, Show]]]:
     ]
     columns += [(name, show) for name, show in optional if any(show(entry) for entry in records)]
     return ", ".join(f"{name} {text}" for name, text in same), columns
+
+
+def _count(entry: Record, key: str) -> str:
+    return str(entry.get(key, ""))
 
 
 def _repeats(metric: Metric, records: Sequence[Record]) -> bool:

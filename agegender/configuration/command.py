@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAPPINGS = ("across",)  # settings at the top level that are mappings
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -194,8 +195,8 @@ def _missing(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _unused(unresolved: dict[str, Any]) -> list[str]:
-    """Mappings at the top level that are no groups and that no interpolation refers to."""
-    own = [key for key, value in unresolved.items() if isinstance(value, dict) and key not in GROUPS]
+    """Mappings at the top level that are no groups or settings and that no interpolation refers to."""
+    own = [key for key, value in unresolved.items() if isinstance(value, dict) and key not in (*GROUPS, *MAPPINGS)]
     return [key for key in own if not re.search(rf"\${{[^}}]*\b{re.escape(key)}\b", str(unresolved))]
 
 

@@ -18,7 +18,7 @@ UNNAMED: dict[str, tuple[str, Sequence[str]]] = {
     "loader": (
         "agegender.data.datamodule.FaceDataModule",
         ("sources", "split", "sampler", "augment", "image_size", "age_range", "duplicates", "near_copies", "damaged", "crops",
-         "tasks", "seed", "progress"),
+         "exclude", "tasks", "seed", "progress"),
     ),
     "trunk": (f"{SETTINGS}TrunkSettings", ()),
     "tower": (f"{SETTINGS}TowerSettings", ()),

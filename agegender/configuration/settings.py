@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agegender.input_paths import InputFile
+
 Layer = dict  # a layer with its arguments; an object
 OrInfinite = float  # a number that may be infinite; other numbers must be finite
 
@@ -25,6 +27,8 @@ class TrainSettings:
             labelled interval, or ``val/gender_error`` without an age task.
         resume: Run directory to continue, in place.
         test: Test once, at the end, on the test split, or on the validation split where there is no test split.
+        views: Views of each face over which the test averages its estimates: ``one``, ``flip`` (with the mirror image) or
+            ``crops`` (centre and corners, each with its mirror image; ten times slower).
         name: Name of the run in tables of ``agegender.compare``; null shows the settings in which it differs from other runs.
         paper: Title, metrics and protocol of the paper that an experiment follows.
     """
@@ -38,6 +42,7 @@ class TrainSettings:
     monitor: str
     resume: str | Path | None
     test: bool
+    views: Literal["one", "flip", "crops"] = "one"
     name: str | None = None
     paper: Mapping[str, Any] | None = None
 
@@ -80,6 +85,8 @@ class DataSettings:
             and the factor of the model in evaluation.
         outside: Pixels of the region beyond the edges of the image: ``black``, ``reflect`` (mirrored) or ``replicate`` (those
             of the edge). null: ``reflect`` in training, and as the model was trained in evaluation.
+        exclude: CSV file with a column ``path`` of faces to leave out of the train and val splits, such as a reviewed
+            ``suspicious.csv`` of ``agegender.evaluate``. Test faces stay.
     """
 
     duplicates: Literal["keep", "drop_conflicting", "drop"]
@@ -91,6 +98,7 @@ class DataSettings:
     fit: Literal["stretch", "crop", "pad"] | None = "stretch"
     crop_scale: float | Mapping[str, float | None] | None = 1.0
     outside: Literal["black", "reflect", "replicate"] | None = "reflect"
+    exclude: InputFile | None = None
 
 
 @dataclass

@@ -25,10 +25,11 @@ def assemble(config: Mapping[str, Any], trained: Mapping[str, Crop] | None = Non
         sampler=build(config["sampler"], "sampler"),
         augment=build(config["augment"], "augment"),
         duplicates=config["data"]["duplicates"],
-        # Configurations of earlier versions lack both settings: they grouped identical copies only and kept damaged files.
+        # Configurations of earlier versions lack these settings: they grouped identical copies only and kept damaged files.
         near_copies=config["data"].get("near_copies"),
         damaged=config["data"].get("damaged", "keep"),
         crops=choose_crops(config["data"], [source.name for source in sources.values()], trained),
+        exclude=config["data"].get("exclude"),
         **{key: config[key] for key in ("image_size", "age_range", "tasks", "seed")},
         **config["loader"],
     )

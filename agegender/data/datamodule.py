@@ -54,6 +54,7 @@ class FaceDataModule(LightningDataModule):
             looks for byte-identical files only.
         damaged: Whether to ``keep`` or ``skip`` JPEG files that decode only in part.
         crops: The crop of each dataset, by name of the source; by default ``Crop()`` for each.
+        exclude: CSV file that lists train and val faces to leave out, in a column ``path``; None leaves out none.
         tasks: ``age`` and ``gender``, or one of them. Faces without a label for any of these tasks are not used in
             training.
         batch_size: Faces per process and step, at least 1.
@@ -81,6 +82,7 @@ class FaceDataModule(LightningDataModule):
         near_copies: int | None = None,
         damaged: Damaged = "skip",
         crops: Mapping[str, Crop] | None = None,
+        exclude: str | Path | None = None,
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -108,6 +110,7 @@ class FaceDataModule(LightningDataModule):
         self.near_copies = near_copies
         self.damaged: Damaged = damaged
         self.crops = dict(crops or dict.fromkeys(self.sources, Crop()))
+        self.exclude = None if exclude is None else Path(exclude).expanduser()
         self.tasks = tasks
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -142,7 +145,7 @@ class FaceDataModule(LightningDataModule):
         if self._images is not None:
             return
         faces = read_faces(self.sources, self.cache_dir, self.progress, self.near_copies, self.damaged)
-        self._use(select_faces(faces, self.split, self.age_range, self.duplicates))
+        self._use(select_faces(faces, self.split, self.age_range, self.duplicates, self.exclude))
         self.split_name = self.split.describe(faces)
         # The cache holds all readable faces, so it also serves another split, age range or treatment of duplicates.
         self._regions = find_regions(faces.frame, self.crops)
@@ -241,7 +244,17 @@ class FaceDataModule(LightningDataModule):
 
     def loader(self, split: Literal["train", "val", "test"], features: Features | None = None) -> DataLoader[Any]:
         """Batches of a split in table order, not augmented; over all ranks, every face occurs exactly once."""
-        return self.batches(EvalBatches(self.rows(split), self.batch_size, *self._rank_and_world_size()), None, features)
+        return self.loader_of(self.rows(split), features=features)
+
+    def loader_of(self, rows: np.ndarray, augment: Any = None, features: Features | None = None) -> DataLoader[Any]:
+        """Batches of some rows of the face table in this order; over all ranks, every face occurs exactly once.
+
+        Args:
+            rows: int64 [N].
+            augment: Maps (images, seed) to images; None does not change them.
+            features: Backbone features that replace the images; None for images.
+        """
+        return self.batches(EvalBatches(rows, self.batch_size, *self._rank_and_world_size()), augment, features)
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         if self.trainer is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from agegender.data.duplicates import Policy, resolve_duplicates
+from agegender.data.exclude import without_excluded
 from agegender.data.near_copies import group_near_copies
 from agegender.data.scan import Damaged, scan
 from agegender.data.splits import Split
@@ -57,7 +58,9 @@ def _links(table: FaceTable) -> list[str]:
     return [f"{len(outside)} files are symbolic links to files outside data.root, for example {example}"] if outside else []
 
 
-def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Policy) -> FaceTable:
+def select_faces(
+    faces: FaceTable, split: Split, age_range: Sequence[float], duplicates: Policy, exclude: Path | None = None
+) -> FaceTable:
     """Drops the faces that cannot be used and assigns the others to splits.
 
     Args:
@@ -66,9 +69,11 @@ def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], dup
         age_range: Lowest and highest age, years. Faces with an age interval entirely outside are dropped; faces without
             an age are kept.
         duplicates: What to do with byte-identical copies.
+        exclude: CSV file with the train and val faces to drop; see ``without_excluded``.
 
     Raises:
-        AgeGenderError: No age is inside ``age_range``, or ``split`` or ``duplicates`` leave no face.
+        AgeGenderError: No age is inside ``age_range``, or ``split`` or ``duplicates`` leave no face, or ``exclude`` is not
+            a valid list.
     """
     low, high = age_range
     outside = (faces.frame["age_high"] < low) | (faces.frame["age_low"] > high)  # false for unknown ages (NaN)
@@ -77,4 +82,5 @@ def select_faces(faces: FaceTable, split: Split, age_range: Sequence[float], dup
     table = faces.where(~outside, reason=f"age outside age_range=[{low:g}, {high:g}]")
     if outside.any():
         table.notes.append(f"{outside.sum()} faces dropped: their age is outside age_range=[{low:g}, {high:g}]")
-    return split.assign(table, clean=lambda predefined: resolve_duplicates(predefined, duplicates))
+    table = split.assign(table, clean=lambda predefined: resolve_duplicates(predefined, duplicates))
+    return table if exclude is None else without_excluded(table, exclude)

@@ -33,6 +33,7 @@ def audit(
     report: Literal["html", "none"] = "html",
     show_faces: bool = False,
     choices: Mapping[str, Any] | None = None,
+    faces: bool = False,
 ) -> dict[str, Any]:
     """Measures the estimates in a file on one split of some faces.
 
@@ -47,6 +48,7 @@ def audit(
         report: Whether to write ``report.html`` too.
         show_faces: Whether the report shows faces.
         choices: Arguments of ``Options``; None for the defaults.
+        faces: Whether to draw the faces with suspicious labels.
 
     Returns:
         The content of ``metrics.json``.
@@ -59,7 +61,7 @@ def audit(
     data = assemble(config)
     data.prepare_data()
     data.setup()
-    faces, unmatched = match(data, split, estimates)
+    tested, unmatched = match(data, split, estimates)
     name = f"{file.stem}-{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}"
     run = RunDirectory(file.parent / name if out is None else out)
     if run.best.exists() or run.last.exists():
@@ -73,21 +75,22 @@ def audit(
         "rows": len(estimates),
         "missing": int(counts.get("missing", 0)),
         "extra": int(counts.get("extra", 0)),
-        "gender_is_certain": bool(faces.get("probability_female", pd.Series([0.5])).isin([0, 1]).all()),
+        "gender_is_certain": bool(tested.get("probability_female", pd.Series([0.5])).isin([0, 1]).all()),
     }
     run.write_split(data.split_csv)
     run.write_config(config)
     run.write_unmatched(unmatched)
     log.info(
         "%d faces of the %s split have an estimate, %d have none; %d rows of %s belong to no face of the split%s",
-        len(faces), split, record["missing"], record["extra"], file.name,
+        len(tested), split, record["missing"], record["extra"], file.name,
         f" (listed in {run.unmatched})" if len(unmatched) else "",
     )  # fmt: skip
     options = Options(**(choices or {}))
-    metrics = record_test(run, data, {split: faces}, (), config["seed"], {"audit": record}, options=options)
+    more = {"audit": record}
+    metrics = record_test(run, data, {split: tested}, (), config["seed"], more, options=options, gallery=show_faces)
     if report == "html":
         licenses = {source.name: source.license for source in data.sources.values()}
-        write_report(run, Evidence(file.name, metrics, faces, licenses, roots=data.table.roots if show_faces else None))
+        write_report(run, Evidence(file.name, metrics, tested, licenses, roots=data.table.roots if show_faces else None))
     return metrics
 
 
@@ -97,22 +100,25 @@ def match(data: FaceDataModule, split: str, estimates: pd.DataFrame) -> tuple[pd
     Args:
         data: Set up.
         split: The split.
-        estimates: ``path``, ``line`` and some of ``ESTIMATES``. A row with an empty cell is no estimate.
+        estimates: ``path``, ``line``, some of ``ESTIMATES`` and any other columns. A row is no estimate if one of
+            ``ESTIMATES`` is empty. Columns of the face table are ignored.
 
     Returns:
-        The faces of the split that have an estimate, with its columns; and what was not matched, one row each: ``kind``
+        The faces of the split that have an estimate, with its other columns; and what was not matched, one row each: ``kind``
         (``missing`` for a face, ``extra`` for a row of the file), ``path`` and ``reason``.
 
     Raises:
         AgeGenderError: Two rows belong to one face, one row to several, or no face has an estimate.
     """
     named, splits = NamedFaces(data.table), data.table.frame["split"].tolist()
-    names, columns = data.table.names(), [name for name in ESTIMATES if name in estimates]
+    names = data.table.names()
+    columns = [name for name in estimates if name not in ("path", "line", *data.table.frame)]
     skipped = {PurePosixPath(one.path).name: one.reason for one in data.table.skipped}
     tested = data.rows(split)
     if not len(tested):
         raise AgeGenderError(f"part={split}: the split {data.split_name!r} has no such faces")
-    lines, is_empty = estimates["line"].tolist(), estimates[columns].isna().any(axis=1).tolist()
+    lines = estimates["line"].tolist()
+    is_empty = estimates[[name for name in ESTIMATES if name in estimates]].isna().any(axis=1).tolist()
     row_of: dict[int, int] = {}
     extra = []
     for number, path in enumerate(estimates["path"]):

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from agegender.evaluation.explained_answer import explained_answer
 from agegender.models.network import Network
 
 
 def grad_cam(network: Network, images: Tensor, task: str) -> Tensor:
     """Computes how much each place of an image raises the network's answer to a task.
 
-    The answer for age is the estimate in years, or the logit of the most probable class if the estimate has no gradient.
-    The answer for gender is the logit of the estimated class. The layer is the backbone's ``cam_layer``.
+    The answer is that of ``explained_answer``. The layer is the backbone's ``cam_layer``.
 
     Args:
         network: In evaluation mode. Its parameters get no gradients.
@@ -31,7 +31,7 @@ def grad_cam(network: Network, images: Tensor, task: str) -> Tensor:
     handle = network.backbone.cam_layer().register_forward_hook(start_gradient_here)
     try:
         with torch.enable_grad():
-            answer = _answer(network, task, network(images)[task])
+            answer = explained_answer(network, task, network(images)[task])
             (gradient,) = torch.autograd.grad(answer.sum(), kept[0])
     finally:
         handle.remove()
@@ -39,11 +39,3 @@ def grad_cam(network: Network, images: Tensor, task: str) -> Tensor:
     cam = (features * gradient.mean(dim=(2, 3), keepdim=True)).sum(dim=1, keepdim=True).relu()
     cam = interpolate(cam, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return cam / cam.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(cam.dtype).tiny)
-
-
-def _answer(network: Network, task: str, output: Tensor) -> Tensor:
-    if task == "age":
-        years = network.estimate({"age": output}, distribution=False)["age"]
-        if years.requires_grad:
-            return years
-    return output.amax(dim=1) if output.shape[1] > 1 else output.abs()

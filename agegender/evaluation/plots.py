@@ -97,6 +97,29 @@ def draw_faces(predictions: pd.DataFrame, roots: Mapping[str, Path], path: Path,
         ImageError: An image file is missing or cannot be read.
     """
     some = predictions.sample(min(number, len(predictions)), random_state=0).sort_values(["age_low", "dataset", "path"])
+    _draw_grid(some, roots, path)
+
+
+def draw_suspicious(
+    predictions: pd.DataFrame, names: Sequence[str], roots: Mapping[str, Path], run: RunDirectory, number: int = 8 * COLUMNS
+) -> None:
+    """Draws ``suspicious.png``, faces with labels to review. If an image file is missing, a warning replaces it.
+
+    Args:
+        predictions: Of one split; a face table with ``age_pred`` and ``probability_female`` for the tasks of the model.
+        names: ``dataset/path`` of faces, the most suspicious first.
+        roots: Folder of each dataset.
+        run: Where the picture is written; the folder exists.
+        number: Maximum number of faces.
+    """
+    some = predictions.set_index(predictions["dataset"] + "/" + predictions["path"]).loc[list(names)[:number]]
+    try:
+        _draw_grid(some, roots, run.suspicious_picture)
+    except images.ImageError as error:
+        log.warning("%s is not drawn: %s", run.suspicious_picture.name, error)
+
+
+def _draw_grid(some: pd.DataFrame, roots: Mapping[str, Path], path: Path) -> None:
     rows = -(-len(some) // COLUMNS)
     figure = Figure(figsize=(1.6 * COLUMNS, 2.1 * rows + 0.3), layout="constrained")
     figure.suptitle("predicted (labelled); gender is binary and means appearance, in labels and predictions", fontsize="small")

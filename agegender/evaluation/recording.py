@@ -9,9 +9,10 @@ import pandas as pd
 from agegender.data.datamodule import FaceDataModule
 from agegender.evaluation.analysis import analyse
 from agegender.evaluation.explained_faces import ExplainedFaces
+from agegender.evaluation.label_noise import suspicious_faces
 from agegender.evaluation.logged_test import LoggedTest, LogsTest
 from agegender.evaluation.options import Options
-from agegender.evaluation.plots import draw_test
+from agegender.evaluation.plots import draw_suspicious, draw_test
 from agegender.evaluation.report.section import Evidence
 from agegender.evaluation.report.writing import report_sections
 from agegender.evaluation.results import baseline, split_metrics
@@ -33,6 +34,7 @@ def record_test(
     options: Options | None = None,
     selected: bool = False,
     explain: Callable[[pd.DataFrame], ExplainedFaces | None] | None = None,
+    gallery: bool = False,
 ) -> dict[str, Any]:
     """Measures a test, and writes, logs and draws everything about it.
 
@@ -48,6 +50,7 @@ def record_test(
         options: Choices about the measures; None for the defaults.
         selected: The model was trained or selected on the tested split, so nothing is calibrated on it.
         explain: Computes Grad-CAM maps of some of the tested faces, for the loggers.
+        gallery: Whether to draw the faces with suspicious labels.
 
     Returns:
         The content of ``metrics.json``.
@@ -70,10 +73,14 @@ def record_test(
         "baseline": baseline(table.frame[table.frame["split"] == "train"], faces),
         **(more or {}),
     }
+    suspicious, metrics["label_noise"] = suspicious_faces(faces, age_classes)
     run.write_predictions(pd.concat(predictions.values()))
     run.write_groups(found.groups)
     run.write_calibration(found.calibration)
+    run.write_suspicious(suspicious)
     draw_test(faces, metrics[tested], table.roots, run)
+    if gallery and len(suspicious):
+        draw_suspicious(faces, suspicious["path"], table.roots, run)
     run.write_metrics(metrics)
     log.info("\n%s", results_table(metrics))
     licenses = {source.name: source.license for source in data.sources.values()}
@@ -84,5 +91,7 @@ def record_test(
             logger.log_test(test)
     for name, text in licenses.items():
         log.info("%s: %s", name, text)
+    if len(suspicious):
+        log.info("%d faces with labels that the model contradicts: %s", len(suspicious), run.suspicious)
     log.info("all metrics: %s", run.metrics)
     return metrics

@@ -1,7 +1,7 @@
 """Faces that a model was trained or selected on do not test it: copies are refused or excluded."""
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from agegender.data.datamodule import FaceDataModule
 from agegender.data.seen import SeenImages, find_copies
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def require_unseen(
     data: FaceDataModule, run: RunDirectory, split: str, policy: Literal["refuse", "exclude"] = "refuse"
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Checks that no tested face is an image of the run's train or validation split, under whatever file name.
 
     Copies are byte-identical or, if ``data.near_copies`` is not None, near-identical: re-encoded or resized, for example.
@@ -26,7 +26,8 @@ def require_unseen(
         policy: ``refuse`` raises if there are copies; ``exclude`` drops them.
 
     Returns:
-        Number of excluded faces, ``byte_identical`` and ``near_identical``.
+        Number of excluded faces, ``byte_identical`` and ``near_identical``; and, if the data are of several data sets,
+        ``by_dataset``, the number of excluded faces of each.
 
     Raises:
         AgeGenderError: There are copies and they are refused, or all faces are copies, or ``seen.txt`` is missing or damaged.
@@ -56,4 +57,8 @@ def require_unseen(
         log.info("%s: they are excluded (seen=exclude)", found)
         reasons = ("image of the run's train or val split: " + copies).reindex(table.frame.index, fill_value="")
         data.drop(reasons.tolist())
-    return {kind.replace("-", "_"): number for kind, number in counts.items()}
+    excluded: dict[str, Any] = {kind.replace("-", "_"): number for kind, number in counts.items()}
+    if len(data.sources) > 1:
+        of = tested.loc[copies.index, "dataset"]
+        excluded["by_dataset"] = {name: int((of == name).sum()) for name in data.sources}
+    return excluded

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 FACE = ["dataset", "path", "sha256", "age_low", "age_high", "gender"]  # identify a face, its pixels and its labels
+FOLDS = "agegender.data.folds.Folds"
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,35 @@ class Run:
         return self.sources != self.origin.sources
 
     @property
-    def seeds(self) -> tuple[int, int | None]:
-        """Seeds of the training and of its split; None if the split has no seed."""
-        return int(self.config["seed"]), self.origin.split_seed
+    def seed(self) -> int:
+        """Seed of the training."""
+        return int(self.config["seed"])
 
     @property
-    def split_seed(self) -> int | None:
-        """Seed of the split of the tested data; None if it has none."""
-        return (self.config.get("split") or {}).get("seed")
+    def draw(self) -> tuple[int, tuple[int | None, int | None]]:
+        """Seed of the training, and seed and fold of its split."""
+        return self.seed, self.origin.split_draw
+
+    @property
+    def split_draw(self) -> tuple[int | None, int | None]:
+        """Seed and number of the fold of the split of the tested data; None for a split without."""
+        split = self.config.get("split") or {}
+        return split.get("seed"), self.fold
+
+    @property
+    def fold(self) -> int | None:
+        """Number of the fold that is the test split of the tested data; None without folds."""
+        return self._folds.get("number")
+
+    @property
+    def folds(self) -> int | None:
+        """Number of folds of the split of the tested data; None without folds."""
+        return self._folds.get("count")
+
+    @property
+    def _folds(self) -> dict[str, int]:
+        split = self.config.get("split") or {}
+        return split if split.get("_target_") == FOLDS else {}
 
     @property
     def age_classes(self) -> tuple[int, ...]:

@@ -44,12 +44,17 @@ class RunDirectory:
         groups: ``groups.csv``, metrics of groups of people: one row a group and metric.
         calibration: ``calibration.json``, age intervals and a temperature for new predictions.
         predictions: ``predictions.parquet``, faces with labels and predictions.
+        robustness: ``robustness.csv``, the metrics on graded changes of the images.
+        suspicious: ``suspicious.csv``, tested faces with labels that the model contradicts, the least plausible first.
+        suspicious_picture: ``suspicious.png``, those faces.
         unmatched: ``unmatched.csv``, faces without an estimate and estimates without a face, of a file of predictions.
         predictions_picture: ``predictions.png``, predicted against labelled ages, and confusion matrices.
         faces_picture: ``faces.png``, some faces with labels and predictions.
         report: ``report.html``, the report of a test, for a browser.
         model_card: ``modelcard.md``, what the model is for, how good it is, and for whom.
         figures: ``figures``, a folder with the plots of the report as PNG and SVG.
+        explanation_age: ``explanation_age.png``, what the estimated age of some faces depends on.
+        explanation_gender: ``explanation_gender.png``, what the estimated gender of some faces depends on.
         log: ``log.txt``.
         profile: ``profile``, folder of the tables and traces of ``trainer.profiler``, one for each rank.
         wandb: ``wandb.json``, id, group and name of the W&B run that a resumed run continues.
@@ -75,12 +80,17 @@ class RunDirectory:
         self.groups = self.path / "groups.csv"
         self.calibration = self.path / "calibration.json"
         self.predictions = self.path / "predictions.parquet"
+        self.robustness = self.path / "robustness.csv"
+        self.suspicious = self.path / "suspicious.csv"
+        self.suspicious_picture = self.path / "suspicious.png"
         self.unmatched = self.path / "unmatched.csv"
         self.predictions_picture = self.path / "predictions.png"
         self.faces_picture = self.path / "faces.png"
         self.report = self.path / "report.html"
         self.model_card = self.path / "modelcard.md"
         self.figures = self.path / "figures"
+        self.explanation_age = self.path / "explanation_age.png"
+        self.explanation_gender = self.path / "explanation_gender.png"
         self.log = self.path / "log.txt"
         self.profile = self.path / "profile"
         self.wandb = self.path / "wandb.json"
@@ -97,8 +107,10 @@ class RunDirectory:
     def evaluation_of(self) -> "RunDirectory | None":
         """The run of which this folder is an evaluation; None if it is none."""
         folder = self.path.resolve()
-        is_evaluation = folder.parent.name == "evaluation" and self.metrics.is_file()
-        return RunDirectory(folder.parents[1]) if is_evaluation else None
+        if folder.parent.name != "evaluation" or not self.metrics.is_file():
+            return None
+        run = RunDirectory(folder.parents[1])
+        return run if run.config.is_file() else None
 
     def require_new(self) -> None:
         """Refuses a folder that holds a run, which a new run would overwrite.
@@ -116,7 +128,7 @@ class RunDirectory:
         _write(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved configuration, with class paths, settings and names of metrics of earlier versions replaced by today's.
+        """The resolved configuration, with settings and names of metrics of earlier versions replaced by today's.
 
         Raises:
             AgeGenderError: The folder is not a run directory.
@@ -310,6 +322,14 @@ class RunDirectory:
         """Writes ``modelcard.md``."""
         _write(self.model_card, text)
 
+    def write_suspicious(self, faces: "pd.DataFrame") -> None:
+        """Writes faces with suspicious labels."""
+        _write_table(self.suspicious, faces)
+
+    def write_robustness(self, rows: "pd.DataFrame") -> None:
+        """Writes the metrics of each corruption at each level."""
+        _write_table(self.robustness, rows)
+
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
         """Writes ``id``, ``group`` and ``name`` of the W&B run."""
         _write_json(self.wandb, identity)
@@ -343,12 +363,8 @@ def _write(file: Path, text: str) -> None:
 
 
 def _write_table(file: Path, rows: "pd.DataFrame") -> None:
-    """Writes CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    text = rows.select_dtypes(["object", "string"])
-    safe = text.apply(
-        lambda column: column.where(~column.astype("string").str.match("[=+\\-@\t\r]").fillna(False), "'" + column)
-    )
-    _write(file, rows.assign(**safe).to_csv(index=False, lineterminator="\n"))
+    """Writes CSV that a spreadsheet opens without evaluating a text."""
+    _write(file, rows.astype(object).where(rows.notna(), None).map(csv_cell).to_csv(index=False, lineterminator="\n"))
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:

@@ -15,12 +15,11 @@ class Adience(FolderFaces):
 
     Most ages are one of eight ranges, such as `(25, 32)`. Some rows have another range or a single age, such as 35; these
     are used unchanged. The age `None` and the gender `u` are unknown. All faces of one album are in one fold and in one
-    group. The face table has an extra column `fold`.
+    group. The face table has an extra column `fold`, which `split=folds` reads.
 
     Args:
         root: Folder of the fold files and of the folder `aligned` or `faces`.
         images: `aligned` (aligned by landmarks) or `faces` (cropped without alignment).
-        test_fold: Fold of the test split, 0 to 4; the other folds are the train split. None: the configured split decides.
         name: Name of the dataset in tables and reports.
         missing: What to do if images of the label file are not in the folder: `error`, or `skip` their rows and report them.
     """
@@ -29,13 +28,9 @@ class Adience(FolderFaces):
         self,
         root: InputFolder,
         images: Literal["aligned", "faces"] = "aligned",
-        test_fold: Literal[0, 1, 2, 3, 4] | None = None,
         name: str = "adience",
         missing: Literal["error", "skip"] = "error",
     ) -> None:
-        splits = (
-            {} if test_fold is None else {fold: {"split": "test" if fold == test_fold else "train"} for fold in range(FOLDS)}
-        )
         super().__init__(
             root,
             name,
@@ -46,7 +41,7 @@ class Adience(FolderFaces):
                     columns={"group": "user_id"},
                     delimiter="tab",
                     image=f"{images}/{{user_id}}/{_PREFIXES[images]}.{{face_id}}.{{original_image}}",
-                    labels={"fold": str(fold), **splits.get(fold, {})},
+                    labels={"fold": str(fold)},
                 )
                 for fold in range(FOLDS)
             },

@@ -12,7 +12,7 @@ from agegender.escaping import one_line
 from agegender.sweeps.jobs import Job, matched, varied_keys
 from agegender.sweeps.table import FILE, Display, Row, as_text, write_table
 
-MAY_TEST = ("seed", "split.seed", "data.test_fold")  # a sweep over these alone selects no model
+MAY_TEST = ("seed", "split.seed", "split.number")  # a sweep over these alone selects no model
 
 Configs = Sequence[tuple[Sequence[str], Mapping[str, Any]]]
 Prepare = Callable[[Sequence[Mapping[str, Any]]], Callable[..., int]]

@@ -10,9 +10,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from agegender.data.datamodule import FaceDataModule
+from agegender.evaluation.views import Views, views_of
 from agegender.heads.base import AgeHead
 from agegender.metrics.distributions import LEGAL_AGES, summary_columns
-from agegender.training.module import AgeGenderModule
+from agegender.training.module import AgeGenderModule, Batch
 from agegender.training.trainer import build_trainer
 
 PLACE = ("accelerator", "devices", "strategy", "num_nodes")  # arguments of the Trainer that say where it runs
@@ -39,12 +40,35 @@ class Collector(L.Callback):
             self.outputs = [batch for share in shares for batch in share]
 
 
+class AveragedViews(L.LightningModule):
+    """Predicts as a model does, averaged over several views of each face.
+
+    Args:
+        model: The model.
+        views: See ``agegender.evaluation.views``.
+    """
+
+    def __init__(self, model: AgeGenderModule, views: Views) -> None:
+        super().__init__()
+        self.model = model
+        self.views = views
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, torch.Tensor]:
+        """The estimates of ``AgeGenderModule.predict_step``, averaged."""
+        every = [self.model.predict_step({**batch, "image": view}, batch_idx) for view in views_of(batch["image"], self.views)]
+        return {
+            name: first if name == "index" else torch.stack([one[name].float() for one in every]).mean(dim=0)
+            for name, first in every[0].items()
+        }
+
+
 def predict(
     model: AgeGenderModule,
     loader: DataLoader,
     table: pd.DataFrame,
     trainer: Mapping[str, Any],
     legal_ages: Sequence[int] = LEGAL_AGES,
+    views: Views = "one",
 ) -> pd.DataFrame:
     """Predicts in full precision, with a new Trainer that has none of the training's callbacks and settings.
 
@@ -54,6 +78,7 @@ def predict(
         table: The face table.
         trainer: Arguments of the Trainer. Only ``accelerator``, ``devices``, ``strategy`` and ``num_nodes`` are used.
         legal_ages: In years; ``probability_under_AGE`` is predicted for each if the age head has a distribution.
+        views: Views of each face over which the estimates are averaged.
 
     Returns:
         The rows of ``table`` that the loader holds, in the order of ``table``, with the columns ``age_pred`` in years and
@@ -63,10 +88,10 @@ def predict(
     Raises:
         AgeGenderError: There is no such device.
     """
-    collector = Collector()
+    collector, averaged = Collector(), model if views == "one" else AveragedViews(model, views)
     place = {key: trainer[key] for key in PLACE if trainer.get(key) is not None}
     build_trainer(**place, precision="32-true", callbacks=[collector], logger=False, enable_checkpointing=False,
-                  enable_progress_bar=False).predict(model, loader, return_predictions=False)  # fmt: skip
+                  enable_progress_bar=False).predict(averaged, loader, return_predictions=False)  # fmt: skip
     columns = {name: np.concatenate([batch[name] for batch in collector.outputs]) for name in collector.outputs[0]}
     order = np.argsort(columns["index"])
     columns = {name: values[order] for name, values in columns.items()}
@@ -81,7 +106,7 @@ def predict(
 
 
 def predict_held_out(
-    model: AgeGenderModule, data: FaceDataModule, trainer: Mapping[str, Any], test: bool = True
+    model: AgeGenderModule, data: FaceDataModule, trainer: Mapping[str, Any], test: bool = True, views: Views = "one"
 ) -> dict[str, pd.DataFrame]:
     """Predicts the validation and the test split.
 
@@ -90,13 +115,14 @@ def predict_held_out(
         data: Set up.
         trainer: See ``predict``.
         test: False leaves the test split alone.
+        views: Views of each face over which the estimates are averaged.
 
     Returns:
         The predictions under ``val`` and ``test``, without a split that has no faces.
     """
     table = data.table.frame
     return {
-        split: predict(model, data.loader(split), table, trainer)
+        split: predict(model, data.loader(split), table, trainer, views=views)
         for split in (("val", "test") if test else ("val",))
         if (table["split"] == split).any()
     }

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 # Attributes of RunDirectory: files of every run. A callback or logger that writes others lists them in ``writes``.
 FILES = (
-    "config", "versions", "split", "seen", "log", "metrics", "groups", "calibration", "predictions", "predictions_picture",
+    "config", "versions", "split", "seen", "log", "metrics", "groups", "calibration", "predictions", "suspicious",
+    "predictions_picture",
     "faces_picture",
 )  # fmt: skip
 

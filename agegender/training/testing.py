@@ -35,7 +35,7 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
     """
     log.info("measuring %s in full precision", run.best.name)
     model = AgeGenderModule.load_from_checkpoint(run.best)
-    predictions = predict_held_out(model, data, config["trainer"], config["test"])
+    predictions = predict_held_out(model, data, config["trainer"], config["test"], config.get("views", "one"))
     if not trainer.is_global_zero:
         return
     more = {
@@ -43,6 +43,7 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "seed": config["seed"],
         "age_range": config["age_range"],
         "images": image_counts(list(predictions.values())[-1], data.crops),
+        "views": config.get("views", "one"),
     }
 
     def explain(faces: pd.DataFrame) -> ExplainedFaces | None:

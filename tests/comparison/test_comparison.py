@@ -61,6 +61,28 @@ def test_seeds_with_their_own_splits_are_one_row_with_a_remark(write_run: Write)
     assert "Nadeau and Bengio" in shown and "bootstrap" not in shown
 
 
+def test_folds_are_one_row_that_is_not_ranked_against_a_single_split(write_run: Write) -> None:
+    folds = {"_target_": "agegender.data.folds.Folds", "count": 3, "seed": 0}
+    runs = [write_run(f"f{n}", [e, e], faces=f"f{n}", split={**folds, "number": n}) for n, e in enumerate((1.0, 2.0, 6.0))]
+    runs.append(write_run("single", [0.5, 0.5], faces="s", image_size=1))
+    tables = found(*runs)
+    assert [len(table.rows) for table in tables] == [1, 1]
+    entry = record(tables[0].rows[0], ())
+    assert (entry["age_mae"], entry["age_mae_sd"]) == pytest.approx((3.0, np.std([1, 2, 6], ddof=1)))
+    assert (entry["seeds"], entry["folds"]) == (1, "3 of 3")
+    shown = text(*runs)
+    assert "3 sets of 2 test faces of utkface, one for each fold" in shown and "3.00 ± 2.65" in shown and "3 of 3" in shown
+    assert "do not rank across tables" in shown
+
+
+def test_a_fold_that_other_rows_lack_is_named(write_run: Write) -> None:
+    folds = {"_target_": "agegender.data.folds.Folds", "count": 2, "seed": 0}
+    runs = [write_run(f"f{n}", [1.0, 2.0], faces=f"f{n}", split={**folds, "number": n}) for n in (0, 1)]
+    runs.append(write_run("g0", [3.0, 4.0], faces="f0", split={**folds, "number": 0}, image_size=1))
+    shown = text(*runs)
+    assert "other rows were not tested on these faces: fold 1 of image_size=64" in shown and "1 of 2" in shown
+
+
 def test_the_named_statistical_method_depends_on_the_number_of_seeds(write_run: Write) -> None:
     one = write_run("a", [1.0, 2.0]), write_run("b", [1.0, 3.0], image_size=1)
     assert "THE VARIATION OVER SEEDS IS NOT COUNTED" in text(*one)

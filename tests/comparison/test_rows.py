@@ -31,8 +31,16 @@ def test_runs_that_differ_in_seeds_places_and_machines_are_one_row(write_run: Wr
                   loader={"batch_size": 32, "num_workers": 7, "cache_dir": "/other"}, resume="/there",
                   data={"sources": {"utkface": {"_target_": UTKFACE, "root": "/there"}}}),
     )  # fmt: skip
-    assert [[run.seeds for run in row.runs] for row in found] == [[(0, 0), (1, 1)]]
+    assert [[run.draw for run in row.runs] for row in found] == [[(0, (0, None)), (1, (1, None))]]
     assert found[0].name == "a"  # nothing sets it apart, so its folder names it
+
+
+def test_folds_are_one_row_and_a_number_elsewhere_is_a_setting(write_run: Write) -> None:
+    folds = {"_target_": "agegender.data.folds.Folds", "count": 3, "seed": 0}
+    (row,) = rows(*(write_run(f"f{n}", [1.0], faces=f"f{n}", split={**folds, "number": n}) for n in (2, 0, 1)))
+    assert row.folds == (0, 1, 2) and len(row.test_sets) == 3
+    other = rows(*(write_run(f"g{n}", [1.0], head={**DLDL, "number": n}) for n in (0, 1)))
+    assert len(other) == 2 and other[0].folds == ()
 
 
 def test_any_other_setting_makes_another_row_with_that_name(write_run: Write) -> None:

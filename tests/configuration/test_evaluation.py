@@ -95,9 +95,13 @@ def test_unknown_keys_are_refused(override: str) -> None:
         ),
         (
             ["predictions=x.csv", "data=utkface", "data.root=x", "seen=exclude"],
-            "seen=exclude: does not apply to predictions=FILE",
+            "seen=exclude: does not apply to predictions=",
         ),
-        (["checkpoint=run", "out=x"], "out=x: applies to predictions=FILE only"),
+        (["checkpoint=run", "across={utkface: x}", "data=utkface", "data.root=x"], "across and data: give one of them"),
+        (["folds=x", "across={utkface: x}"], "across={utkface: x}: does not apply to folds="),
+        (["checkpoint=run", "across={utkface: x}", "split.seed=a"], "split.seed=a: expected an integer"),
+        (["folds=x", "part=val"], "part=val: does not apply to folds="),
+        (["checkpoint=run", "out=x"], "out=x: does not apply to checkpoint="),
     ],
 )
 def test_settings_that_do_not_belong_together_are_refused(overrides: list[str], message: str) -> None:

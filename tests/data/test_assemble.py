@@ -44,3 +44,17 @@ def test_a_run_of_an_earlier_version_has_the_same_faces_as_then(configure: Confi
 def test_no_file_is_read(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(UTKFace, "read", lambda self: pytest.fail("the folder was read"))
     assemble(configure("data.root=/nowhere"))
+
+
+def test_listed_faces_are_left_out_of_training_and_the_test_split_stays_the_same(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    plain = assemble(configure())
+    plain.setup()
+    names = plain.table.frame["path"]
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(["path", names[plain.rows("train")[0]], names[plain.rows("test")[0]], ""]))
+    data = assemble(configure(f"data.exclude={file}"))
+    data.setup()
+    assert [len(data.rows(split)) - len(plain.rows(split)) for split in ("train", "val", "test")] == [-1, 0, 0]
+    assert set(data.table.frame["path"][data.rows("test")]) == set(names[plain.rows("test")])

@@ -59,7 +59,7 @@ def test_metrics_equal_those_computed_by_hand(run_audit: Audit, faces: Path) -> 
     assert metrics["audit"] | {"sha256": ""} == {
         "file": "vendor.csv", "sha256": "", "rows": 60, "missing": 0, "extra": 0, "gender_is_certain": True,
     }  # fmt: skip
-    assert len(pd.read_csv(run.unmatched)) == 0
+    assert len(pd.read_csv(run.unmatched)) == 0 and len(pd.read_csv(run.suspicious)) == 0
     predictions = run.read_predictions()
     assert predictions is not None and len(predictions) == 60
 

@@ -79,3 +79,21 @@ def test_a_missing_image_is_named_and_the_other_picture_is_drawn(tmp_path: Path,
     assert (tmp_path / "predictions.png").exists()
     assert not (tmp_path / "faces.png").exists()
     assert "faces.png is not drawn" in caplog.text and ".png" in caplog.text
+
+
+def test_suspicious_faces_are_drawn_in_the_order_of_the_list(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = sorted(faces.iterdir())[:5]
+    some = pd.DataFrame({
+        "dataset": "d", "path": [file.name for file in files], "age_low": 20.0, "age_high": 20.0,
+        "gender": pd.array([0] * 5, dtype="Int8"), "age_pred": 70.0, "probability_female": 0.9,
+    })  # fmt: skip
+    run, read = RunDirectory(tmp_path), []
+    monkeypatch.setattr(plots.images, "read", lambda file: read.append(file.name) or cv2.imread(str(file)))
+    names = [f"d/{files[3].name}", f"d/{files[0].name}"]
+    plots.draw_suspicious(some, names, {"d": faces}, run)
+    assert read == [files[3].name, files[0].name] and run.suspicious_picture.exists()
+    monkeypatch.undo()
+    plots.draw_suspicious(some, names, {"d": tmp_path}, run)
+    assert "suspicious.png is not drawn" in caplog.text

@@ -62,8 +62,8 @@ def test_a_test_set_is_its_faces_with_labels_and_not_its_predictions() -> None:
 
 def test_seeds_classes_counts_and_time() -> None:
     one = run(classes=[0, 26])
-    assert (one.seeds, one.age_classes, one.count("test"), one.count("train"), one.count("none")) == (
-        (3, 4),
+    assert (one.draw, one.age_classes, one.count("test"), one.count("train"), one.count("none")) == (
+        (3, (4, None)),
         (0, 26),
         2,
         100,
@@ -71,3 +71,10 @@ def test_seeds_classes_counts_and_time() -> None:
     )
     assert one.train_seconds == 121.5 and run().age_classes == ()
     assert Run(one.path, one.config, one.metrics, None, [], {}).train_seconds is None
+
+
+def test_only_a_split_into_folds_has_folds() -> None:
+    folds = {"_target_": "agegender.data.folds.Folds", "number": 1, "count": 5, "seed": 4}
+    one = run(split=folds)
+    assert (one.fold, one.folds, one.draw) == (1, 5, (3, (4, 1)))
+    assert run(split={**folds, "_target_": "agegender.data.other.Other"}).fold is None

@@ -122,6 +122,8 @@ def test_an_evaluation_knows_its_run(run: RunDirectory) -> None:
     own = run.evaluation("val")
     assert own.evaluation_of is None  # nothing has been written yet
     own.write_metrics({})
+    assert own.evaluation_of is None  # a folder of runs has evaluations too, and is no run
+    run.write_config({})
     assert own.evaluation_of is not None and own.evaluation_of.path == run.path.resolve()
     assert run.evaluation_of is None
 

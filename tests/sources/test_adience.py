@@ -5,6 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from agegender.configuration.build import build
+from agegender.configuration.renamed import current
+from agegender.data.folds import Folds
 from agegender.data.splits import RandomSplit
 from agegender.errors import AgeGenderError
 from agegender.sources.adience import Adience
@@ -69,12 +72,33 @@ def test_images_chooses_the_unaligned_faces(release: Path) -> None:
     assert frame["path"].str.fullmatch(r"faces/[0-9@N]+/coarse_tilt_aligned_face\.\d\.\w+\.jpg").all() and len(frame) == 8
 
 
-def test_test_fold_sets_the_test_split(release: Path) -> None:
-    table = Adience(str(release), test_fold=3).read()
-    assert (table.frame["split"] == "test").equals(table.frame["fold"] == "3")
-    split = RandomSplit((0.7, 0.3, 0), seed=0).assign(table).frame
-    assert set(split["split"][split["fold"] == "3"]) == {"test"}
-    assert set(split["split"][split["fold"] != "3"]) == {"train", "val"}
+def test_each_published_fold_in_turn_is_the_test_split(release: Path) -> None:
+    table = Adience(str(release)).read()
+    for number in range(5):
+        frame = Folds(number, val_fraction=0.3).assign(table).frame
+        assert set(frame["split"][frame["fold"] == str(number)]) == {"test"}
+        assert set(frame["split"][frame["fold"] != str(number)]) == {"train", "val"}
+    assert Folds(3).describe(table) == "published folds of adience, fold 3 of 5, val 10 of train, seed 0"
+    with pytest.raises(AgeGenderError, match=r"split\.count=4: adience publishes 5 folds \(0, 1, 2, 3, 4\)"):
+        Folds(0, count=4).assign(table)
+
+
+def test_the_test_fold_of_an_earlier_version_gives_the_same_split(release: Path) -> None:
+    table = Adience(str(release)).read()
+    earlier = table.with_columns(split=["test" if fold == "3" else "train" for fold in table.frame["fold"]])
+    source = {"_target_": "agegender.sources.adience.Adience", "root": "/faces", "test_fold": 3}
+    split = {"_target_": "agegender.data.splits.RandomSplit", "fractions": [0.6, 0.3, 0.1], "seed": 4, "subset": None}
+    config = current({"data": {"test_fold": 3, "sources": {"adience": source}}, "split": split})
+    assert config["data"] == {"sources": {"adience": {"_target_": source["_target_"], "root": "/faces"}}}
+    assert source["test_fold"] == 3  # the original is left alone
+    then, now = RandomSplit((0.6, 0.3, 0.1), seed=4).assign(earlier), build(config["split"], "split").assign(table)
+    assert splits(now.frame) == splits(then.frame) and len(set(now.frame["split"])) == 3
+    unset = {"data": {"test_fold": None, "sources": {"adience": {**source, "test_fold": None}}}, "split": split}
+    assert current(unset)["split"] == split and "test_fold" not in str(current(unset))
+
+
+def splits(frame: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(frame["path"], frame["split"], strict=True))
 
 
 def test_errors_name_file_and_row(release: Path) -> None:

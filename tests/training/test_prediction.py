@@ -54,3 +54,17 @@ def test_held_out_are_the_splits_that_have_faces(fractions: str, splits: list[st
     assert list(predictions) == splits
     for split, frame in predictions.items():
         assert len(frame) == len(data.rows(split)) and set(frame["split"]) == {split}
+
+
+def test_views_are_averaged(configure: Configure) -> None:
+    model, data = made(configure())
+    one, flip, crops = (
+        predict(model, data.loader("train"), data.table.frame, CPU, views=views) for views in ("one", "flip", "crops")
+    )
+    batches = [batch["image"] for batch in data.loader("train")]
+    with torch.no_grad():
+        mirrored = torch.cat([model(images.flip(3))["age"] for images in batches])
+        expected = (torch.cat([model(images)["age"] for images in batches]) + mirrored) / 2
+    np.testing.assert_allclose(flip["age_pred"], expected, rtol=1e-5)
+    assert (one["age_pred"] - flip["age_pred"]).abs().max() > 1e-3 and (crops["age_pred"] - one["age_pred"]).abs().max() > 1e-3
+    assert flip["path"].tolist() == one["path"].tolist() and flip["probability_female"].between(0, 1).all()

@@ -5,12 +5,22 @@ import logging
 from agegender.evaluation.report.model_card import model_card
 from agegender.evaluation.report.page import page
 from agegender.evaluation.report.section import Evidence, Section
-from agegender.evaluation.report.sections import age, age_gate, faces, gender, groups, origin, uncertainty
+from agegender.evaluation.report.sections import (
+    age,
+    age_gate,
+    explanation,
+    faces,
+    gender,
+    groups,
+    origin,
+    robustness,
+    uncertainty,
+)
 from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
-SECTIONS = (age, age_gate, gender, groups, uncertainty, faces, origin)  # in the order of the page
+SECTIONS = (age, age_gate, gender, groups, uncertainty, robustness, explanation, faces, origin)  # in the order of the page
 
 
 def report_sections(evidence: Evidence) -> list[Section]:
