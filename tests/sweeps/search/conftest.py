@@ -68,7 +68,8 @@ def command(job):
     return [sys.executable, "-c", given["job"], str(job.run.path), str(lr), str(given["epochs"]), str(given["seconds"])]
 
 pruner = getattr(optuna.pruners, given["pruner"])(**given["settings"])
-study = SharedStudy(open_storage(make_url(given["url"]), 1), "study", given["n_trials"], 1, pruner=pruner)
+beat = given["heartbeat"]
+study = SharedStudy(open_storage(make_url(given["url"]), beat), "study", given["n_trials"], beat, pruner=pruner)
 study.require_same(identity_of(space.distributions, []))
 trials = Trials(study, space, given["seeds"], configure, sweep, Display())
 status = run_jobs(trials.jobs(), LocalRunner(Places(2, [], 2), command), trials.epoch, trials.ended, trials.poll)
@@ -84,9 +85,11 @@ def drive(configure: Callable[..., dict[str, Any]]) -> Callable[..., subprocess.
     config = configure("test=false")
 
     def drive(sweep: Path, url: str, n_trials: int = 4, epochs: int = 2, seconds: float = 0.1, seeds: tuple[int, ...] = (0,),
-              before: str = "", pruner: str = "NopPruner", **settings: int) -> subprocess.Popen[str]:  # fmt: skip
+              before: str = "", heartbeat: int = 10, pruner: str = "NopPruner",
+              **settings: int) -> subprocess.Popen[str]:  # fmt: skip
         given = {"sweep": str(sweep), "url": url, "n_trials": n_trials, "epochs": epochs, "seconds": seconds, "seeds": seeds,
-                 "config": config, "pruner": pruner, "settings": settings, "job": f"{before}\n{JOB}"}  # fmt: skip
+                 "config": config, "heartbeat": heartbeat, "pruner": pruner, "settings": settings,
+                 "job": f"{before}\n{JOB}"}  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-c", DRIVER, json.dumps(given)], env={**os.environ, "PYTHONPATH": str(CONF.parent)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -94,11 +94,11 @@ def share(drive: Drive, folder: Path, url: str) -> None:
 def test_a_killed_driver_is_continued_by_the_same_command(drive: Drive, tmp_path: Path) -> None:
     sweep, url = tmp_path / "sweep", sqlite(tmp_path)
     for epochs in (1, 4):  # killed twice, once in the first epochs of its jobs, once in later ones
-        driver = drive(sweep, url, n_trials=4, epochs=12, seconds=0.3)
+        driver = drive(sweep, url, n_trials=4, epochs=12, seconds=0.3, heartbeat=1)
         wait_for(lambda: sum(len(RunDirectory(run).read_history()) > epochs for run in sweep.glob("?")) >= 2)  # noqa: B023
         driver.send_signal(signal.SIGKILL)
         driver.wait()
-    ended(drive(sweep, url, n_trials=4, epochs=12))
+    ended(drive(sweep, url, n_trials=4, epochs=12, heartbeat=1))
     assert [(row["state"], row["directory"]) for row in table(sweep)] == [("done", str(number)) for number in range(4)]
     assert len(slots(url)) > 4 and set(slots(url)) == {0, 1, 2, 3}  # some points were asked again, at the same slots
     before = [int(line.rpartition(" ")[2]) for run in sweep.glob("?") for line in (run / "output.txt").read_text().splitlines()]
