@@ -26,6 +26,7 @@ from agegender.sources.images import read
 from agegender.train import train
 
 TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "trainer.max_epochs=1", "logger=none"]
+QUICK = {"resamples": 100}
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +90,14 @@ def test_evaluating_twice_gives_the_same_files_and_faces_only_if_asked_for(run: 
         shutil.rmtree(folder)
         return found
 
-    evaluate(run, run.read_config(), "test")
+    evaluate(run, run.read_config(), "test", choices=QUICK)
     first = files()
-    evaluate(run, run.read_config(), "test")
+    evaluate(run, run.read_config(), "test", choices=QUICK)
     assert files() == first
     assert b"<img" not in first["report.html"]
-    evaluate(run, run.read_config(), "test", faces=True)
+    evaluate(run, run.read_config(), "test", faces=True, choices=QUICK)
     assert b'id="grad-cam"' in files()["report.html"]
-    evaluate(run, run.read_config(), "test", report="none")
+    evaluate(run, run.read_config(), "test", report="none", choices=QUICK)
     assert not {"report.html", "modelcard.md"} & files().keys()
 
 
@@ -188,7 +189,7 @@ def test_changed_faces_are_not_tested(run: RunDirectory, own_faces: Path, tmp_pa
 def test_a_run_of_an_earlier_version_is_tested_with_a_warning(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
     rows = [line.rpartition(",")[0] for line in run.read_split().splitlines()]
     run.write_split("\n".join([*rows, ""]))
-    assert evaluate(run, run.read_config(), "test")["split"] == run.read_metrics()["split"]
+    assert evaluate(run, run.read_config(), "test", choices=QUICK)["split"] == run.read_metrics()["split"]
     assert "has no content hashes" in caplog.text
 
 
