@@ -64,7 +64,7 @@ class SlurmRunner:
         if number in self._of_before:
             self._submitted[number] = job
         else:
-            job_file.write(job.run.job, job.config, job.overrides, job.run.path.parent)
+            job_file.write(job.run.job, job.config, job.distinct, job.run.path.parent)
             self._new.append(job)
         return True
 
