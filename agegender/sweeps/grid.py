@@ -40,19 +40,31 @@ def run_grid(configs: Configs, sweep: Path, prepare: Prepare) -> int:
     display.line(f"sweep: {len(jobs)} jobs, {sum(job.state == 'done' for job in jobs)} of them done, in {sweep}")
     table = sweep / FILE
 
+    def record() -> bool:
+        try:
+            write_table(list(map(Row.of, jobs)), table)
+        except OSError as error:
+            display.line(f"{table}: cannot be written: {error.strerror}; the jobs go on")
+            return False
+        return True
+
     def ended(job: Job) -> None:
         display.line(f"{job.run.path.name}  {job.state}  {'' if job.score is None else f'{job.score:.4f}  '}{job.name}")
-        write_table(list(map(Row.of, jobs)), table)
+        record()
 
-    write_table(list(map(Row.of, jobs)), table)
+    try:
+        write_table(list(map(Row.of, jobs)), table)
+    except OSError as error:
+        raise AgeGenderError(f"{table}: cannot be written: {error.strerror}") from error
     status = run_jobs((job for job in jobs if job.state != "done"), on_end=ended, on_poll=display)
+    recorded = record()
     print(as_text(list(map(Row.of, jobs)), str(configs[0][1]["monitor"])))
     print(f"table: {one_line(table)}")
     command = f"python -m agegender.compare {shlex.quote(str(sweep))}"
     print(f"ranking, and the command that tests the winner: {one_line(command)}")
     if status:
         print(f"error: interrupted by signal {status - 128}; the same command runs what is missing", file=sys.stderr)
-    return status or int(any(job.state == "failed" for job in jobs))
+    return status or int(any(job.state == "failed" for job in jobs) or not recorded)
 
 
 def require_valid(configs: Configs) -> None:

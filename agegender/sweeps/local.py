@@ -43,25 +43,35 @@ class LocalRunner:
         self._places = places
         self._command = command
         self._running: list[_Running] = []
+        self._not_started: list[Job] = []
 
     def start(self, job: Job) -> bool:
-        """Starts the process of a job. False while too few devices are free."""
+        """Starts the process of a job, or records that it cannot be started. False while too few devices are free."""
         environment = self._places.take(job.config["trainer"])
         if environment is None:
             return False
-        job.run.path.mkdir(parents=True, exist_ok=True)
-        # A session of its own: Ctrl-C reaches the sweep alone, which then ends its jobs in order.
-        with job.run.output.open("ab") as output:
-            process = subprocess.Popen(
-                self._command(job), env={**os.environ, **environment, LAUNCHER: str(os.getpid())}, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+        try:
+            process = self._process(job, environment)
+        except OSError as error:  # a full disk, for example; the other jobs go on
+            self._places.give_back(environment)
+            job.end(1, f"could not be started: {error}")
+            self._not_started.append(job)
+            return True
         job.state = "running"
         self._running.append(_Running(job, process, environment, time.monotonic()))
         return True
 
+    def _process(self, job: Job, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        job.run.path.mkdir(parents=True, exist_ok=True)
+        # A session of its own: Ctrl-C reaches the sweep alone, which then ends its jobs in order.
+        with job.run.output.open("ab") as output:
+            return subprocess.Popen(
+                self._command(job), env={**os.environ, **environment, LAUNCHER: str(os.getpid())}, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
     def poll(self) -> list[Job]:
-        """The jobs of which the process has ended since the last call."""
+        """The jobs that have ended, or could not be started, since the last call."""
         ended = [one for one in self._running if one.process.poll() is not None]
         for one in ended:
             self._running.remove(one)
@@ -70,7 +80,8 @@ class LocalRunner:
             one.job.seconds = time.monotonic() - one.began
             how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             one.job.end(status if status >= 0 else 128 - status, how)
-        return [one.job for one in ended]
+        failed, self._not_started = self._not_started, []
+        return [*failed, *(one.job for one in ended)]
 
     def terminate(self) -> Sequence[Job]:
         """Ends all processes: SIGTERM, and SIGKILL for what is left after some seconds."""

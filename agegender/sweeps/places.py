@@ -1,6 +1,7 @@
 """Devices and threads of the jobs that run at the same time."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,9 @@ class Places:
             AgeGenderError: Names the number of GPUs, or what starts processes on several machines.
         """
         require_one_machine(trainer)
+        accelerator = trainer.get("accelerator")
+        if not self.gpus and (accelerator == "cuda" or (accelerator == "gpu" and sys.platform != "darwin")):
+            raise AgeGenderError(f"trainer.accelerator={accelerator}: there is no GPU here")
         how_many = "there is 1 GPU" if len(self.gpus) == 1 else f"there are {len(self.gpus)} GPUs"
         if self._on_gpu(trainer) and process_count(trainer) > len(self.gpus):
             raise AgeGenderError(f"trainer.devices={trainer['devices']}: {how_many} here")

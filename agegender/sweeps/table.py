@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -50,7 +51,7 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 
 class Display:
-    """Shows running jobs: redrawn in a terminal, in a log a line for each finished epoch or minute.
+    """Shows a line for each running job: redrawn every second in a terminal, added every minute in a log.
 
     Args:
         stream: Where to; None for standard error.
@@ -70,7 +71,7 @@ class Display:
         self._next = now + (1.0 if self._terminal else PERIOD)
         lines = [progress(job) for job in running]
         if self._terminal:
-            width = os.get_terminal_size(self._stream.fileno()).columns
+            width = os.get_terminal_size(self._stream.fileno()).columns or 80  # 0: the terminal does not know
             back = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
             self._stream.write(back + "".join(f"{line[: width - 1]}\n" for line in lines))
             self._drawn = len(lines)
@@ -92,7 +93,8 @@ def progress(job: Job) -> str:
     rows = job.history()
     done, total = len(rows), job.max_epochs
     seconds = [row["seconds"] for row in rows if "seconds" in row]
-    left = f"{sum(seconds) / len(seconds) * (total - done):.0f} s left" if seconds else "first epoch"
+    remaining = sum(seconds) / max(len(seconds), 1) * (total - done)
+    left = f"time left {timedelta(seconds=round(remaining))}" if seconds else "first epoch"
     score = "" if job.score is None else f"{job.config['monitor']} {job.score:.4g}"
     parts = (job.run.path.name, job.state, f"epoch {done}/{total}", score, left, job.name)
     return one_line("  ".join(part for part in parts if part))

@@ -9,7 +9,7 @@ import pytest
 from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
 from agegender.sweeps.jobs import Job, last_lines, matched, varied_keys
-from agegender.sweeps.table import as_text, write_table
+from agegender.sweeps.table import Row, as_text, write_table
 
 
 def config(**settings: Any) -> dict[str, Any]:
@@ -80,10 +80,10 @@ def test_overrides_are_shown_as_they_are_spelled(tmp_path: Path) -> None:
     names = ["name=\x1b[2J", "+name=a\nb", "=1"]
     jobs = matched([([name], config(name=name)) for name in names], tmp_path)
     jobs[0].state, jobs[0].reason = "failed", "=HYPERLINK(1)\n\x1b[2J"
-    write_table(jobs, tmp_path / "sweep.csv")
+    write_table(list(map(Row.of, jobs)), tmp_path / "sweep.csv")
     with (tmp_path / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["overrides"] for row in rows] == ["name=\\x1b[2J", "'+name=a\\nb", "'=1"]
     assert rows[0]["reason"] == "'=HYPERLINK(1)\n\\x1b[2J"
-    text = as_text(jobs, "val/age_mae")
+    text = as_text(list(map(Row.of, jobs)), "val/age_mae")
     assert "\x1b" not in text and len(text.splitlines()) == 1 + len(jobs) + 3

@@ -42,6 +42,13 @@ def test_a_job_that_needs_more_gpus_than_there_are_is_refused() -> None:
     Places(1, ["0"], cores=8).require_room_for(CPU)
 
 
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+def test_a_job_for_gpus_is_refused_where_there_is_none(accelerator: str) -> None:
+    with pytest.raises(AgeGenderError, match=rf"^trainer\.accelerator={accelerator}: there is no GPU here$"):
+        Places(1, [], cores=8).require_room_for({"accelerator": accelerator, "devices": 1})
+    Places(1, [], cores=8).require_room_for({"accelerator": "auto", "devices": 1})
+
+
 @pytest.mark.parametrize("parallel", [0, -1, "x", 1.5, True])
 def test_parallel_must_be_positive(parallel: Any) -> None:
     with pytest.raises(AgeGenderError, match=r"hydra.launcher.parallel=.*at least 1"):
