@@ -21,7 +21,7 @@ def explained(config: dict[str, Any], number: int) -> tuple[ExplainedFaces, Any,
     data = assemble(config)
     data.setup()
     torch.manual_seed(0)
-    network = assemble_module(config, {}).network.eval()
+    network = assemble_module(config, {}, data.crops).network.eval()
     found = explain_faces(network, data.table.frame, data.table.roots, data.crops, number)
     assert found is not None
     return found, network, data
