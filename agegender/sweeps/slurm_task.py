@@ -22,7 +22,7 @@ class Task:
 
     The training runs in a process of its own, which gets the signals of the task. If SLURM announces the end of the job, the
     task of rank 0 waits for the training to end and requeues the job. When SLURM starts the job again, the training continues
-    from its last checkpoint.
+    from its last checkpoint. After its time limit a job is requeued only if it has finished an epoch since its last start.
 
     Args:
         file: ``job.yaml`` in the run directory of the job.
@@ -62,8 +62,11 @@ class Task:
         status = status if status >= 0 else 128 - status
         if received and status and not first:
             status = 0  # the task of rank 0 decides; if this one failed, SLURM would end that one before it can requeue
+        elif status and TIME_LIMIT in received and _epochs(run) == before:
+            print("error: SLURM ends this job before it has finished an epoch since its start, so it is not requeued: it would "
+                  "never end. Give it more time with hydra.launcher.timeout_min", flush=True)  # fmt: skip
         elif status and (TIME_LIMIT in received or (signal.SIGTERM in received and is_being_preempted(_own_id()))):
-            requeue_after(_epochs(run) - before)
+            requeue()
         raise SystemExit(status)
 
 
@@ -95,16 +98,8 @@ def is_being_preempted(job: str) -> bool:
     return "JobState=RUNNING" in shown and re.search(r"PreemptTime=\d", shown) is not None
 
 
-def requeue_after(epochs: int) -> None:
-    """Puts this SLURM job back into the queue, if it has made progress since its last start.
-
-    Args:
-        epochs: Finished since then. Without any, the job would start again and again and never end.
-    """
-    if not epochs:
-        print("error: SLURM ends this job before its first epoch is finished, so it is not requeued. Give it more time with "
-              "hydra.launcher.timeout_min", flush=True)  # fmt: skip
-        return
+def requeue() -> None:
+    """Puts this SLURM job back into the queue and prints whether that worked."""
     done = subprocess.run(["scontrol", "requeue", _own_id()], capture_output=True, text=True, check=False)
     said = f"error: not requeued: {done.stderr.strip()}" if done.returncode else "requeued, to continue after the saved epoch"
     print(said, flush=True)

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from agegender.configuration.paths import CONF
 from agegender.processes import ranks
-from agegender.sweeps.slurm_task import is_being_preempted, rank_variables, requeue_after
+from agegender.runs.run_directory import RunDirectory
+from agegender.sweeps.slurm_task import is_being_preempted, rank_variables, requeue
 
 SLURM = {
     "SLURM_JOB_ID": "40007", "SLURM_ARRAY_JOB_ID": "40005", "SLURM_ARRAY_TASK_ID": "1", "SLURM_JOB_NUM_NODES": "2",
@@ -46,18 +48,9 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_job_is_requeued_only_if_it_has_made_progress(scontrol: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    requeue_after(0)
-    assert capsys.readouterr().out.startswith("error: SLURM ends this job before its first epoch is finished")
-    assert not (scontrol / "asked").exists()
-    requeue_after(3)
-    assert (scontrol / "asked").read_text() == "requeue 40005_1\n"
-    assert capsys.readouterr().out == "requeued, to continue after the saved epoch\n"
-
-
 def test_a_refused_requeue_is_reported(scontrol: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (scontrol / "scontrol").write_text("#!/bin/sh\necho 'Requested operation not supported' >&2\nexit 1\n")
-    requeue_after(1)
+    requeue()
     assert capsys.readouterr().out == "error: not requeued: Requested operation not supported\n"
 
 
@@ -77,6 +70,7 @@ def test_a_preempted_job_in_its_grace_time_is_recognised(scontrol: Path, says: s
 
 SCRIPT = """
 import sys
+import time
 from pathlib import Path
 from agegender.sweeps import slurm_task
 sys.executable = sys.argv[2]  # in place of the interpreter that trains
@@ -84,26 +78,46 @@ slurm_task.Task(Path(sys.argv[1]))()
 """
 
 
-@pytest.mark.parametrize(("rank", "signalled", "status"), [("0", True, 140), ("1", True, 0), ("0", False, 3), ("1", False, 3)])
-def test_after_a_signal_only_the_task_of_rank_zero_fails(
-    scontrol: Path, rank: str, signalled: bool, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+GRACE_TIME = "JobState=RUNNING PreemptTime=2026-11-26T01:34:45"
+
+
+@pytest.mark.parametrize(
+    ("rank", "signalled", "epochs", "says", "status", "expected"),
+    [
+        (0, "USR2", 1, "", 140, "requeued"),
+        (0, "USR2", 0, "", 140, "error: SLURM ends this job before it has finished an epoch"),
+        (0, "TERM", 0, GRACE_TIME, 143, "requeued"),  # preempted: it may need no more time than it has
+        (0, "TERM", 1, "JobState=CANCELLED PreemptTime=None", 143, None),
+        (1, "USR2", 1, "", 0, None),  # rank 0 decides, and must not be ended before
+        (1, "TERM", 1, GRACE_TIME, 0, None),
+        (0, None, 1, "", 3, None),
+        (1, None, 1, "", 3, None),
+    ],
+)
+def test_when_a_job_is_requeued(
+    scontrol: Path, rank: int, signalled: str | None, epochs: int, says: str, status: int, expected: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run = RunDirectory(scontrol / "run")
+    run.path.mkdir()
     training = scontrol / "training"
-    training.write_text(
-        "#!/bin/sh\ntrap 'exit 140' USR2\necho started $RANK\n" + ("sleep 30 & wait" if signalled else "exit 3")
-    )
+    rows = f"printf 'epoch\\n{'0' * epochs}' > {run.history}\n"
+    end = "trap 'exit 140' USR2; trap 'exit 143' TERM; echo started; sleep 30 & wait" if signalled else "echo started; exit 3"
+    training.write_text(f"#!/bin/sh\n{rows}{end}\n")
     training.chmod(0o755)
-    monkeypatch.setenv("SLURM_PROCID", rank)
-    run = scontrol / "run"
-    run.mkdir()
-    task = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, run / "job.yaml", training], env={**os.environ, "PYTHONPATH": str(CONF.parent)}
-    )
-    output = run / "output.txt"
-    while f"started {rank}" not in (output.read_text() if output.is_file() else ""):
-        assert task.poll() is None or not signalled
+    (scontrol / "says").write_text(says)
+    monkeypatch.setenv("SLURM_PROCID", str(rank))
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    task = subprocess.Popen([sys.executable, "-c", SCRIPT, run.job, training], env=environment)
+    deadline = time.monotonic() + 60
+    while "started" not in (run.output.read_text() if run.output.is_file() else ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     if signalled:
-        task.send_signal(signal.SIGUSR2)
+        task.send_signal(signal.Signals[f"SIG{signalled}"])
     assert task.wait(timeout=60) == status
-    assert ("before its first epoch is finished" in output.read_text()) == (signalled and rank == "0")
-    assert output.read_text().startswith("SLURM job 40005_1 on n[1-2], start 1\n") == (rank == "0")
+    said = run.output.read_text()
+    assert said.startswith("SLURM job 40005_1 on n[1-2], start 1\n") == (rank == 0)
+    assert (expected in said) if expected else ("requeue" not in said)
+    asked = (scontrol / "asked").read_text() if (scontrol / "asked").exists() else ""
+    assert ("requeue 40005_1\n" in asked) == (expected == "requeued")
