@@ -9,6 +9,7 @@ from typing import Any
 
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
+from agegender.whole_files import whole
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except AgeGenderError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(error.status) from None
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -133,7 +134,8 @@ def _write(found: Sequence[Any], text: Sequence[Any], folder: Path) -> list[str]
         "comparison.html": as_html(text, "agegender: comparison of models", folder),
     }
     for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        with whole(folder / name) as file:
+            file.write_text(content, encoding="utf-8")
     return list(files)
 
 

@@ -16,7 +16,12 @@ class AgeGenderError(Exception):
     Args:
         *lines: The message, one argument a line. Names of files and values may come from others, so line breaks and other
             control characters in a line are spelled out, and a very long line is shortened.
+
+    Attributes:
+        status: Exit status of a command that ends with this error.
     """
+
+    status = 2
 
     def __init__(self, *lines: object) -> None:
         super().__init__(*lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from agegender.configuration import job
 from agegender.configuration.command import entry
 from agegender.configuration.evaluation import audited, evaluated, measured, validate_evaluation
+from agegender.configuration.own_places import confined
 from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.schema import validate_saved
 from agegender.errors import AgeGenderError
@@ -49,6 +50,8 @@ def main(config: dict[str, Any]) -> None:
     run = RunDirectory(config["checkpoint"])
     saved = run.read_config()
     validate_saved(saved, run.config)
+    run.require_no_links_outside()
+    saved |= confined({key: saved[key] for key in ("data", "loader", "split")}, run.path, given={})
     saved = with_absolute_paths(evaluated(saved, config))
     trainer = {"accelerator": config["accelerator"], "devices": config["devices"]}
     if not ranks.started() and (count := ranks.process_count(trainer)) > 1:
@@ -92,8 +95,8 @@ def evaluate(
 
     Returns:
         The metrics; empty on other ranks than the first. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run
-        directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``. With several views of each
-        face, the name of the folder ends with their kind.
+        directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``, with the checksum of the
+        split and of its images. With several views of each face, the name of the folder ends with their kind.
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
@@ -103,6 +106,7 @@ def evaluate(
     from agegender.data.assemble import assemble
     from agegender.data.crop_report import difference_warnings, image_counts, stretch_warnings
     from agegender.data.crops import crop_settings
+    from agegender.data.summary import summary
     from agegender.evaluation.explained_faces import explain_faces
     from agegender.evaluation.explanation import explain_model
     from agegender.evaluation.options import Options
@@ -128,6 +132,8 @@ def evaluate(
     more: dict[str, Any] = {}
     if others:
         more["excluded"] = require_unseen(data, run, split, seen)
+        licenses = {source.name: source.license for source in data.sources.values()}
+        log.info("\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256)))
     else:
         require_same_faces(run, data.split_csv)
     more["images"] = image_counts(data.table.frame.iloc[data.rows(split)], data.crops)
@@ -177,7 +183,7 @@ def evaluate(
 
 def _folder(data: "FaceDataModule", split: str, trained: "Mapping[str, Crop]") -> str:
     """Name of the folder of an evaluation on other faces; crops that differ from those of the training are in it."""
-    parts = [*data.sources, split, data.split_sha256[:8]]
+    parts = [*data.sources, split, data.content_sha256[:8]]
     if any(crop not in trained.values() for crop in data.crops.values()):
         parts += [f"{crop.fit}{crop.scale:g}" for crop in data.crops.values()]
     return "-".join(parts)

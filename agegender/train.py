@@ -1,13 +1,16 @@
 """``python -m agegender.train``: trains a model on labelled faces, measures it, and writes a run directory."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from agegender.configuration import job
 from agegender.configuration.command import entry
+from agegender.configuration.own_places import confined
 from agegender.configuration.path_arguments import with_absolute_paths
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate, validate_saved
+from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.launch import end_with_launcher, launch, require_one_process
 from agegender.runs.run_directory import RunDirectory
@@ -23,9 +26,12 @@ def main(config: dict[str, Any]) -> float | None:
     run = RunDirectory(job.output_dir())
     resuming = config["resume"] is not None or (job.is_of_sweep() and run.last.is_file())
     if resuming:
+        if config["resume"] is not None and Path(config["resume"]).resolve() != run.path.resolve():
+            raise AgeGenderError(f"hydra.run.dir={run.path}: a resumed run stays in its directory, resume={config['resume']}")
+        run.require_no_links_outside()
         saved = run.read_config()
         validate_saved(saved, run.config)
-        config = continued(saved, job.resume_overrides(), run.path)
+        config = confined(continued(saved, job.resume_overrides(), run.path), run.path, given=config)
     elif ranks.rank() == 0:
         run.require_new()
     validate(config)

@@ -12,6 +12,7 @@ from agegender.comparison.rows import Row
 from agegender.escaping import in_plot
 from agegender.metrics.metric import Metric
 from agegender.metrics.registry import AGE_CLASS, shown
+from agegender.whole_files import whole
 
 LEGEND = 80  # characters of the legend below each panel
 
@@ -43,7 +44,8 @@ def overlay_curves(rows: Sequence[Row], path: Path) -> bool:
         axes.set(xlabel="epoch", ylabel=metric.label, title="solid: validation, dotted: training")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small")
-    figure.savefig(path, dpi=120)
+    with whole(path) as file:
+        figure.savefig(file, dpi=120)
     return True
 
 
@@ -80,16 +82,17 @@ def draw_maps(
     """
     figure = Figure(figsize=(1.6 * len(images) + 2.5, 1.7 * (len(maps) + 1)), layout="constrained")
     grid = figure.subplots(len(maps) + 1, len(images), squeeze=False)
-    whole = (0, 1, 1, 0)
+    extent = (0, 1, 1, 0)
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         grid[0, column].set_title(f"labelled {label}", fontsize="small")
         for axes, background in zip(grid[:, column], [image, *(faces[column] for faces in inputs)], strict=True):
-            axes.imshow(background, extent=whole)
+            axes.imshow(background, extent=extent)
             axes.set(xticks=[], yticks=[])
         for axes, model in zip(grid[1:, column], maps, strict=True):
             heat = colormaps["jet"](model[column])
             heat[..., 3] = 0.45
-            axes.imshow(heat, extent=whole)
+            axes.imshow(heat, extent=extent)
     for axes, name in zip(grid[1:, 0], names, strict=True):
         axes.set_ylabel(fill(in_plot(name), 26), fontsize="x-small", rotation="horizontal", horizontalalignment="right")
-    figure.savefig(path, dpi=120)
+    with whole(path) as file:
+        figure.savefig(file, dpi=120)

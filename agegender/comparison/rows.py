@@ -15,7 +15,7 @@ from agegender.runs.finished_run import Run
 FOLD = "split.number"
 DEFAULTS = {"views": "one"}  # of settings that runs of earlier versions lack
 IGNORED = {"name", "paper", "resume", "logger", "test", "compile"}
-IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "missing", "log_every_n_steps"}
+IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "draw", "missing", "log_every_n_steps"}
 # All other keys of the data section are copied into its sources, so they would be counted twice.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
 WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress", "callbacks.throughput"}  # they only record

@@ -1,6 +1,7 @@
 """Hydra commands: composes a configuration and passes it to a function."""
 
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -16,6 +17,7 @@ from agegender.configuration.schema import GROUPS, default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.interruption import Interrupted, raise_on_signals
+from agegender.whole_files import WriteError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAPPINGS = ("across",)  # settings at the top level that are mappings
 FULL_ERROR = "HYDRA_FULL_ERROR"
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no mistake in a program, but a full or broken disk
 
 
 def compose(overrides: Sequence[str] = (), name: str = "train") -> dict[str, Any]:
@@ -69,7 +72,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
             nonlocal reached
             reached = True
             try:
-                with _hydra_raises(full):
+                with _hydra_raises(full), _one_line_if_disk_is_full():
                     return function(plain(config))
             except AgeGenderError as error:
                 if ranks.rank() == 0:
@@ -78,13 +81,13 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                 # In a sweep an exception ends this job only; an exit would end the jobs after it too.
                 if full or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise
-                raise SystemExit(2) from None
+                raise SystemExit(error.status) from None
 
         def command() -> None:
             raise_on_signals()
             try:
                 if sys.argv[1:2] == ["--job"]:
-                    with exit_on_error():
+                    with exit_on_error(), _one_line_if_disk_is_full():
                         function(job.enter(Path(sys.argv[2])))
                 else:
                     with _hydra_raises(True):  # by itself it prints most errors with a traceback
@@ -141,7 +144,22 @@ def exit_on_error() -> Iterator[None]:
         yield
     except AgeGenderError as error:
         _print_error(error)
-        raise SystemExit(2) from None
+        raise SystemExit(error.status) from None
+
+
+@contextlib.contextmanager
+def _one_line_if_disk_is_full() -> Iterator[None]:
+    """Replaces the traceback of a library that cannot write a file by one line.
+
+    Raises:
+        WriteError: The disk is full or cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise WriteError(f"{error.filename or 'a file of the run'}: cannot be written: {error.strerror}") from error
 
 
 def _print_error(error: AgeGenderError) -> None:

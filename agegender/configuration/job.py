@@ -4,7 +4,6 @@ A job started by Hydra reads them from Hydra. A job of a sweep is started with `
 configuration, as the sweep has composed it.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hydra.types import RunMode
 from agegender.configuration.plain_yaml import read_yaml
 from agegender.errors import AgeGenderError
 from agegender.regular_files import open_text
+from agegender.whole_files import whole
 
 KEYS = ("config", "overrides", "sweep")
 
@@ -32,10 +32,9 @@ def write(file: Path, config: Mapping[str, Any], overrides: Sequence[str], sweep
         sweep: The sweep directory.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
     content = {"overrides": list(overrides), "sweep": str(sweep), "config": dict(config)}
-    partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    os.replace(partial, file)
+    with whole(file) as partial:
+        partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from agegender.configuration.path_arguments import PathArgument, path_arguments
 from agegender.configuration.paths import CONF
 from agegender.errors import AgeGenderError
 
-# Keys that may differ when a run is resumed, beside those of input files and folders, which may have moved. The rest is fixed,
+# Keys that may differ when a run is resumed, beside those of files and folders, which may have moved. The rest is fixed,
 # because the model was trained with it.
 MAY_CHANGE = ("trainer.", "loader.", "logger.", "data.root", "data.sources.", "test", "compile")
 
@@ -27,19 +27,19 @@ def continued(saved: Mapping[str, Any], overrides: Sequence[str], folder: Path) 
     Raises:
         AgeGenderError: An override changes what the run is, or names a key that its configuration lacks.
     """
-    inputs = {argument.key: argument for argument in path_arguments(saved) if argument.kind != "output"}
-    folders = [key for key, argument in inputs.items() if key.startswith("data.sources.") and argument.kind == "folder"]
+    paths = {argument.key: argument for argument in path_arguments(saved)}
+    folders = [key for key, argument in paths.items() if key.startswith("data.sources.") and argument.kind == "folder"]
     config = OmegaConf.create(dict(saved))
     OmegaConf.set_struct(config, True)
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
         if key in ("resume", "experiment") or key.startswith("hydra."):
             continue
-        if not (key.startswith(MAY_CHANGE) or _moved(inputs.get(key), value)) or (CONF / key).is_dir():
+        if not (key.startswith(MAY_CHANGE) or _moved(paths.get(key), value)) or (CONF / key).is_dir():
             allowed = ", ".join(f"{name}*" if name.endswith(".") else name for name in MAY_CHANGE)
             raise AgeGenderError(
                 f"{override.input_line}: a resumed run keeps its configuration; start a new run to change {key}. "
-                f"Allowed: {allowed}, and the new place of an input file or folder that has moved"
+                f"Allowed: {allowed}, and the new place of a file or folder that has moved"
             )
         if key == "data.root" and len(saved["data"]["sources"]) == 1:  # the saved configuration is resolved
             key = folders[0]
@@ -58,4 +58,4 @@ def _moved(argument: PathArgument | None, path: Any) -> bool:
     """Whether an override names the same file or folder at another place."""
     if argument is None or not argument.path:
         return False
-    return argument.kind == "folder" or Path(str(path)).name == Path(argument.path).name
+    return argument.kind != "file" or Path(str(path)).name == Path(argument.path).name

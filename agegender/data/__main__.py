@@ -9,6 +9,7 @@ from agegender.configuration.command import entry
 from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError
 from agegender.escaping import csv_cell
+from agegender.whole_files import WriteError, whole
 
 if TYPE_CHECKING:
     from agegender.sources.faces import Skipped
@@ -32,12 +33,12 @@ def main(config: dict[str, Any]) -> None:
 
 def _write(file: Path, skipped: "Sequence[Skipped]") -> None:
     try:
-        with file.open("w", newline="", encoding="utf-8") as opened:
+        with whole(file) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
             rows = csv.writer(opened, lineterminator="\n")
             rows.writerow(["path", "reason"])
             rows.writerows((csv_cell(one.path), csv_cell(one.reason)) for one in skipped)
-    except OSError as error:
-        raise AgeGenderError(f"skipped={file} cannot be written: {error.strerror}") from error
+    except WriteError as error:
+        raise AgeGenderError(f"skipped={error}") from error
 
 
 if __name__ == "__main__":

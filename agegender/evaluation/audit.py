@@ -62,7 +62,7 @@ def audit(
     data.prepare_data()
     data.setup()
     tested, unmatched = match(data, split, estimates)
-    name = f"{file.stem}-{'-'.join(data.sources)}-{split}-{data.split_sha256[:8]}"
+    name = f"{file.stem}-{'-'.join(data.sources)}-{split}-{data.content_sha256[:8]}"
     run = RunDirectory(file.parent / name if out is None else out)
     if run.best.exists() or run.last.exists():
         raise AgeGenderError(f"out={run.path}: holds a trained run; choose another folder")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from agegender.metrics.gender import CLASSES
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
+from agegender.whole_files import whole
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def draw_predictions(predictions: pd.DataFrame, metrics: Mapping[str, Any], path
         _draw_ages(axes.pop(0), predictions)
     for own, (key, matrix) in zip(axes, matrices.items(), strict=True):
         _draw_confusion(own, TITLES[key], matrix["names"], np.asarray(matrix["counts"]))
-    figure.savefig(path, dpi=120)
+    with whole(path) as file:
+        figure.savefig(file, dpi=120)
 
 
 def _draw_ages(axes: Axes, predictions: pd.DataFrame) -> None:
@@ -131,7 +133,8 @@ def _draw_grid(some: pd.DataFrame, roots: Mapping[str, Path], path: Path) -> Non
         step = max(1, min(image.shape[:2]) // SIDE)
         axes.imshow(image[::step, ::step])
         axes.set_title(_caption(face), fontsize="x-small")
-    figure.savefig(path, dpi=120)
+    with whole(path) as file:
+        figure.savefig(file, dpi=120)
 
 
 def _caption(face: Mapping[str, Any]) -> str:

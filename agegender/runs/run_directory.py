@@ -16,6 +16,7 @@ from agegender.errors import AgeGenderError
 from agegender.escaping import csv_cell
 from agegender.metrics import earlier_schemas
 from agegender.regular_files import open_text
+from agegender.whole_files import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +123,21 @@ class RunDirectory:
             raise AgeGenderError(
                 f"{self.path}: holds a run already. Continue it with resume={self.path}, or choose another hydra.run.dir"
             )
+
+    def require_no_links_outside(self) -> None:
+        """Refuses symbolic links that lead out of the folder: what is written to them would be written elsewhere.
+
+        Raises:
+            AgeGenderError: There is such a link.
+        """
+        home = self.path.resolve()
+        for folder, folders, files in os.walk(self.path):
+            for path in (Path(folder, name) for name in (*folders, *files)):
+                if path.is_symlink() and not path.resolve().is_relative_to(home):
+                    raise AgeGenderError(
+                        f"{path}: a symbolic link to {path.resolve()}, outside the run directory, where nothing is written. "
+                        "Replace it by the file or folder"
+                    )
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Writes a plain, resolved configuration."""
@@ -345,11 +361,10 @@ class RunDirectory:
 
 @contextmanager
 def _whole(file: Path) -> Iterator[Path]:
-    """Yields a path to write to, which replaces the file at the end."""
+    """Yields a path to write to, which replaces the file at the end; makes its folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    yield partial
-    os.replace(partial, file)
+    with whole(file) as partial:
+        yield partial
 
 
 def _read(file: Path) -> str:

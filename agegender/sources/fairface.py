@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from agegender.errors import AgeGenderError
-from agegender.input_paths import InputFolder
+from agegender.input_paths import InputFolder, MakesMissing
 from agegender.sources.csv_rows import csv_rows
 from agegender.sources.download import FAIRFACE_FILES, download_fairface
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
@@ -68,7 +68,7 @@ class FairFace:
         root: InputFolder,
         max_age: float = 116,
         missing: Literal["error", "skip"] = "error",
-        download: bool = False,
+        download: MakesMissing = False,
         margin: float = 0.25,
         name: str = "fairface",
     ) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from agegender.errors import AgeGenderError
-from agegender.input_paths import InputFolder
+from agegender.input_paths import InputFolder, MakesMissing
 from agegender.sources.download import download_utkface
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.listing import IMAGE_SUFFIXES, list_files
@@ -34,7 +34,7 @@ class UTKFace:
         "(DEX) and checked by annotators; the persons did not state them."
     )
 
-    def __init__(self, root: InputFolder, download: bool = False, name: str = "utkface") -> None:
+    def __init__(self, root: InputFolder, download: MakesMissing = False, name: str = "utkface") -> None:
         self.root = Path(root).expanduser()
         self.download = download
         self.name = name

@@ -14,6 +14,7 @@ from agegender.errors import AgeGenderError
 from agegender.escaping import csv_cell, one_line
 from agegender.regular_files import open_text
 from agegender.sweeps.jobs import Job
+from agegender.whole_files import whole
 
 FILE = "sweep.csv"  # of the sweep directory
 PERIOD = 60.0  # seconds between two lines of a job in a log
@@ -103,14 +104,12 @@ def progress(job: Job) -> str:
 def write_table(rows: Sequence[Row], file: Path) -> None:
     """Writes ``sweep.csv``."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as text:
+    with whole(file) as partial, partial.open("w", newline="", encoding="utf-8") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
             cells = [csv_cell(cell) for cell in astuple(replace(row, seconds=round(row.seconds, 1), reason=""))]
             writer.writerow([*cells[:-1], "\n".join(map(csv_cell, row.reason.splitlines()))])
-    partial.replace(file)
 
 
 def read_table(sweep: Path) -> list[dict[str, str]]:

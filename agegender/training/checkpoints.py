@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from agegender.errors import AgeGenderError
 from agegender.runs.run_directory import RunDirectory
+from agegender.whole_files import partial
 
 
 class EpochCheckpoint(Checkpoint):
@@ -41,14 +42,14 @@ class EpochCheckpoint(Checkpoint):
         run = RunDirectory(trainer.default_root_dir)
         # Lightning writes to the folder for temporary files first, which may be on another file system. A rename inside
         # one folder is atomic.
-        last, best = (file.with_name(f"{file.name}.partial") for file in (run.last, run.best))
-        trainer.save_checkpoint(last)
-        if trainer.is_global_zero:
-            if improved or self.best_epoch < 0:
-                shutil.copyfile(last, best)
-                os.replace(best, run.best)
-            os.replace(last, run.last)
-        trainer.strategy.barrier()
+        with partial(run.last) as last, partial(run.best) as best:
+            trainer.save_checkpoint(last)
+            if trainer.is_global_zero:
+                if improved or self.best_epoch < 0:
+                    shutil.copyfile(last, best)
+                    os.replace(best, run.best)
+                os.replace(last, run.last)
+            trainer.strategy.barrier()
 
     @property
     def best(self) -> float | None:

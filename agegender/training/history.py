@@ -12,6 +12,7 @@ from agegender.escaping import in_plot
 from agegender.metrics.metric import Metric
 from agegender.metrics.registry import BY_KEY, shown
 from agegender.runs.run_directory import RunDirectory
+from agegender.whole_files import whole
 
 log = logging.getLogger(__name__)
 
@@ -102,4 +103,5 @@ def draw_curves(rows: list[Row], path: Path) -> None:
                 axes.plot(*zip(*points, strict=True), "--" if split == "train" else "-", marker=".", label=in_plot(split))
         axes.set(xlabel="epoch", ylabel=metric.label)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with whole(path) as file:
+        figure.savefig(file, dpi=120)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agegender.escaping import one_line
 from agegender.processes import ranks
+from agegender.whole_files import WriteError
 
 LIBRARIES = ("lightning.pytorch", "lightning.fabric")
 DO_NOT_APPLY = (
@@ -51,10 +52,19 @@ def log_to(file: Path | None = None) -> None:
     if file is None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     for name in ("agegender", *LIBRARIES):
         logging.getLogger(name).addHandler(handler)
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Ends the command, where the standard library prints a traceback and goes on."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            return super().handleError(record)
+        raise WriteError(f"{self.baseFilename}: cannot be written: {error.strerror}") from error
 
 
 class _OneLine(logging.Formatter):

@@ -45,7 +45,7 @@ def test_input_files_and_folders_may_have_moved_but_a_file_keeps_its_name() -> N
         "split.val=/a/val.csv",
         "split.column=x",
     ):
-        with pytest.raises(AgeGenderError, match=r"keeps its configuration.* input file or folder"):
+        with pytest.raises(AgeGenderError, match=r"keeps its configuration.* file or folder"):
             continued(saved, [override], RUN)
 
 

@@ -69,4 +69,4 @@ def test_a_list_of_skipped_files_that_cannot_be_written_is_a_one_line_error(
     root = make_utkface(tmp_path / "faces", 30)
     done = run(tmp_path, "data=utkface", f"data.root={root}", "skipped=nowhere/skipped.csv")
     assert done.returncode == 2
-    assert done.stderr == "error: skipped=nowhere/skipped.csv cannot be written: No such file or directory\n"
+    assert done.stderr == "error: skipped=nowhere/skipped.csv: cannot be written: No such file or directory\n"

@@ -65,12 +65,26 @@ class World:
         )
         assert self.server.stdout is not None and self.server.stdout.readline() == "ready\n"
 
-    def __call__(self, *argv: str, seconds: float = 60, allowed: tuple[str, ...] = ()) -> Result:
-        """Runs ``python -m argv...``; ``allowed`` names further files or folders that it may write."""
+    def __call__(self, *argv: str, seconds: float = 60, allowed: tuple[str, ...] = (), largest: int | None = None) -> Result:
+        """Runs ``python -m argv...``.
+
+        Args:
+            argv: The module and its arguments.
+            seconds: Limit.
+            allowed: Further files or folders that it may write.
+            largest: Size in bytes of the largest file that it can write; None for any.
+        """
         self.count += 1
         log = self.path / "logs" / f"{self.count}.txt"
         before = self._files()
-        job = {"argv": list(argv), "cwd": str(self.path), "env": self.env, "output": str(log), "seconds": seconds}
+        job = {
+            "argv": list(argv),
+            "cwd": str(self.path),
+            "env": self.env,
+            "output": str(log),
+            "seconds": seconds,
+            "largest": largest,
+        }
         assert self.server.stdin is not None and self.server.stdout is not None
         print(json.dumps(job), file=self.server.stdin, flush=True)
         status = json.loads(self.server.stdout.readline())
@@ -80,11 +94,13 @@ class World:
         written = [name for name in changed + gone if not name.startswith(places)]
         return Result(list(argv), status, log.read_text(encoding="utf-8", errors="replace"), written)
 
-    def train(self, *overrides: str, data: str = "data=toyfaces", seconds: float = 120) -> Result:
+    def train(self, *overrides: str, data: str = "data=toyfaces", seconds: float = 120, largest: int | None = None) -> Result:
         """A tiny training into a run directory of its own."""
         toy = (f"data.root={self.path / 'toyfaces'}", "data.sources.toyfaces.n=60") if data == "data=toyfaces" else ()
         place = f"hydra.run.dir={self.runs / str(self.count)}"
-        return self("agegender.train", data, *toy, *TINY, place, *overrides, seconds=seconds, allowed=("toyfaces/",))
+        return self(
+            "agegender.train", data, *toy, *TINY, place, *overrides, seconds=seconds, allowed=("toyfaces/",), largest=largest
+        )
 
     def _files(self) -> dict[str, tuple[int, int]]:
         found = {}

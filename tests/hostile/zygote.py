@@ -1,12 +1,14 @@
 """Runs commands of the project in forked processes, which saves each the seconds that importing torch takes.
 
 Reads one JSON object a line from standard input, with ``argv`` (module and arguments), ``cwd``, ``env``, ``output`` (file
-for standard output and error) and ``seconds`` (limit). Answers each with one line: the exit status, or null at a timeout.
+for standard output and error), ``seconds`` (limit) and ``largest`` (bytes of a file that it may write, or null).
+Answers each with one line: the exit status, or null at a timeout.
 A command ended by signal N has the status 128 + N, as in a shell.
 """
 
 import json
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -49,6 +51,8 @@ def child(job: dict) -> None:
     os.setsid()  # its own process group, so that a timeout ends its children too
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
+    if job["largest"] is not None:  # a write beyond it fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest"], job["largest"]))
     sys.path[0] = job["cwd"]  # as with python -m
     output = os.open(job["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     null = os.open(os.devnull, os.O_RDONLY)

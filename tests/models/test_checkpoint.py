@@ -208,3 +208,21 @@ def test_weights_that_are_not_finite_are_refused(run: RunDirectory, tmp_path: Pa
     torch.save({"weight": torch.full((1, 1), float("inf")), "bias": torch.zeros(1)}, tmp_path / "w.pt")
     with pytest.raises(AgeGenderError, match=r"backbone\.weights=.*w\.pt: weight has values that are not finite"):
         load_weights(torch.nn.Linear(1, 1), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    "name", ["hf-hub:somebody/model", "hf_hub:somebody/model", "local-dir:/etc", "timm/resnet18", "https://a.b/c"]
+)
+def test_a_model_from_elsewhere_is_neither_downloaded_nor_read(
+    name: str, run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    checkpoint = torch.load(run.best, weights_only=True)
+    checkpoint["hyper_parameters"]["network"]["backbone"] = {
+        "_target_": "agegender.models.backbones.TimmBackbone", "name": name, "pretrained": True
+    }  # fmt: skip
+    torch.save(checkpoint, tmp_path / "foreign.ckpt")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("the network is used"))
+    with pytest.raises(AgeGenderError, match=r"foreign\.ckpt: backbone\.name=.*has no such model"):
+        load_network(tmp_path / "foreign.ckpt")

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agegender import whole_files
 from agegender.errors import AgeGenderError
-from agegender.runs import run_directory
 from agegender.runs.run_directory import RunDirectory
+from agegender.whole_files import WriteError
 
 
 @pytest.fixture
@@ -112,10 +113,10 @@ def test_a_write_that_fails_leaves_the_old_file(run: RunDirectory, monkeypatch: 
     run.write_metrics({"n": 1})
     with pytest.raises(ValueError, match="JSON"):
         run.write_metrics({"n": float("nan")})
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk"):
-        patch.setattr(run_directory.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with monkeypatch.context() as patch, pytest.raises(WriteError, match=r"metrics\.json: cannot be written: disk full"):
+        patch.setattr(whole_files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         run.write_metrics({"n": 2})
-    assert run.read_metrics() == {"n": 1}
+    assert run.read_metrics() == {"n": 1} and [file.name for file in run.path.iterdir()] == ["metrics.json"]
 
 
 def test_an_evaluation_knows_its_run(run: RunDirectory) -> None:
@@ -145,3 +146,14 @@ def test_the_calibration_is_that_of_the_own_test_or_of_its_evaluation(run: RunDi
     run.calibration.write_text('{"schema": 7, "age": {}, "gender": {}}')
     with pytest.raises(AgeGenderError, match=r"calibration\.json: cannot be read: ValueError: schema 7"):
         run.read_calibration()
+
+
+@pytest.mark.parametrize("name", ["log.txt", "checkpoints", ".config.yaml.partial", "evaluation/test"])
+def test_a_link_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    (run.path / name).parent.mkdir(parents=True)
+    (run.path / "inside").symlink_to("config.yaml")
+    run.require_no_links_outside()
+    (run.path / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(AgeGenderError, match=f"{re.escape(name)}: a symbolic link to .*victim, outside the run directory"):
+        run.require_no_links_outside()

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agegender.escaping import one_line
+from agegender.whole_files import whole
 
 # Colours that people with any kind of colour blindness tell apart (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6b7280"
@@ -100,8 +101,10 @@ class Chart:
     def write(self, folder: Path) -> None:
         """Writes ``NAME.png`` and ``NAME.svg``. The same plot gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.figure.savefig(folder / f"{self.name}.png", dpi=150)
-        (folder / f"{self.name}.svg").write_bytes(self._svg)
+        with whole(folder / f"{self.name}.png") as file:
+            self.figure.savefig(file, dpi=150)
+        with whole(folder / f"{self.name}.svg") as file:
+            file.write_bytes(self._svg)
 
     @cached_property
     def _svg(self) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from agegender.errors import AgeGenderError
-from agegender.input_paths import InputFolder
+from agegender.input_paths import InputFolder, MakesMissing
 from agegender.sources.faces import FaceTable
 from agegender.sources.toyfaces.drawing import VERSION, draw
 from agegender.sources.toyfaces.traits import sample
@@ -35,6 +35,7 @@ class ToyFaces:
         size: Width and height in pixels, 32 to 512.
         seed: Random seed. Face i is the same for every `n`.
         name: Name of the dataset in tables and reports.
+        draw: Draw the set if `root` lacks it; without `root` it is drawn in any case.
 
     Raises:
         AgeGenderError: An argument is out of range.
@@ -45,12 +46,19 @@ class ToyFaces:
     )
 
     def __init__(
-        self, root: InputFolder | None = None, n: int = 4000, size: int = 96, seed: int = 0, name: str = "toyfaces"
+        self,
+        root: InputFolder | None = None,
+        n: int = 4000,
+        size: int = 96,
+        seed: int = 0,
+        name: str = "toyfaces",
+        draw: MakesMissing = True,
     ) -> None:
         for key, value, low, high in (("n", n, 1, 10**6), ("size", size, 32, 512), ("seed", seed, 0, 10**8 - 1)):
             if not low <= value <= high:
                 raise AgeGenderError(f"data.sources.{name}.{key}={value} must be from {low} to {high}")
         self.n, self.size, self.seed, self.name = n, size, seed, name
+        self.draw = draw or root is None
         home = Path(root).expanduser() if root is not None else _cache_folder()
         self.root = home / f"toyfaces-v{VERSION}-n{n}-size{size}-seed{seed}"
 
@@ -77,6 +85,11 @@ class ToyFaces:
         try:
             if self.root.is_dir():
                 return
+            if not self.draw:
+                raise AgeGenderError(
+                    f"data.root={home}: the toy faces {name} are not there, and a run that is resumed or evaluated draws none. "
+                    "Name the folder that holds them"
+                )
             home.mkdir(parents=True, exist_ok=True)
             with (home / f".{name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)

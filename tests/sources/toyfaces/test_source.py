@@ -195,3 +195,11 @@ def test_edges_predict_age_and_gender(faces):
     pixels, ages, genders = faces
     age, gender = skill(np.stack([edges(image) for image in pixels]), ages, genders, penalty=0.3)
     assert age > 1.5 and gender > 0.83
+
+
+def test_without_draw_a_missing_set_in_a_folder_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(AgeGenderError, match=r"data\.root=.*: the toy faces toyfaces-v\d+-n3-size32-seed0 are not there"):
+        ToyFaces(tmp_path / "faces", n=3, size=32, draw=False).read()
+    assert not (tmp_path / "faces").exists()
+    ToyFaces(tmp_path / "faces", n=3, size=32).read()
+    assert len(ToyFaces(tmp_path / "faces", n=3, size=32, draw=False).read()) == 3
