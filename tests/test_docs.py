@@ -88,6 +88,8 @@ def own_faces(make_utkface: Callable[..., Path], tmp_path_factory: pytest.TempPa
             table = csv.writer(file, delimiter=delimiter)
             table.writerow(header.split(delimiter))
             table.writerows((path, age, genders[gender]) for path, age, gender in rows)
+    header = "img_name,age,gender,face_x0,face_y0,face_x1,face_y1"
+    (root / "boxes.csv").write_text("\n".join([header, *(f"{path},{age},{'MF'[g]},2,2,22,20" for path, age, g in rows)]))
     (root / "faces.json").write_text(json.dumps([{"file": p, "age": int(age), "sex": "mf"[g]} for p, age, g in rows]))
     return root
 

@@ -17,7 +17,9 @@ from agegender.evaluation.grad_cam import grad_cam
 from agegender.metrics.gender import CLASSES
 from agegender.models.network import Network
 from agegender.runs.finished_run import Run
-from agegender.sources.crop import EARLIER
+from agegender.sources.box import parse_box
+from agegender.sources.crop import EARLIER, read_face
+from agegender.sources.faces import image_files
 from agegender.sources.images import read
 
 
@@ -37,8 +39,10 @@ def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[
     try:
         chosen = _chosen(comparison.sample, number)
         roots = _roots(comparison.sample)
-        files = [roots[dataset] / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
-        faces = [read(file) for file in files]
+        rows = chosen.to_dict("records")
+        images = [read(file) for file in image_files(chosen, roots)]
+        faces = [read_face(roots[face["dataset"]], face) for face in rows]
+        boxes = [parse_box(face["box"]) if face.get("box") else None for face in rows]
     except (AgeGenderError, KeyError) as error:
         return [f"No Grad-CAM: {error}"]
     names, inputs, maps, tasks, failed = [], [], [], set(), []
@@ -49,9 +53,12 @@ def draw(comparison: Comparison, number: int, task: str | None, load: Callable[[
             if explained not in network.heads:
                 raise AgeGenderError(f"--task {explained}: it has no such task")
             crops = choose_crops(row.runs[0].config["data"], list(roots))
-            cropped = [crops[name](face, network.image_size) for name, face in zip(chosen["dataset"], faces, strict=True)]
-            images = torch.from_numpy(np.stack(cropped).transpose(0, 3, 1, 2).copy())
-            maps.append(grad_cam(network, images, explained).numpy())
+            cropped = [
+                crops[name](image, network.image_size, box)
+                for name, image, box in zip(chosen["dataset"], images, boxes, strict=True)
+            ]
+            pixels = torch.from_numpy(np.stack(cropped).transpose(0, 3, 1, 2).copy())
+            maps.append(grad_cam(network, pixels, explained).numpy())
         except Exception as error:  # a missing file, one of another version, a layer without a map
             failed.append(f"No Grad-CAM of {row.name}: {error}")
             continue

@@ -3,8 +3,9 @@
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +17,8 @@ from agegender.data.cache_file import build_once, cache_path, explain_errors
 from agegender.data.cores import usable_cores
 from agegender.data.row_file import RowFile
 from agegender.errors import AgeGenderError
-from agegender.sources.crop import Region, cut
+from agegender.sources.box import Region, region_sha256
+from agegender.sources.crop import cut
 from agegender.sources.images import DECODER, ImageError, decode, read, read_bytes
 from agegender.sources.resizing import INTERPOLATION, WARP, Outside
 
@@ -99,27 +101,29 @@ class ImageCache:
         progress: bool = True,
         regions: Sequence[Region | None] = (),
         outside: Outside = "reflect",
+        boxes: Sequence[str] = (),
     ) -> "ImageCache":
         """Opens the cache of these images, after building it if it does not exist or is damaged.
 
         Args:
             files: Readable image file of each row.
-            sha256s: SHA-256 of the bytes of each file at the time of the scan, hexadecimal.
+            sha256s: SHA-256 of each face at the time of the scan, as ``region_sha256`` gives it.
             size: Side of the images, pixels.
             cache_dir: Folder of all caches.
             progress: Show a progress bar if there is a terminal.
             regions: Region of each file that is used; None for the whole image. By default all images are whole.
             outside: Pixels of regions beyond the edges of an image.
+            boxes: Box of each face in its file, empty for the whole image, as the SHA-256 has it. By default there are none.
 
         Raises:
             AgeGenderError: The folder cannot be written, the disk is full, or a file has changed since the scan.
         """
         recipe = {"layout": LAYOUT, "size": size, "interpolation": INTERPOLATION, "decoder": DECODER}
         path = cache_path(cache_dir / "images", [recipe, list(sha256s), *region_recipe(regions, outside)], ".uint8")
-        regions = regions or [None] * len(files)
+        regions, boxes = regions or [None] * len(files), boxes or [""] * len(files)
         alternative = "decode the files at every use with loader.cache=none"
         with explain_errors("image cache", path, len(files) * size * size * 3, alternative):
-            build_once(path, lambda file: _write(file, files, sha256s, size, progress, regions, outside))
+            build_once(path, lambda file: _write(file, files, sha256s, size, progress, regions, outside, boxes))
             return cls(path, len(files), size)
 
 
@@ -141,13 +145,17 @@ def _write(
     progress: bool,
     regions: Sequence[Region | None],
     outside: Outside,
+    boxes: Sequence[str],
 ) -> None:
     stride = size * size * 3
 
     def write(rows: range) -> int:
-        for row in rows:
-            image = cut(_decode_scanned(files[row], sha256s[row]), regions[row], size, outside)
-            _write_all(file.fileno(), np.ascontiguousarray(image), row * stride)
+        for path, same in groupby(rows, key=lambda row: files[row]):
+            faces = list(same)
+            picture = _decode_scanned(path, {boxes[row]: sha256s[row] for row in faces})
+            for row in faces:
+                image = cut(picture, regions[row], size, outside)
+                _write_all(file.fileno(), np.ascontiguousarray(image), row * stride)
         return len(rows)
 
     pool = ThreadPoolExecutor(usable_cores())
@@ -161,10 +169,12 @@ def _write(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_scanned(file: Path, sha256: str) -> np.ndarray:
+def _decode_scanned(file: Path, sha256s: Mapping[str, str]) -> np.ndarray:
+    """Decodes a file if the SHA-256 of its faces, by box, are still the same."""
     try:
         data = read_bytes(file)
-        if hashlib.sha256(data).hexdigest() == sha256:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if all(region_sha256(sha256, box) == expected for box, expected in sha256s.items()):
             return decode(data)
     except ImageError as error:
         raise AgeGenderError(f"{file}: {error}; it was readable during the scan, run again") from error

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agegender.sources.box import parse_box
 from agegender.sources.crop import Crop
 
 SQUARE = 1.05
@@ -28,7 +29,7 @@ def image_counts(faces: pd.DataFrame, crops: Mapping[str, Crop]) -> dict[str, di
         faces: Rows of a face table with ``width`` and ``height`` of the image.
         crops: The crop of each dataset.
     """
-    sides = faces[["width", "height"]].to_numpy(dtype=float)
+    sides = _sides(faces)
     oblong = sides.max(axis=1, initial=0) > SQUARE * sides.min(axis=1, initial=np.inf)
     counts: dict[str, dict[str, Any]] = {}
     for name, crop in crops.items():
@@ -36,6 +37,15 @@ def image_counts(faces: pd.DataFrame, crops: Mapping[str, Crop]) -> dict[str, di
         settings = {"fit": crop.fit, "crop_scale": crop.scale, "outside": crop.outside}
         counts[name] = {"n": int(own.sum()), "n_not_square": int(oblong[own].sum()), **settings}
     return counts
+
+
+def _sides(faces: pd.DataFrame) -> np.ndarray:
+    """Width and height of each image or, for a face with a box, of the box, [N, 2]."""
+    sides = faces[["width", "height"]].to_numpy(dtype=float)
+    if "box" in faces:
+        boxed = np.flatnonzero(faces["box"] != "")
+        sides[boxed] = np.array([parse_box(box).sides for box in faces["box"].iloc[boxed]]).reshape(-1, 2)
+    return sides
 
 
 def crop_lines(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:

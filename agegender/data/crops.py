@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from agegender.errors import AgeGenderError
-from agegender.sources.crop import EARLIER, Crop, Region, crop_for
+from agegender.sources.box import Region, parse_box
+from agegender.sources.crop import EARLIER, Crop, crop_for
 
 
 def choose_crops(
@@ -53,8 +54,9 @@ def find_regions(faces: pd.DataFrame, crops: Mapping[str, Crop]) -> list[Region 
     """The region of the image that becomes the input of a network, for each face; None for the whole image.
 
     Args:
-        faces: Rows of a face table with ``width`` and ``height`` of the image.
+        faces: Rows of a face table with ``width`` and ``height`` of the image, and maybe ``box``.
         crops: The crop of each dataset.
     """
-    sizes = faces[["dataset", "width", "height"]].itertuples(index=False, name=None)
-    return [crops[dataset].region(width, height) for dataset, width, height in sizes]
+    boxes = faces["box"] if "box" in faces else [""] * len(faces)
+    sizes = zip(faces["dataset"], faces["width"], faces["height"], boxes, strict=True)
+    return [crops[name].region(width, height, parse_box(box) if box else None) for name, width, height, box in sizes]

@@ -23,7 +23,8 @@ from agegender.data.timed_loader import TimedLoader
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.interruption import leave_signals_to_parent
-from agegender.sources.crop import Crop, Region
+from agegender.sources.box import Region
+from agegender.sources.crop import Crop
 from agegender.sources.faces import SPLITS, FaceTable, Source
 from agegender.sources.resizing import Outside
 
@@ -154,7 +155,7 @@ class FaceDataModule(LightningDataModule):
             self._images = DecodedImages(files, size, *cropped)
         else:
             hashes = faces.frame["sha256"].tolist()
-            self._images = ImageCache.open_or_build(files, hashes, size, self.cache_dir, self.progress, *cropped)
+            self._images = ImageCache.open_or_build(files, hashes, size, self.cache_dir, self.progress, *cropped, faces.boxes())
 
     def _use(self, table: FaceTable) -> None:
         self.table = table

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -18,11 +19,14 @@ from agegender.data.near_copies import HASH, perceptual_hash
 from agegender.errors import AgeGenderError
 from agegender.regular_files import open_bytes
 from agegender.sources import images
+from agegender.sources.box import parse_box, region_sha256
 from agegender.sources.faces import FaceTable
+from agegender.sources.resizing import resample
 
 Damaged = Literal["skip", "keep"]
 
 _FILES_PER_TASK = 64
+_HASHED_SIDE = 64  # of the region of a face that is hashed, pixels
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,12 @@ class _Result:
     """What was found in a file; valid while the state of the file is the same.
 
     ``reason`` says why the file is not a usable image, else it is empty. ``damage`` says what is wrong with a file that
-    decodes only in part; its ``phash``, ``width`` and ``height`` are found only with ``damaged=keep``.
+    decodes only in part; its ``phash``, ``width`` and ``height`` are found only with ``damaged=keep``. A file has a result for
+    each ``box``, and ``sha256`` and ``phash`` are of this region.
     """
 
     path: str
+    box: str
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -44,6 +50,10 @@ class _Result:
     damage: str = ""
     width: int = 0
     height: int = 0
+
+    @property
+    def face(self) -> tuple[str, str]:
+        return self.path, self.box
 
     @property
     def state(self) -> FileState:
@@ -71,13 +81,15 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
         AgeGenderError: No file is readable, or the folder cannot be written.
     """
     paths = [str(path) for path in table.files()]
+    faces = list(zip(paths, table.boxes(), strict=True))
     stored = None if cache_dir is None else cache_dir / f"scan-{_key(table)}.parquet"
     known = {} if stored is None else _load(stored)
-    states = [_stat(path) for path in paths]
+    files = {path: _stat(path) for path in dict.fromkeys(paths)}
+    states = [replace(files[path], box=box) for path, box in faces]
     wait_for_clock(max((state.ctime_ns for state in states), default=0))
-    new = [state for state in states if not _is_current(known.get(state.path), state, damaged)]
-    read = {result.path: result for result in _read_all(new, progress, damaged)}
-    results = [read.get(path) or known[path] for path in paths]
+    new = [state for state in states if not _is_current(known.get(state.face), state, damaged)]
+    read = {result.face: result for result in _read_all(new, progress, damaged)}
+    results = [read.get(face) or known[face] for face in faces]
     if stored is not None and read:
         _save(stored, [result for result in results if result.sha256])
     reasons = [result.reason or (result.damage if damaged == "skip" else "") for result in results]
@@ -94,9 +106,9 @@ def scan(table: FaceTable, cache_dir: Path | None, progress: bool, damaged: Dama
 
 def _stat(path: str) -> _Result:
     try:
-        return _Result(path, *FileState.of(path))
+        return _Result(path, "", *FileState.of(path))
     except (OSError, ValueError):
-        return _Result(path, 0, 0, 0, 0)  # reading the file gives the reason
+        return _Result(path, "", 0, 0, 0, 0)  # reading the file gives the reason
 
 
 def _is_current(known: _Result | None, state: _Result, damaged: Damaged) -> bool:
@@ -107,31 +119,51 @@ def _is_current(known: _Result | None, state: _Result, damaged: Damaged) -> bool
 
 
 def _read_all(states: list[_Result], progress: bool, damaged: Damaged) -> list[_Result]:
-    """Reads and decodes files in threads; OpenCV and hashlib release the global interpreter lock."""
-    tasks = [states[start : start + _FILES_PER_TASK] for start in range(0, len(states), _FILES_PER_TASK)]
+    """Reads and decodes each file once, in threads; OpenCV and hashlib release the global interpreter lock."""
+    by_file: dict[str, list[_Result]] = {}
+    for state in states:
+        by_file.setdefault(state.path, []).append(state)
+    files = list(by_file.values())
+    tasks = [files[start : start + _FILES_PER_TASK] for start in range(0, len(files), _FILES_PER_TASK)]
     results: list[_Result] = []
-    bar = tqdm(total=len(states), desc="Reading faces", unit="file", disable=None if progress else True)
+    bar = tqdm(total=len(states), desc="Reading faces", unit="face", disable=None if progress else True)
     with bar, ThreadPoolExecutor(usable_cores()) as pool:
-        for some in pool.map(lambda task: [_read(state, damaged) for state in task], tasks):
+        for some in pool.map(lambda task: [result for file in task for result in _read(file, damaged)], tasks):
             results += some
             bar.update(len(some))
     return results
 
 
-def _read(state: _Result, damaged: Damaged) -> _Result:
-    """Reads one file. A file with unreadable bytes gets no ``sha256`` and is not stored: the next scan tries it again."""
-    sha256, phash, reason, damage, width, height = "", "", "", None, 0, 0
+def _read(states: list[_Result], damaged: Damaged) -> list[_Result]:
+    """Reads the faces of one file. Unreadable bytes get no ``sha256`` and are not stored: the next scan tries them again."""
     try:
-        data = images.read_bytes(Path(state.path))
-        sha256 = hashlib.sha256(data).hexdigest()
-        damage = images.damage(data)
-        if damage is None or damaged == "keep":  # OpenCV prints a warning without a file name for each damaged image
-            image = images.decode(data)
-            height, width = image.shape[:2]
-            phash = perceptual_hash(image).hex()
+        data = images.read_bytes(Path(states[0].path))
     except images.ImageError as error:
-        reason = str(error)
-    return replace(state, sha256=sha256, phash=phash, reason=reason, damage=damage or "", width=width, height=height)
+        return [replace(state, reason=str(error)) for state in states]
+    sha256 = hashlib.sha256(data).hexdigest()
+    states = [replace(state, sha256=region_sha256(sha256, state.box)) for state in states]
+    try:
+        damage = images.damage(data) or ""
+        if damage and damaged == "skip":  # OpenCV prints a warning without a file name for each damaged image
+            return [replace(state, damage=damage) for state in states]
+        image = images.decode(data)
+    except images.ImageError as error:
+        return [replace(state, reason=str(error)) for state in states]
+    return [replace(_looked_at(state, image), damage=damage) for state in states]
+
+
+def _looked_at(state: _Result, image: np.ndarray) -> _Result:
+    """The result of a face in a decoded image."""
+    height, width = image.shape[:2]
+    if state.box:
+        try:
+            region = parse_box(state.box)
+        except ValueError as error:
+            return replace(state, reason=str(error))
+        if not region.meets(width, height):
+            return replace(state, reason=f"box is outside its image: {state.box} in {width}x{height} pixels")
+        image = resample(image, region, _HASHED_SIDE, "black")
+    return replace(state, phash=perceptual_hash(image).hex(), width=width, height=height)
 
 
 def _key(table: FaceTable) -> str:
@@ -139,14 +171,14 @@ def _key(table: FaceTable) -> str:
     return hashlib.sha256("\n".join([images.DECODER, HASH, *roots]).encode()).hexdigest()[:16]
 
 
-def _load(stored: Path) -> dict[str, _Result]:
+def _load(stored: Path) -> dict[tuple[str, str], _Result]:
     try:
         with open_bytes(stored) as file:
             frame = pd.read_parquet(file)
         columns = [frame[field.name].tolist() for field in fields(_Result)]
     except (OSError, ValueError, KeyError):  # missing, damaged or written by an earlier version: read all files
         return {}
-    return {row[0]: _Result(*row) for row in zip(*columns, strict=True)}
+    return {result.face: result for result in (_Result(*row) for row in zip(*columns, strict=True))}
 
 
 def _save(stored: Path, results: list[_Result]) -> None:

@@ -18,6 +18,7 @@ from agegender.evaluation.grad_cam import grad_cam
 from agegender.metrics.gender import CLASSES
 from agegender.models.network import Network
 from agegender.sources.crop import Crop
+from agegender.sources.faces import image_files
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def explain_faces(
     """
     order = faces.sort_values(["age_low", "dataset", "path"], ignore_index=True)
     some = order.iloc[np.unique(np.linspace(0, len(order) - 1, number).astype(int))]
-    files = [roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
+    files = image_files(some, roots)
     device = next(network.parameters()).device
     try:
         outside = next(iter(crops.values())).outside

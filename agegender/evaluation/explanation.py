@@ -21,6 +21,7 @@ from agegender.metrics.resampling import Draws
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources.crop import Crop
+from agegender.sources.faces import image_files
 
 METHODS: dict[str, Callable[[Network, Tensor, str], Tensor]] = {"grad_cam": grad_cam, "occlusion": occlusion}
 # The face on an aligned crop: an ellipse with this centre and these half axes, x and y as shares of the side.
@@ -82,7 +83,7 @@ def load_images(faces: pd.DataFrame, roots: Mapping[str, Path], crops: Mapping[s
     Raises:
         AgeGenderError: An image is missing or cannot be read.
     """
-    files = [roots[dataset] / path for dataset, path in zip(faces["dataset"], faces["path"], strict=True)]
+    files = image_files(faces, roots)
     outside = next(iter(crops.values())).outside
     pixels = DecodedImages(files, side, find_regions(faces, crops), outside)[np.arange(len(files))]
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from agegender.metrics.gender import CLASSES
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources import images
+from agegender.sources.crop import read_face
 from agegender.whole_files import whole
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ def _draw_grid(some: pd.DataFrame, roots: Mapping[str, Path], path: Path) -> Non
     for axes in grid:
         axes.axis("off")
     for axes, face in zip(grid, some.to_dict("records"), strict=False):
-        image = images.read(roots[face["dataset"]] / face["path"])
+        image = read_face(roots[face["dataset"]], face)
         step = max(1, min(image.shape[:2]) // SIDE)
         axes.imshow(image[::step, ::step])
         axes.set_title(_caption(face), fontsize="x-small")

@@ -16,6 +16,7 @@ from agegender.inference.faces import FaceDetector, FacePlace
 from agegender.inference.trained_model import TrainedModel
 from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
+from agegender.sources.box import Region, parse_box, split_name
 from agegender.sources.crop import Crop
 from agegender.sources.images import ImageError, read
 
@@ -67,9 +68,10 @@ def measured_place(run: RunDirectory, detector: FaceDetector, size: int) -> Face
 
 @dataclass(frozen=True)
 class LabelledFace:
-    """A face of a run: its file, how it is cropped, and its labels as ``split.csv`` has them, NaN if unknown."""
+    """A face of a run: its file and box, how it is cropped, and its labels as ``split.csv`` has them, NaN if unknown."""
 
     file: Path
+    box: Region | None
     crop: Crop
     age_low: float
     age_high: float
@@ -90,7 +92,7 @@ def run_faces(run: RunDirectory, split: str) -> list[LabelledFace]:
     try:
         return [
             LabelledFace(
-                roots[row["dataset"]] / row["path"],
+                *_place(roots[row["dataset"]], row["path"]),
                 crops[row["dataset"]],
                 *(float(row[name] or "nan") for name in ("age_low", "age_high", "gender")),
             )
@@ -99,6 +101,12 @@ def run_faces(run: RunDirectory, split: str) -> list[LabelledFace]:
         ]
     except (KeyError, ValueError, TypeError) as error:
         raise AgeGenderError(f"{run.split}: cannot be used: {error!r}") from error
+
+
+def _place(root: Path, path: str) -> tuple[Path, Region | None]:
+    """The file of a face and its box in it."""
+    file, box = split_name(path)
+    return root / file, parse_box(box) if box else None
 
 
 def training_crops(run: RunDirectory, number: int, size: int) -> list[np.ndarray]:
@@ -134,6 +142,6 @@ def _spread(faces: list[LabelledFace], number: int) -> list[LabelledFace]:
 
 def _crop(face: LabelledFace, size: int) -> np.ndarray:
     try:
-        return face.crop(read(face.file), size)
+        return face.crop(read(face.file), size, face.box)
     except ImageError as error:
         raise AgeGenderError(f"a face of the run cannot be read: {error}") from error

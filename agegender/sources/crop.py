@@ -1,30 +1,20 @@
-"""The region of an image that becomes the square input of a network: how it is fitted, scaled and padded."""
+"""The region of an image that becomes the square input of a network: how a face is fitted, scaled and padded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from agegender.errors import AgeGenderError
+from agegender.sources.box import Region, parse_box
+from agegender.sources.images import read
 from agegender.sources.resizing import Outside, resample, squared
 
 Fit = Literal["stretch", "crop", "pad"]
 
 SMALLEST, LARGEST = 0.1, 10.0  # scale
-
-
-class Region(NamedTuple):
-    """A rectangle with sides parallel to those of the image. It may reach beyond the image.
-
-    Attributes:
-        left, top, right, bottom: Its edges in pixels; the image reaches from 0 to its width and from 0 to its height.
-    """
-
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 @dataclass(frozen=True)
@@ -55,34 +45,39 @@ class Crop:
         if not number or not SMALLEST <= self.scale <= LARGEST:
             raise AgeGenderError(f"data.crop_scale={self.scale}: expected a number from {SMALLEST:g} to {LARGEST:g}")
 
-    def __call__(self, image: np.ndarray, size: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray, size: int, box: Region | None = None) -> np.ndarray:
         """Crop and resize an image.
 
         Args:
             image: RGB, [height, width, 3], uint8.
             size: Side of the result in pixels.
+            box: The box of a face in the image; None for the whole image.
 
         Returns:
             [size, size, 3], uint8.
         """
         height, width = image.shape[:2]
-        return cut(image, self.region(width, height), size, self.outside)
+        return cut(image, self.region(width, height, box), size, self.outside)
 
-    def region(self, width: int, height: int) -> Region | None:
+    def region(self, width: int, height: int, box: Region | None = None) -> Region | None:
         """The region of an image.
 
         Args:
             width: Of the image, in pixels.
             height: Of the image, in pixels.
+            box: The box of a face, which is fitted and scaled instead of the image. Pixels around it are used where the
+                image has them.
 
         Returns:
             None for the whole image.
         """
-        short, long = sorted((width, height))
-        across, down = {"stretch": (width, height), "crop": (short, short), "pad": (long, long)}[self.fit]
-        x, y = self.scale * across / 2, self.scale * down / 2
-        region = Region(width / 2 - x, height / 2 - y, width / 2 + x, height / 2 + y)
-        return None if region == (0, 0, width, height) else region
+        whole = Region.of_image(width, height)
+        face = box or whole
+        across, down = face.sides
+        short, long = sorted((across, down))
+        target = {"stretch": (across, down), "crop": (short, short), "pad": (long, long)}[self.fit]
+        region = face.scaled(self.scale * target[0] / across, self.scale * target[1] / down)
+        return None if region == whole else region
 
 
 EARLIER = Crop("stretch")
@@ -101,7 +96,28 @@ def cut(image: np.ndarray, region: Region | None, size: int, outside: Outside) -
     Returns:
         [size, size, 3], uint8.
     """
-    return squared(image, size) if region is None else resample(image, *region, size, outside)
+    return squared(image, size) if region is None else resample(image, region, size, outside)
+
+
+def read_face(root: Path, face: Mapping[str, Any]) -> np.ndarray:
+    """Read a face to show it: the whole image, or the square around its box.
+
+    Args:
+        root: Folder of the dataset.
+        face: Row of a face table.
+
+    Returns:
+        RGB, [height, width, 3], uint8.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    image = read(root / face.get("file", face["path"]))
+    if not face.get("box"):
+        return image
+    box = parse_box(face["box"])
+    side = min(max(box.sides), max(image.shape))  # a box may be much larger than its picture
+    return Crop("pad")(image, max(1, round(side)), box)
 
 
 def crop_for(dataset: str, trained: Mapping[str, Crop]) -> Crop:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agegender.errors import AgeGenderError
+from agegender.sources.box import face_name
 
 DTYPES = {
     "path": "string",
@@ -21,6 +22,7 @@ DTYPES = {
     "split": "string",
 }
 COLUMNS = tuple(DTYPES)
+BOXED = frozenset({"file", "box"})
 SPLITS = ("train", "val", "test")
 MALE, FEMALE = 0, 1
 
@@ -69,6 +71,10 @@ class FaceTable:
         group: All faces of a group belong to the same split, for example all images of one person.
         split: `train`, `val` or `test`; NA before a split is assigned.
 
+    Two more columns if faces are regions of pictures:
+        file: POSIX path of the picture, relative to the root. `path` is then a name of the face, `FILE#BOX`.
+        box: The region, as `agegender.sources.box.parse_box` reads it; empty for the whole picture.
+
     Attributes:
         frame: The faces. Its index is always 0 to n - 1.
         roots: Folder of each dataset.
@@ -89,6 +95,8 @@ class FaceTable:
         if absent:
             raise AgeGenderError(f"face table: no column {', '.join(absent)}; required are {', '.join(COLUMNS)}")
         frame = self.frame.reset_index(drop=True)
+        for name in BOXED.intersection(frame.columns):
+            frame[name] = frame[name].astype("string").fillna(frame["path"] if name == "file" else "")
         for name, dtype in DTYPES.items():
             try:
                 frame[name] = frame[name].astype(dtype)
@@ -107,7 +115,7 @@ class FaceTable:
             (~frame["gender"].isin([MALE, FEMALE, pd.NA]), "gender must be 0 (male), 1 (female) or NA"),
             (frame["group"].isna(), "group must be known"),
             (~frame["split"].isin([*SPLITS, pd.NA]), f"split must be {', '.join(SPLITS)} or NA"),
-            (frame.duplicated(["dataset", "path"]), "the file is in the table twice"),
+            (frame.duplicated(["dataset", "path"]), "the file, or the box in it, is in the table twice"),
         ]
         for broken, rule in rules:
             rows = np.flatnonzero(broken.to_numpy(dtype=bool))
@@ -127,17 +135,20 @@ class FaceTable:
             dataset: Name of the dataset.
             root: Folder of the dataset.
             columns: One sequence per column. `path` is required. Labels of missing columns are unknown; without `group`
-                each face is a group of its own.
+                each face is a group of its own, and with `box` each picture. With `box`, `path` is that of the picture.
             skipped: Files and faces that the reader does not use.
         """
         frame = pd.DataFrame({"path": pd.array(list(columns["path"]), dtype="string")})
+        if "box" in columns:
+            frame["file"], frame["box"] = frame["path"], pd.array(list(columns["box"]), dtype="string")
+            frame["path"] = pd.array(list(map(face_name, frame["file"], frame["box"])), dtype="string")
         frame["dataset"] = dataset
         for name, dtype in DTYPES.items():
-            if name in columns:
+            if name in columns and name != "path":
                 frame[name] = pd.array(list(columns[name]), dtype=dtype)
             elif name == "group":
-                frame[name] = f"{dataset}/" + frame["path"]
-            elif name != "dataset":
+                frame[name] = f"{dataset}/" + frame["file" if "file" in frame else "path"]
+            elif name not in ("path", "dataset"):
                 frame[name] = pd.array([np.nan if dtype == "float64" else pd.NA] * len(frame), dtype=dtype)
         return cls(frame, {dataset: Path(root)}, list(skipped))
 
@@ -149,9 +160,12 @@ class FaceTable:
         return (self.frame["dataset"] + "/" + self.frame["path"]).tolist()
 
     def files(self) -> list[Path]:
-        """Absolute path of each face, in row order."""
-        roots = {name: root.absolute() for name, root in self.roots.items()}
-        return [roots[name] / path for name, path in zip(self.frame["dataset"], self.frame["path"], strict=True)]
+        """Absolute path of the image of each face, in row order."""
+        return image_files(self.frame, {name: root.absolute() for name, root in self.roots.items()})
+
+    def boxes(self) -> list[str]:
+        """Box of each face, in row order; empty for the whole picture."""
+        return self.frame["box"].tolist() if "box" in self.frame else [""] * len(self)
 
     def where(self, mask: Any, reason: str | Sequence[str] | None = None) -> "FaceTable":
         """Keep the faces for which the mask is true.
@@ -174,6 +188,17 @@ class FaceTable:
     def with_columns(self, **columns: Any) -> "FaceTable":
         """Return the same faces with added or replaced columns."""
         return FaceTable(self.frame.assign(**columns), dict(self.roots), list(self.skipped), list(self.notes))
+
+
+def image_files(faces: pd.DataFrame, roots: Mapping[str, Path]) -> list[Path]:
+    """Path of the image of each face.
+
+    Args:
+        faces: Rows of a face table.
+        roots: Folder of each dataset.
+    """
+    paths = faces["file" if "file" in faces else "path"]
+    return [roots[name] / path for name, path in zip(faces["dataset"], paths, strict=True)]
 
 
 def concat(tables: Sequence[FaceTable]) -> FaceTable:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
+from agegender.sources.boxed_faces import BoxedFaces
 from agegender.sources.faces import FaceTable, Skipped
 from agegender.sources.labels import LABELS, checked_values, parse_labels
 from agegender.sources.listing import IMAGE_SUFFIXES, list_files, path_in_root
@@ -21,9 +22,9 @@ _LISTED = 5
 
 @dataclass
 class _Labels:
-    """Labels from the file names or from one table; `files` has the index of the image of each row of `labels`."""
+    """Labels from the file names or from one table; `faces` has the index of the face of each row of `labels`."""
 
-    files: np.ndarray
+    faces: np.ndarray
     labels: pd.DataFrame
     where: Callable[[int, str], str]
 
@@ -32,7 +33,8 @@ class FolderFaces:
     """Reads the images of a folder and its subfolders.
 
     The labels of a face may come from its file name and from one or more tables. Two different values for one label are an
-    error. Images without a known age or gender are skipped.
+    error. Images without a known age or gender are skipped. A table with boxes has a row for each face of a picture; faces of a
+    picture share a split if they have no group.
 
     Args:
         root: Folder of the images.
@@ -79,31 +81,38 @@ class FolderFaces:
                 label.
         """
         files, skipped = list_files(self.root, self.name)
+        faces = BoxedFaces(files)
         notes: list[str] = []
         found = [] if self.pattern is None else [self._from_names(files)]
         for table in self.tables:
             rows = table.read(self.root)
             notes += [f"{rows.file}: columns not read: {', '.join(rows.unread)}"] if rows.unread else []
-            found.append(self._from_table(rows, table.match, files, skipped, notes))
-        labels = _joined(found, files)
+            found.append(self._from_table(rows, table.match, faces, skipped, notes))
+        labels = _joined(found, faces.names())
         if not {"age_low", "gender"} & set(labels.columns):
             raise AgeGenderError("; ".join([f"{self.name}: there are no labels for age or gender", *notes]))
-        in_table = np.zeros(len(files), dtype=bool)
+        in_table = np.zeros(len(faces), dtype=bool)
         for source in found[-len(self.tables) :] if self.tables else []:
-            in_table[source.files] = True
-        matched = np.isin(np.arange(len(files)), found[0].files) if self.pattern else np.ones(len(files), dtype=bool)
+            in_table[source.faces] = True
+        matched = np.isin(np.arange(len(faces)), found[0].faces) if self.pattern else np.ones(len(faces), dtype=bool)
         labelled = labels[[label for label in ("age_low", "gender") if label in labels]].notna().any(axis=1).to_numpy()
-        for row in np.flatnonzero(~labelled):
-            if (reason := self._reason(files[row], matched[row], in_table[row])) is not None:
-                skipped.append(Skipped(f"{self.name}/{files[row]}", reason))
+        for row in np.flatnonzero(~labelled).tolist():
+            if row in faces.boxed:
+                continue  # its faces are labelled, each in its box
+            if (reason := self._reason(faces.files[row], matched[row], in_table[row])) is not None:
+                skipped.append(Skipped(f"{self.name}/{faces.name(row)}", reason))
         if self.tables and (alone := int((labelled & ~in_table).sum())):
             notes.append(f"{alone} images of {self.name} have no row in {self._files()}: their labels are from the file names")
-        return self._table([files[row] for row in np.flatnonzero(labelled)], labels[labelled], skipped, notes)
+        return self._table(faces, np.flatnonzero(labelled), labels[labelled], skipped, notes)
 
-    def _table(self, paths: list[str], labels: pd.DataFrame, skipped: list[Skipped], notes: list[str]) -> FaceTable:
+    def _table(
+        self, faces: BoxedFaces, rows: np.ndarray, labels: pd.DataFrame, skipped: list[Skipped], notes: list[str]
+    ) -> FaceTable:
+        paths = [faces.files[row] for row in rows]
         if not paths:
             raise AgeGenderError(f"data.root={self.root} has no labelled face ({len(skipped)} files or rows skipped)")
-        columns = {"path": paths, **{label: labels[label] for label in labels if label in (*LABELS, "age_high")}}
+        boxes = {"box": [faces.boxes[row] for row in rows]} if faces.boxed else {}
+        columns = {"path": paths, **boxes, **{label: labels[label] for label in labels if label in (*LABELS, "age_high")}}
         if "group" in columns:  # prefixed with the dataset: group "1" of another dataset is another person
             alone = [f"{self.name}/{path}" for path in paths]
             groups = zip(columns["group"], alone, strict=True)
@@ -123,8 +132,8 @@ class FolderFaces:
         where = lambda row, label: f"{files[rows[row]]}, {label} in the file name"  # noqa: E731
         return _Labels(np.array(rows, dtype=np.int64), parse_labels(texts, self.values, where), where)
 
-    def _from_table(self, rows: RawLabels, match: str, files: list[str], skipped: list[Skipped], notes: list[str]) -> _Labels:
-        found = self._find(rows, match, files)
+    def _from_table(self, rows: RawLabels, match: str, faces: BoxedFaces, skipped: list[Skipped], notes: list[str]) -> _Labels:
+        found = self._find(rows, match, faces.images)
         absent = np.flatnonzero(found < 0)
         if len(absent):
             first = ", ".join(f"{rows.images[row]} (row {rows.lines[row]})" for row in absent[:_LISTED])
@@ -135,6 +144,15 @@ class FolderFaces:
             notes.append(f"{what} (data.missing=skip)")
             reasons = [(rows.images[row], f"image not found: {rows.file} row {rows.lines[row]}") for row in absent]
             skipped += [Skipped(f"{self.name}/{image}", reason) for image, reason in reasons]
+        boxes = rows.boxes or []
+        if boxes and len(self.tables) + (self.pattern is not None) > 1:
+            raise AgeGenderError(f"{rows.file} has boxes of faces, so it must be the only file with labels, without a pattern")
+        for row in np.flatnonzero(found >= 0).tolist() if boxes else []:
+            try:
+                found[row] = faces.in_box(int(found[row]), boxes[row])
+            except ValueError as error:
+                skipped.append(Skipped(f"{self.name}/{rows.images[row]}", f"{error}, {rows.file} row {rows.lines[row]}"))
+                found[row] = -1
         extras = [name for name in rows.texts if name not in LABELS]
         labels = parse_labels(rows.texts.drop(columns=extras), self.values, rows.where).join(rows.texts[extras])
         present = np.flatnonzero(found >= 0)
@@ -194,14 +212,14 @@ def _joined(found: list[_Labels], files: list[str]) -> pd.DataFrame:
         sources = [source for source in found if label in source.labels]
         every = pd.DataFrame(
             {
-                "file": np.concatenate([source.files for source in sources]),
+                "file": np.concatenate([source.faces for source in sources]),
                 "value": np.concatenate([source.labels[label].to_numpy(dtype=object) for source in sources]),
             }
         )
         known = every[every["value"].notna()].drop_duplicates()
         twice = known[known.duplicated("file", keep=False)].sort_values("file", kind="stable")
         if len(twice):
-            places = [source.where(row, label) for source in sources for row in range(len(source.files))]
+            places = [source.where(row, label) for source in sources for row in range(len(source.faces))]
             first, second = (f"{places[row]}: {twice['value'][row]}" for row in twice.index[:2])
             more = f" ({twice['file'].nunique()} such images)" if twice["file"].nunique() > 1 else ""
             raise AgeGenderError(f"{files[twice['file'].iloc[0]]} has two different labels: {first}; {second}{more}")

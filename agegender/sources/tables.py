@@ -13,6 +13,7 @@ from agegender.input_paths import InputFile
 from agegender.sources.csv_rows import LINES, csv_rows
 from agegender.sources.labels import LABELS
 
+BOX = ("x0", "y0", "x1", "y1")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": "|"}
 
 
@@ -27,6 +28,7 @@ class RawLabels:
         texts: One column per label, one row per image. Includes the constant `labels` of `Table`.
         headings: Column name in the file for each label.
         unread: Columns of the file that are not used.
+        boxes: Edges of the box of each face as text, `x0 y0 x1 y1`; None if the file has no such columns.
     """
 
     file: str
@@ -35,6 +37,7 @@ class RawLabels:
     texts: pd.DataFrame
     headings: Mapping[str, str]
     unread: list[str]
+    boxes: list[str] | None = None
 
     def where(self, row: int, label: str = "") -> str:
         """Place of a label for error messages: file, line and column."""
@@ -48,8 +51,9 @@ class Table:
     Args:
         file: Path relative to the folder of the dataset, or else relative to the current directory. The file must be
             UTF-8, with or without byte order mark.
-        columns: Column names in the file for `path` (the image) and the labels. Labels not listed have a column of their
-            own name, if there is one; null ignores a label. A column name that differs from its label must exist.
+        columns: Column names in the file for `path` (the image), the labels, and `x0`, `y0`, `x1`, `y1` (the edges of the box
+            of a face in pixels). Those not listed have a column of their own name, if there is one; null ignores one. A
+            column name that differs from it must exist.
         header: Column names, for a file without a header line.
         delimiter: Separator between two cells.
         image: Path of the image as a template with column names, such as `train/{file_name}_face.jpg`. Null: the column
@@ -61,7 +65,7 @@ class Table:
         beside: Files with one label per line, by label. Line 7 belongs to line 7 of `file`.
 
     Raises:
-        AgeGenderError: `columns` or `beside` has a name that is neither `path` nor a label.
+        AgeGenderError: `columns` or `beside` has a name that is neither `path` nor a label nor an edge of the box.
     """
 
     def __init__(
@@ -83,9 +87,11 @@ class Table:
         self.match = match
         self.labels = {name: str(value) for name, value in (labels or {}).items()}
         self.beside = {label: str(path) for label, path in (beside or {}).items()}
-        unknown = sorted({*self.columns, *self.beside} - {"path", *LABELS})
+        unknown = sorted({*self.columns, *self.beside} - {"path", *LABELS, *BOX})
         if unknown:
-            raise AgeGenderError(f"columns.{unknown[0]} of {file}: unknown label; allowed are path, {', '.join(LABELS)}")
+            raise AgeGenderError(
+                f"columns.{unknown[0]} of {file}: unknown label; allowed are path, {', '.join((*LABELS, *BOX))}"
+            )
 
     def read(self, root: Path) -> RawLabels:
         """Read the file without parsing the labels.
@@ -118,6 +124,8 @@ class Table:
         else:
             wanted.pop("path", None)
             images = [self.image.format_map(dict(zip(header, row, strict=True))) for row in rows]
+        edges = [wanted.pop(edge) for edge in BOX if edge in wanted]
+        boxes = table[edges].agg(" ".join, axis=1).tolist() if edges else None
         texts = table[list(wanted.values())].set_axis(list(wanted), axis=1)
         for label, file in self.beside.items():
             values = dict(_rows(root, file, LINES))
@@ -128,17 +136,17 @@ class Table:
             texts[label] = [value for (value,) in values.values()]
         for label, value in self.labels.items():
             texts[label] = value
-        used = {*wanted.values(), *(name for _, name, _, _ in Formatter().parse(self.image or "") if name)}
+        used = {*wanted.values(), *edges, *(name for _, name, _, _ in Formatter().parse(self.image or "") if name)}
         used |= {self._heading("path") or "path"}
         unread = [name for name in header if name not in used and name not in self.columns]
-        return RawLabels(self.file, images, lines, texts, wanted, unread)
+        return RawLabels(self.file, images, lines, texts, wanted, unread, boxes)
 
     def _heading(self, label: str) -> str | None:
         return self.columns.get(label, label)
 
     def _wanted(self, header: Sequence[str]) -> dict[str, str]:
         """Column name in the file for `path` and for each label that the file has."""
-        wanted = {label: name for label in ("path", *LABELS) if (name := self._heading(label)) in header and name}
+        wanted = {label: name for label in ("path", *LABELS, *BOX) if (name := self._heading(label)) in header and name}
         named = {name: f"columns.{label}" for label, name in self.columns.items() if name not in (None, label)}
         if self.image is None:
             named[self._heading("path") or "path"] = "columns.path"
@@ -154,6 +162,8 @@ class Table:
                 f"{self.file} has age and also age_low or age_high: set columns.age=null, or both columns.age_low=null and "
                 "columns.age_high=null"
             )
+        if 0 < len(edges := [edge for edge in BOX if edge in wanted]) < len(BOX):
+            raise AgeGenderError(f"{self.file} has only {', '.join(edges)} of the edges of a box, {', '.join(BOX)}")
         if ("age_low" in wanted) != ("age_high" in wanted):
             raise AgeGenderError(f"{self.file} has only one of age_low and age_high")
         return wanted

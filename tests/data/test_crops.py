@@ -5,6 +5,7 @@ import pytest
 
 from agegender.data.crops import choose_crops, crop_settings, find_regions
 from agegender.errors import AgeGenderError
+from agegender.sources.box import parse_box
 from agegender.sources.crop import Crop
 
 OPEN = {"fit": None, "crop_scale": None, "outside": None}
@@ -46,4 +47,7 @@ def test_the_settings_of_crops_give_them_again(crops: dict[str, Crop]) -> None:
 def test_each_face_has_the_region_of_its_dataset() -> None:
     faces = pd.DataFrame({"dataset": ["a", "b", "a"], "width": [10, 10, 8], "height": [10, 20, 8]})
     crops = {"a": Crop(), "b": Crop(scale=0.5)}
-    assert find_regions(faces, crops) == [None, (2.5, 7.5, 7.5, 12.5), None]
+    square = parse_box("2.5 7.5 7.5 12.5")
+    assert find_regions(faces, crops) == [None, square, None]
+    boxed = faces.assign(box=["", "0 0 10 10", "2 2 4 4"])
+    assert find_regions(boxed, crops) == [None, parse_box("2.5 2.5 7.5 7.5"), parse_box("2 2 4 4")]

@@ -18,6 +18,7 @@ from agegender.data.datamodule import FaceDataModule
 from agegender.data.sampler import AgeBalancedSampler, PlainSampler
 from agegender.data.splits import Split
 from agegender.errors import AgeGenderError
+from agegender.sources.box import parse_box
 from agegender.sources.crop import Crop
 from agegender.sources.faces import FaceTable
 
@@ -152,7 +153,7 @@ def test_images_that_are_not_square_are_cropped_as_their_dataset_says(folder, ca
             assert np.array_equal(image.permute(1, 2, 0).numpy(), crops[name](pixels, SIZE))
             seen.add(name)
     assert seen == {"a", "b"}
-    assert module.regions(np.array([0, 10])) == [(0, 5, 20, 25), (2.5, 7.5, 17.5, 22.5)]
+    assert module.regions(np.array([0, 10])) == [parse_box("0 5 20 25"), parse_box("2.5 7.5 17.5 22.5")]
 
 
 def test_after_dropped_faces_rows_still_have_their_images(folder):

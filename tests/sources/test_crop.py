@@ -1,13 +1,21 @@
 """The region of each fit and scale, and pixels against area means that are computed without OpenCV."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from agegender.errors import AgeGenderError
-from agegender.sources.crop import EARLIER, Crop, Region, crop_for, cut
+from agegender.sources.box import Region, parse_box
+from agegender.sources.crop import EARLIER, Crop, crop_for, cut, read_face
 from agegender.sources.resizing import squared
+
+
+def edges(region: Region | None) -> tuple[float, ...] | None:
+    """Left, top, right and bottom edge of an upright region."""
+    return region and (*region.corners()[0].tolist(), *region.corners()[2].tolist())
 
 
 @pytest.mark.parametrize(
@@ -22,8 +30,8 @@ from agegender.sources.resizing import squared
     ],
 )
 def test_regions_of_an_image_of_309_by_396_pixels(crop: Crop, region: tuple[float, ...] | None) -> None:
-    assert crop.region(309, 396) == (region and pytest.approx(region))
-    turned = crop.region(396, 309)
+    assert edges(crop.region(309, 396)) == (region and pytest.approx(region))
+    turned = edges(crop.region(396, 309))
     assert turned == (region and pytest.approx((region[1], region[0], region[3], region[2])))
 
 
@@ -43,7 +51,8 @@ def area_means(image: np.ndarray, region: Region, size: int) -> np.ndarray:
         return np.clip(inside, 0, None) / (edges[1:] - edges[:-1])
 
     height, width = image.shape[:2]
-    rows, columns = overlaps(region.top, region.bottom, height), overlaps(region.left, region.right, width)
+    (left, top), _, (right, bottom), _ = region.corners().tolist()
+    rows, columns = overlaps(top, bottom, height), overlaps(left, right, width)
     return np.einsum("yh,xw,hwc->yxc", rows, columns, image.astype(float))
 
 
@@ -93,10 +102,42 @@ def test_padding_is_black_mirrored_or_the_edge() -> None:
 
 def test_mirrored_pixels_are_the_same_whatever_the_size_of_the_image_beyond_them() -> None:
     wide = picture(400, 60)
-    left = cut(wide, Region(-50, 0, 70, 60), 60, "reflect")
-    expected = cut(np.hstack([wide[:, :50][:, ::-1], wide]), Region(0, 0, 120, 60), 60, "reflect")
+    left = cut(wide, parse_box("-50 0 70 60"), 60, "reflect")
+    expected = cut(np.hstack([wide[:, :50][:, ::-1], wide]), parse_box("0 0 120 60"), 60, "reflect")
     assert np.abs(left.astype(int) - expected).max() <= 1
-    assert np.array_equal(cut(wide[:, ::-1].copy(), Region(330, 0, 450, 60), 60, "reflect")[:, ::-1], left)
+    assert np.array_equal(cut(wide[:, ::-1].copy(), parse_box("330 0 450 60"), 60, "reflect")[:, ::-1], left)
+
+
+def test_a_box_is_fitted_and_scaled_instead_of_the_image() -> None:
+    box = parse_box("10 20 50 100")
+    assert edges(Crop("stretch").region(200, 200, box)) == (10, 20, 50, 100)
+    assert edges(Crop("crop").region(200, 200, box)) == (10, 40, 50, 80)
+    assert edges(Crop("pad", 0.5).region(200, 200, box)) == (10, 40, 50, 80)
+    assert Crop("stretch").region(40, 80, parse_box("0 0 40 80")) is None
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 200])
+@pytest.mark.parametrize("size", [24, 100, 180])
+def test_a_rotated_box_gives_the_upright_face(angle: float, size: int) -> None:
+    face = cv2.GaussianBlur(picture(300, 300), (0, 0), 3)
+    turn = cv2.getRotationMatrix2D((150, 150), angle, 0.5)  # into a scene, at half the size
+    turn[:, 2] += (100, 60)
+    scene = cv2.warpAffine(face, turn, (500, 400), flags=cv2.INTER_AREA)
+    centres = np.array([[0, 0, 1], [300, 0, 1], [300, 300, 1], [0, 300, 1]]) - (0.5, 0.5, 0)  # OpenCV counts from centres
+    corners = centres @ turn.T + 0.5
+    box = parse_box(" ".join(str(number) for number in corners.ravel()))
+    assert box.sides == pytest.approx((150, 150))
+    found = Crop("crop", 0.9)(scene, size, box).astype(int)
+    assert np.abs(found - Crop("crop", 0.9)(face, size)).mean() < 1
+
+
+def test_a_face_is_shown_with_the_square_around_its_box(tmp_path: Path) -> None:
+    image = picture(90, 60)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    assert np.array_equal(read_face(tmp_path, {"path": "a.png"}), image)
+    face = {"path": "a.png#10 20 50 50", "file": "a.png", "box": "10 20 50 50"}
+    assert np.array_equal(read_face(tmp_path, face), image[15:55, 10:50])
+    assert read_face(tmp_path, {**face, "box": "-1000000 0 1000000 50"}).shape == (90, 90, 3)
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])

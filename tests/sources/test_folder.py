@@ -184,3 +184,21 @@ def test_a_moved_folder_gives_the_same_table(tmp_path: Path) -> None:
         root = folder(tmp_path / place, "a.jpg", "b.jpg")
         frames.append(read_csv(root, "path,age,group\na.jpg,3,x\nb.jpg,4,\n").frame)
     pd.testing.assert_frame_equal(*frames)
+
+
+def test_a_picture_has_a_row_for_each_face_in_a_box(tmp_path: Path) -> None:
+    text = "path,age,x0,y0,x1,y1\na.jpg,3,0,0,9,9\na.jpg,40,20,0,29.5,9\nb.jpg,50,,,,\na.jpg,60,9,0,9,9\na.jpg,3,0,0,9,9\n"
+    folder(tmp_path, "a.jpg", "b.jpg")
+    table = read_csv(tmp_path, text)
+    assert rows(table, "file", "box", "age_low", "group") == {
+        "a.jpg#0 0 9 9": ("a.jpg", "0 0 9 9", 3, "folder/a.jpg"),
+        "a.jpg#20 0 29.5 9": ("a.jpg", "20 0 29.5 9", 40, "folder/a.jpg"),
+        "b.jpg": ("b.jpg", "", 50, "folder/b.jpg"),
+    }
+    assert table.skipped == [Skipped("folder/a.jpg", "box has no area: 9 0 9 9, faces.csv row 5")]
+    with pytest.raises(AgeGenderError, match=r"a.jpg#0 0 9 9 has two different labels: faces.csv row 2"):
+        read_csv(tmp_path, text + "a.jpg,4,0,0,9,9\n")
+    with pytest.raises(AgeGenderError, match=r"faces.csv has only x0, y0 of the edges of a box, x0, y0, x1, y1"):
+        read_csv(tmp_path, "path,age,x0,y0\na.jpg,3,0,0\n")
+    with pytest.raises(AgeGenderError, match=r"faces.csv has boxes of faces, so it must be the only file with labels"):
+        read_csv(tmp_path, text, pattern="(?P<group>a).jpg")

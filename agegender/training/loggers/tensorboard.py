@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from agegender.escaping import markdown
 from agegender.evaluation.logged_test import COLUMNS, LoggedTest
 from agegender.evaluation.report.chart import pixels
-from agegender.sources import images
+from agegender.sources.crop import read_face
 from agegender.training.setting_checks import require
 
 
@@ -46,8 +46,8 @@ class TensorBoard(TensorBoardLogger):
         columns = [name for name in COLUMNS if name in some]
         writer.add_text(f"{split}/predictions", _markdown(columns, some[columns].astype(str).to_numpy().tolist()))
         if self._faces:
-            for number, (dataset, path) in enumerate(zip(some["dataset"], some["path"], strict=True)):
-                writer.add_image(f"{split}/faces", images.read(test.roots[dataset] / path), number, dataformats="HWC")
+            for number, face in enumerate(some.to_dict("records")):
+                writer.add_image(f"{split}/faces", read_face(test.roots[face["dataset"]], face), number, dataformats="HWC")
         if test.explained is not None:
             writer.add_image(f"{split}/grad_cam", pixels(test.explained.figure(self._faces)), dataformats="HWC")
         writer.flush()

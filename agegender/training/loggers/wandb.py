@@ -20,7 +20,7 @@ from agegender.evaluation.logged_test import COLUMNS, LoggedTest
 from agegender.evaluation.report.chart import pixels
 from agegender.reachable import unreachable
 from agegender.runs.run_directory import RunDirectory
-from agegender.sources import images
+from agegender.sources.crop import read_face
 from agegender.training.setting_checks import require
 
 log = logging.getLogger(__name__)
@@ -174,10 +174,10 @@ class Wandb(Logger):
         shown |= {table.name: wandb.Table(columns=list(table.columns), data=table.values) for table in test.tables}
         shown["predictions"] = wandb.Table(columns=columns, data=rows)
         if self._faces:  # not in the table: wandb stores the images of a table outside the run directory
-            files = [test.roots[dataset] / path for dataset, path in zip(some["dataset"], some["path"], strict=True)]
             captions = [", ".join(f"{name} {_short(value)}" for name, value in zip(columns, row, strict=True)) for row in rows]
             shown["faces"] = [
-                wandb.Image(images.read(file), caption=caption) for file, caption in zip(files, captions, strict=True)
+                wandb.Image(read_face(test.roots[face["dataset"]], face), caption=caption)
+                for face, caption in zip(some.to_dict("records"), captions, strict=True)
             ]
         if test.explained is not None:
             shown["grad_cam"] = wandb.Image(pixels(test.explained.figure(self._faces)))

@@ -10,7 +10,7 @@ from agegender.evaluation.report.chart import pixels
 from agegender.evaluation.report.gallery import Gallery, Picture, thumbnail
 from agegender.evaluation.report.section import Evidence, Section
 from agegender.metrics.gender import CLASSES
-from agegender.sources import images
+from agegender.sources.crop import read_face
 
 NUMBER = 12  # faces of a gallery
 TEXT = "Below each face: the estimate, and the label in brackets. The licence of the data may forbid passing these faces on."
@@ -22,9 +22,7 @@ def section(evidence: Evidence) -> Section | None:
         return None
     galleries = []
     for name, title, faces in _chosen(evidence.faces):
-        pictures = [
-            Picture(_text(face), thumbnail(images.read(evidence.roots[face["dataset"]] / face["path"]))) for face in faces
-        ]
+        pictures = [Picture(_text(face), thumbnail(read_face(evidence.roots[face["dataset"]], face))) for face in faces]
         galleries.append(Gallery(name, title, pictures))
     if evidence.explained is not None:
         text = "Grad-CAM: what raises the estimate, bright, for faces from young to old; one row a task"
