@@ -85,7 +85,8 @@ def faces(folder: Path) -> pd.DataFrame:
     for number, image in enumerate(images().permute(0, 2, 3, 1).numpy()):
         cv2.imwrite(str(folder / f"{number}.png"), image)
     return pd.DataFrame({
-        "dataset": "d", "path": [f"{number}.png" for number in range(6)], "age_low": [10.0, 20, 30, 40, 50, np.nan],
+        "dataset": "d", "path": [f"{number}.png" for number in range(6)], "width": 32, "height": 32,
+        "age_low": [10.0, 20, 30, 40, 50, np.nan],
         "age_high": [10.0, 20, 39, 40, 50, np.nan], "gender": pd.array([0, 1, 0, 1, 0, 1], dtype="Int8"),
         "age_pred": [10.0, 25, 35, 70, 52, 1], "probability_female": [0.1, 0.9, 0.8, 0.6, 0.3, 0.05],
     })  # fmt: skip
