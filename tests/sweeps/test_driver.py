@@ -46,6 +46,14 @@ def test_one_failing_job_does_not_stop_the_others(tmp_path: Path) -> None:
     assert jobs[2].reason == "killed by SIGKILL"
 
 
+def test_a_job_that_cannot_be_started_is_a_failed_one_and_gives_its_place_back(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # where the directory of a job would be, as a full disk has no room for one
+    jobs = [job(tmp_path / "file", "bad"), job(tmp_path, "good")]
+    assert run_jobs(jobs, LocalRunner(Places(1, [], 2), lambda _: python("pass"))) == 0
+    assert [(one.state, one.status) for one in jobs] == [("failed", 1), ("done", 0)]
+    assert jobs[0].reason.startswith("could not be started: [Errno 20] Not a directory")
+
+
 def test_never_more_at_once_than_parallel_and_jobs_are_taken_when_there_is_room(tmp_path: Path) -> None:
     seen: list[int] = []
     taken: list[int] = []
