@@ -54,8 +54,12 @@ def git_revision(folder: Path) -> str | None:
     """Commit of a checkout, followed by ``+changes`` if files differ from it; None outside a checkout."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        return subprocess.run(  # without optional locks, by which git status would write to the checkout
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         ).stdout.strip()
 
     try:

@@ -1,5 +1,6 @@
 """Git revision and versions, in real checkouts."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,19 @@ def test_the_revision_is_that_of_the_folders_own_checkout(tmp_path: Path) -> Non
     assert git_revision(tmp_path) == f"{commit}+changes"
     (tmp_path / "inner").mkdir()
     assert git_revision(tmp_path / "inner") is None  # a package installed somewhere inside another project's checkout
+
+
+def test_nothing_is_written_to_the_checkout(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-qm", "first")
+    os.utime(tmp_path / "file", (1, 1))  # git status would record the new time in its index
+    before = (tmp_path / ".git" / "index").read_bytes()
+    git_revision(tmp_path)
+    assert (tmp_path / ".git" / "index").read_bytes() == before
+    git(tmp_path, "status")
+    assert (tmp_path / ".git" / "index").read_bytes() != before
 
 
 def test_versions_name_what_ran() -> None:
