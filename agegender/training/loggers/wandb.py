@@ -157,10 +157,12 @@ class Wandb(Logger):
 
     @rank_zero_only
     def log_test(self, test: LoggedTest) -> None:
-        """Logs the test: metrics as the summary of the W&B run, plots, tables, sample predictions and Grad-CAM maps."""
+        """Logs the test: its numbers as the summary of the W&B run, plots, tables, sample predictions and Grad-CAM maps."""
         if not self._run:
             return
-        self._run.summary.update({**test.metrics, **test.scalars})
+        # The curves and tables of a split would be thousands of columns in the project's table of runs.
+        about = {key: value for key, value in test.metrics.items() if key not in ("val", "test")}
+        self._run.summary.update({**about, **test.scalars})
         self._run.log({f"{test.split}/{name}": value for name, value in self._media(test).items()})
 
     def _media(self, test: LoggedTest) -> dict[str, Any]:
