@@ -127,6 +127,9 @@ class RunDirectory:
     def require_no_links_outside(self) -> None:
         """Refuses symbolic links that lead out of the folder: what is written to them would be written elsewhere.
 
+        wandb puts a link to its own log into the folder of each session, and writes a new folder for the next session, so links
+        in these folders are allowed.
+
         Raises:
             AgeGenderError: There is such a link.
         """
@@ -138,6 +141,8 @@ class RunDirectory:
                         f"{path}: a symbolic link to {path.resolve()}, outside the run directory, where nothing is written. "
                         "Replace it by the file or folder"
                     )
+            if Path(folder) == self.path / "wandb":
+                folders.clear()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Writes a plain, resolved configuration."""

@@ -157,3 +157,15 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Pat
     (run.path / name).symlink_to(tmp_path / "victim")
     with pytest.raises(AgeGenderError, match=f"{re.escape(name)}: a symbolic link to .*victim, outside the run directory"):
         run.require_no_links_outside()
+
+
+def test_a_link_of_wandb_to_its_own_log_is_allowed(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    logs = run.path / "wandb" / "offline-run-1" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "core.log").touch()
+    (logs / "debug-core.log").symlink_to(tmp_path / "core.log")
+    run.require_no_links_outside()
+    (run.path / "wandb" / "debug.log").symlink_to(tmp_path / "core.log")
+    with pytest.raises(AgeGenderError, match="symbolic link"):
+        run.require_no_links_outside()
