@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from agegender.errors import AgeGenderError
 from agegender.models.base import Backbone
 from agegender.models.layers import SeparableConv2d
 
@@ -14,13 +15,16 @@ class CustomCNN(Backbone):
     Each block halves the image, so four blocks need images of at least 16 pixels.
 
     Args:
-        widths: Output channels of each block, first block first.
+        widths: Output channels of each block, first block first: one or more positive integers.
         separable: Use depthwise separable convolutions.
         batch_norm: Use batch norm; the convolutions then have no bias.
         bn_momentum: Weight of a new batch in the running statistics. The default of Keras, momentum 0.99, is 0.01 here.
         bn_eps: Added to the variance. The default of Keras is 1e-3.
         mean: Mean of each RGB channel, of images in 0..1.
         std: Standard deviation of each RGB channel, of images in 0..1. A mean and std of 0.5 map pixels to -1..1.
+
+    Raises:
+        AgeGenderError: ``widths`` is empty, or a width is not positive.
     """
 
     def __init__(
@@ -34,6 +38,8 @@ class CustomCNN(Backbone):
         std: Sequence[float] = (0.5, 0.5, 0.5),
     ) -> None:
         super().__init__()
+        if not widths or min(widths) < 1:
+            raise AgeGenderError(f"backbone.widths={list(widths)}: must be one or more positive integers")
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
         self.num_features = int(widths[-1])

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from agegender.errors import AgeGenderError
 from agegender.models.custom_cnn import CustomCNN
 
 
@@ -14,6 +15,12 @@ def test_four_blocks_halve_the_image_four_times(size):
     feature_map = cnn(torch.rand(2, 3, size, size))
     assert feature_map.shape == (2, 256, size // 16, size // 16)
     assert cnn.pool(feature_map).shape == (2, cnn.num_features)
+
+
+@pytest.mark.parametrize("widths", [[], [-3, 4], [0]])
+def test_widths_must_be_positive(widths):
+    with pytest.raises(AgeGenderError, match=r"backbone\.widths=\[.*\]: must be one or more positive integers"):
+        CustomCNN(widths=widths)
 
 
 def test_a_block_is_convolution_norm_relu_maxpool():
