@@ -119,7 +119,7 @@ def filled(command: Command, faces: Path, run: Path, folder: Path) -> list[str]:
         "multirun": run.parent,
         "FILE": folder / "weights.pt",
         "BUNDLE_DIR": folder / "bundle",
-        "PHOTO": next(faces.glob("*.jpg")),
+        "PHOTO": next(path for path in faces.rglob("*") if path.suffix in (".jpg", ".png")),
         "DIR": folder,
         "N": 1,
     }
