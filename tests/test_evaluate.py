@@ -208,7 +208,7 @@ def test_a_model_is_tested_on_other_faces_but_not_on_those_it_learned_from(
     config["data"]["sources"]["utkface"]["name"] = "others"
     metrics = evaluate(run, config, "test", others=True)
     assert metrics["test"]["n"] == 3
-    name = f"others-test-{metrics['split']['sha256'][:8]}"
+    name = f"others-test-{metrics['split']['content_sha256'][:8]}"
     assert run.evaluation(name).read_metrics() == metrics
     config["split"]["fractions"] = [0.0, 0.0, 1.0]
     assert evaluate(run, config, "test", others=True)["test"]["n"] == 30

@@ -37,7 +37,7 @@ BENCHMARKS = {
         ["--faces=200", "--groups=3", "--resamples=100", "--tables", "100"],
         [
             r"bootstrap: \d+ metrics, 200 faces, 3 groups, 100 resamples: [\d.]+ s",
-            r"analysis:  100 faces, \d+ rows of groups.csv",
+            r"analysis:  100 faces, [\d,]+ rows of groups.csv",
         ],
     ),
     "benchmark_training.py": (

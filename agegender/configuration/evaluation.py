@@ -71,6 +71,7 @@ class EvaluationSettings:
     root: InputFolder | None
     batch_size: int | None
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: int
     seed: int
     age_range: Sequence[float]
     seen: Literal["refuse", "exclude"]
@@ -79,7 +80,6 @@ class EvaluationSettings:
     explain: int
     report: Literal["html", "none"]
     faces: bool
-    devices: int
     legal_age: Sequence[int]
     challenge_age: int
     target_rate: float

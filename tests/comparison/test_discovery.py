@@ -33,8 +33,8 @@ def test_runs_are_found_below_a_folder_once_and_in_order(write_run: Write, tmp_p
 
 def test_what_a_run_holds(write_run: Write) -> None:
     run = read(write_run("a", [1.0, -2.0, 6.0], right=[True, True, False], seed=3))
-    assert (run.seeds, run.tested, run.count("test"), run.count("train"), run.train_seconds) == (
-        (3, None),
+    assert (run.draw, run.tested, run.count("test"), run.count("train"), run.train_seconds) == (
+        (3, (None, None)),
         "test",
         3,
         100,
@@ -180,7 +180,7 @@ def test_an_evaluation_is_a_test_of_its_run_on_other_faces(write_run: Write) -> 
     assert find([trained / "evaluation"])[0] == [folder]
     run = read(folder)
     assert (run.metric("age_mae"), run.metric("age_mae", "val"), run.origin.metric("age_mae", "val")) == (3.0, 5.0, 5.0)
-    assert (run.sources, run.origin.sources, run.elsewhere, run.seeds) == (["fairface"], ["utkface"], True, (4, None))
+    assert (run.sources, run.origin.sources, run.elsewhere, run.draw) == (["fairface"], ["utkface"], True, (4, (None, None)))
     assert (run.origin.path, run.model, len(run.history)) == (trained, {"parameters": 12}, 2)
     (trained / "metrics.json").unlink()
     with pytest.raises(AgeGenderError, match="not tested"):

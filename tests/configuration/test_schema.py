@@ -21,6 +21,7 @@ def test_every_choice_of_every_group_composes_and_is_valid() -> None:
     required = {
         ("split", "file"): ["split.train=a.csv", "split.test=b.csv"],
         ("data", "folder"): ["data.root=/faces", "data.csv=faces.csv"],
+        ("data", "mivolo_csv"): ["data.root=/faces", "data.csv=faces.csv"],
         ("data", "folder_names"): ["data.root=/faces", "data.pattern=x"],
         ("data", "mixed"): ["data.utkface.root=/u", "data.fairface.root=/f"],
     }

@@ -26,7 +26,7 @@ FROZEN = {"frozen": {"is": "Frozen", "views": None}}
 def adam(lr: float, eps: float = 1e-8) -> Table:
     return {
         "is": "Adam", "lr": lr, "backbone_lr_scale": 1.0, "layer_decay": 1.0, "weight_decay": 0.0, "betas": [0.9, 0.999],
-        "eps": eps, "decay_norms_and_biases": False,
+        "eps": eps, "decay_norms_and_biases": False, "lr_scaling": "none",
     }  # fmt: skip
 
 

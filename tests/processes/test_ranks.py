@@ -156,7 +156,7 @@ def test_only_rank_zero_prints_and_writes(alone: RunDirectory, together: tuple[R
     for line in ("run directory:", "race as labelled:", "steps per epoch", "epoch 1/6", "epoch 3/6", "all metrics:"):
         assert output.count(line) == 1, output
         assert (run.path / "log.txt").read_text().count(line) == 1
-    assert not re.search("error|warn|sync_dist|before the ``update``", output), output
+    assert not re.search("error:|Error|warn|sync_dist|before the ``update``", output), output
     names = [{str(p.relative_to(r.path)) for p in r.path.rglob("*") if "evaluation" not in p.parts} for r in (run, alone)]
     assert names[0] == names[1]
 
