@@ -1,7 +1,8 @@
 """Small trees of generated faces, and the real configuration composed for them."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.batch_size=8", "traine
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or writes the caches of the person who runs it."""
     os.environ["AGEGENDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def first_rank() -> Iterator[None]:
+    """A Trainer that a test builds as another rank does not silence the loggers of later tests."""
+    yield
+    if (lightning := sys.modules.get("lightning_utilities.core.rank_zero")) is not None:
+        lightning.rank_zero_only.rank = 0
 
 
 def write_utkface(root: Path, n: int, seed: int = 0) -> Path:

@@ -90,7 +90,9 @@ def test_suspicious_faces_are_drawn_in_the_order_of_the_list(
         "gender": pd.array([0] * 5, dtype="Int8"), "age_pred": 70.0, "probability_female": 0.9,
     })  # fmt: skip
     run, read = RunDirectory(tmp_path), []
-    monkeypatch.setattr(plots.images, "read", lambda file: read.append(file.name) or cv2.imread(str(file)))
+    monkeypatch.setattr(
+        plots, "read_face", lambda root, face: read.append(face["path"]) or cv2.imread(str(root / face["path"]))
+    )
     names = [f"d/{files[3].name}", f"d/{files[0].name}"]
     plots.draw_suspicious(some, names, {"d": faces}, run)
     assert read == [files[3].name, files[0].name] and run.suspicious_picture.exists()

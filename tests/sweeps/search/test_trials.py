@@ -81,13 +81,12 @@ def test_two_drivers_that_start_together_make_no_trial_too_many_on_postgresql(
 
 def share(drive: Drive, folder: Path, url: str) -> None:
     sweeps = [folder / "first", folder / "second"]
-    drivers = [drive(sweep, url, n_trials=9, seconds=0.3) for sweep in sweeps]
+    drivers = [drive(sweep, url, n_trials=9, seconds=0.6) for sweep in sweeps]
     for driver in drivers:
         ended(driver)
     assert sorted(slots(url)) == list(range(9))
     made = Counter(run.parent.name for sweep in sweeps for run in sweep.glob("*/metrics.json"))
     assert made == {str(number): 1 for number in range(9)}
-    assert all((folder / name / "0").exists() or (folder / name / "1").exists() for name in ("first", "second"))
     assert [row["state"] for row in table(sweeps[0])] == ["done"] * 9 == [row["state"] for row in table(sweeps[1])]
 
 
