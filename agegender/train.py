@@ -1,6 +1,7 @@
 """``python -m agegender.train``: trains a model on labelled faces, measures it, and writes a run directory."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate, validate_saved
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
+from agegender.processes.interruption import advised
 from agegender.processes.launch import end_with_launcher, launch, require_one_process
 from agegender.runs.run_directory import RunDirectory
 
@@ -77,7 +79,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.training.loggers.sessions import sessions
     from agegender.training.module import AgeGenderModule
     from agegender.training.resuming import (
-        advice_if_interrupted,
+        advice,
         checkpoint_of,
         is_finished,
         require_same_batch,
@@ -115,7 +117,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     if first_rank and not checkpoint:
         record_settings(run, config, trainer.precision)
 
-    with advice_if_interrupted(run), sessions(trainer.loggers, config), ranks.one_line_if_connection_lost():
+    with advised(partial(advice, run)), sessions(trainer.loggers, config), ranks.one_line_if_connection_lost():
         data.trainer, data.progress = trainer, first_rank
         ranks.on_rank_zero("data", data.prepare_data)  # one rank scans the files and fills the cache
         data.setup()

@@ -16,7 +16,7 @@ from agegender.configuration.paths import CONF
 from agegender.configuration.schema import GROUPS, default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
-from agegender.processes.interruption import Interrupted, raise_on_signals
+from agegender.processes.interruption import Interrupted, raise_on_signals, report
 from agegender.whole_files import WriteError
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                     _explain(name, sys.argv[1:])
                 raise SystemExit(2) from None
             except Interrupted as stop:
-                if ranks.rank() == 0:
-                    print(f"error: {stop}", file=sys.stderr)
+                report(stop)
                 raise SystemExit(128 + stop.number) from None
 
         return command

@@ -6,13 +6,19 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from agegender.processes.ranks import rank
 
 # Of Ctrl-C, of a system that ends the process, and of SLURM before the time of a job is over (Windows has no SIGUSR2).
 SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGUSR2"))
 GRACE = 8.0  # seconds in which the process may end by itself
 
 _enabled = False
+_advice: Callable[[], str] = str  # how to continue, when the process is ended
+_reported = False
 
 
 class Interrupted(BaseException):
@@ -54,8 +60,35 @@ def _end_in_time(received: socket.socket) -> None:
     while number not in SIGNALS:  # the wake-up is for every signal with a Python handler
         number = received.recv(1)[0]
     time.sleep(GRACE)
+    stop = Interrupted(number)
+    stop.advice = _advice()
+    report(stop)
     sys.stdout.flush()
     os._exit(128 + number)
+
+
+@contextmanager
+def advised(advice: Callable[[], str]) -> Iterator[None]:
+    """Adds to an interruption how to continue, also if the process has to be ended while it waits for another one.
+
+    Args:
+        advice: Called after the signal.
+    """
+    global _advice
+    _advice = advice
+    try:
+        yield
+    except Interrupted as stop:
+        stop.advice = advice()
+        raise
+
+
+def report(stop: Interrupted) -> None:
+    """Prints, on the first rank and once, that a signal ended the command, and how to continue."""
+    global _reported
+    if not _reported and rank() == 0:
+        print(f"error: {stop}", file=sys.stderr, flush=True)
+    _reported = True
 
 
 def raise_again_on_signals() -> None:

@@ -1,7 +1,6 @@
 """What a resumed run continues from: its last checkpoint."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import lightning as L
 from agegender.errors import AgeGenderError
 from agegender.models.checkpoint import read_checkpoint
 from agegender.processes import ranks
-from agegender.processes.interruption import Interrupted
 from agegender.runs.run_directory import RunDirectory
 
 
@@ -67,18 +65,12 @@ def faces_per_step(config: Mapping[str, Any]) -> int | None:
     return int(each * ranks.process_count(trainer) * (trainer.get("num_nodes") or 1))
 
 
-@contextmanager
-def advice_if_interrupted(run: RunDirectory) -> Iterator[None]:
-    """Adds to ``Interrupted`` which epoch is saved and how to continue."""
-    try:
-        yield
-    except Interrupted as stop:
-        if run.last.exists():
-            epoch = read_checkpoint(run.last)["epoch"] + 1
-            stop.advice = f"Epoch {epoch} is saved; continue with: python -m agegender.train resume={run.path}"
-        else:
-            stop.advice = "No epoch was finished, so nothing is saved"
-        raise
+def advice(run: RunDirectory) -> str:
+    """Which epoch of an interrupted run is saved, and how to continue."""
+    if not run.last.exists():
+        return "No epoch was finished, so nothing is saved"
+    epoch = read_checkpoint(run.last)["epoch"] + 1
+    return f"Epoch {epoch} is saved; continue with: python -m agegender.train resume={run.path}"
 
 
 def is_finished(checkpoint: Path, max_epochs: int | None) -> bool:
