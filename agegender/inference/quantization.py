@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def int8(model: bytes, faces: Sequence[np.ndarray]) -> bytes:
         return quantised.read_bytes()
 
 
-def _onnx():  # type: ignore[no-untyped-def]
+def _onnx() -> ModuleType:
     try:
         import onnx
     except ImportError as error:
