@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         raise SystemExit(0) from None
+    except OSError as error:  # as of a full disk
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -79,13 +79,16 @@ class PredictionFile:
         """Reads which files are done. A line that a crash has cut is dropped."""
         text = self._partial.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
-        lines = whole.decode("utf-8").splitlines()
-        if not lines or json.loads(lines[0]) != self._settings:
+        try:
+            first, *others = [json.loads(line) for line in whole.splitlines()]
+            self.done = {rows[0]["path"] for rows in others}
+        except (ValueError, LookupError, TypeError) as error:
+            raise AgeGenderError(f"{self._partial}: damaged; delete it to start again") from error
+        if first != self._settings:
             raise AgeGenderError(
                 f"{self._partial}: belongs to an interrupted prediction with another model or other options; delete it to "
                 "start again"
             )
-        self.done = {json.loads(line)[0]["path"] for line in lines[1:]}
         os.truncate(self._partial, len(whole))
 
     def write(self, result: Result) -> None:
@@ -142,7 +145,8 @@ def _write_parquet(path: Path, rows: Iterator[Row]) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         batch: list[Row] = []
         for row in rows:
-            batch.append(row)
+            name = os.fsencode(row["path"]).decode("utf-8", "backslashreplace")  # it may not be valid UTF-8
+            batch.append(row | {"path": name})
             if len(batch) == 10_000:
                 writer.write_table(pa.Table.from_pylist(batch, schema))
                 batch = []

@@ -69,6 +69,22 @@ def test_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
         PredictionFile(tmp_path / "p.csv", {"model": "other"})
 
 
+@pytest.mark.parametrize("content", [b"", b"no json\n", b"{}\n5\n", b"{}\n[]\n", b"\xff\xfe\n"])
+def test_a_damaged_partial_file_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / ".p.csv.partial").write_bytes(content)
+    with pytest.raises(AgeGenderError, match=r"\.p\.csv\.partial: damaged; delete it"):
+        PredictionFile(tmp_path / "p.csv", {})
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.jsonl"])
+def test_a_file_name_may_not_be_valid_utf_8(name: str, tmp_path: Path) -> None:
+    with PredictionFile(tmp_path / name, {}) as table:
+        table.write(Result(Path("a\udcff.jpg"), [FACE], ""))
+    assert b"31.25" in (tmp_path / name).read_bytes() or name == "p.parquet"
+    if name == "p.parquet":
+        assert pd.read_parquet(tmp_path / name)["path"].tolist() == [r"a\xff.jpg"]
+
+
 def test_unknown_formats_and_folders_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(AgeGenderError, match=r"the name must end in \.csv, \.parquet, \.jsonl"):
         PredictionFile(tmp_path / "p.xlsx", {})
