@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
+from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor
 
 if TYPE_CHECKING:
-    from agegender.inference.faces import FaceDetector
     from agegender.inference.photos import Result
     from agegender.inference.predictor import Predictor
-
-CAVEAT = (
-    "Estimates of how faces look to others, with errors; gender is binary by appearance. They are not a person's age, gender "
-    "or identity."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,32 +41,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Estimates age and apparent gender of every face. " + CAVEAT,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER", help="image files, and folders of them")
-    parser.add_argument("--model", type=Path, metavar="RUN_DIR_OR_BUNDLE", help="default: the released model")
+    add_model_options(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write .csv, .parquet or .jsonl; continues if interrupted")
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and estimates there")
-    parser.add_argument(
-        "--detector",
-        choices=("auto", "none", "yunet"),
-        default="auto",
-        help="none: each image is one cropped face; yunet: search each image for faces; auto (default): small, nearly square "
-        "images are cropped faces, others are searched",
-    )
-    parser.add_argument("--detector-weights", type=Path, metavar="FILE", help="YuNet model file (ONNX)")
-    parser.add_argument(
-        "--download-detector", action="store_true", help="download YuNet (233 KB, MIT licence) from OpenCV's model zoo once"
-    )
-    parser.add_argument("--flip", action="store_true", help="average each face with its mirror image; takes twice as long")
-    parser.add_argument("--level", type=int, choices=(50, 80, 90, 95), default=90, help="percent of the age intervals")
-    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="faces estimated at once (default 32)")
-    parser.add_argument("--device", default="cpu", help="for a run directory: cpu, cuda:0 ...")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="default: all cores")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected an integer of at least 1")
-    return int(text)
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -81,50 +54,15 @@ def predict(options: argparse.Namespace) -> None:
         AgeGenderError: A path, the model or an option cannot be used.
     """
     from agegender.inference.photos import list_images
-    from agegender.inference.predictor import Predictor
 
     listing = list_images(options.paths)
     if not listing.files:
         raise AgeGenderError(f"no image file in {', '.join(map(str, options.paths))}")
-    predictor = Predictor.load(
-        options.model or _released(),
-        _detector(options),
-        options.device,
-        options.threads,
-        flip=options.flip,
-        level=options.level,
-        batch_size=options.batch_size,
-    )
+    predictor = load_predictor(options)
     _predict_all(options, predictor, listing.files)
     if listing.others:
         print(f"{listing.others} other files in the folders have no suffix of an image", file=sys.stderr)
     print(CAVEAT, file=sys.stderr)
-
-
-def _detector(options: argparse.Namespace) -> "FaceDetector | None":
-    if options.detector == "none":
-        return None
-    from agegender.inference.faces import YuNet, download_yunet, yunet_file
-
-    if options.detector_weights is not None:
-        return YuNet(options.detector_weights)
-    if options.download_detector:
-        return YuNet(download_yunet())
-    if yunet_file().is_file():
-        return YuNet(yunet_file())
-    if options.detector == "yunet":
-        raise AgeGenderError(
-            f"--detector yunet needs its model file: add --download-detector (233 KB, MIT licence, kept as {yunet_file()}), or "
-            "--detector-weights FILE"
-        )
-    return None
-
-
-def _released() -> Path:
-    folder = Path(__file__).parent / "inference" / "released"
-    if not folder.is_dir():
-        raise AgeGenderError("--model RUN_DIR_OR_BUNDLE is needed: this version has no released model")
-    return folder
 
 
 def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Sequence[Path]) -> None:

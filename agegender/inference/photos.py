@@ -1,4 +1,4 @@
-"""Predicts image files: one row for each face, and a row with the reason for each file without an estimate."""
+"""Predicts photos and image files: the faces of each, or the reason why there is no estimate."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,13 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from agegender.errors import AgeGenderError
-from agegender.inference.predictor import Face, FoundFace, Predictor, rgb
-from agegender.sources.images import ImageError
+from agegender.inference.predictor import Face, FoundFace, Photo, Predictor, rgb
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 CROP_SIDE = 320  # pixels: a nearly square image of at most this size is taken as a cropped face
 NO_FACE = "no face found"
 NO_DETECTOR = "looks like a photo, not like a cropped face, and there is no face detector"
+
+
+class Estimates(NamedTuple):
+    """What was found in a photo: faces, or the reason why there is none."""
+
+    faces: list[Face]
+    reason: str
 
 
 class Result(NamedTuple):
@@ -58,18 +64,24 @@ def _cannot_be_listed(error: OSError) -> None:
     raise AgeGenderError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
 
-def predict_files(predictor: Predictor, files: Iterable[Path], crops_by_size: bool = False) -> Iterator[Result]:
-    """Predicts files in their order. One photo is in memory at a time, and the crops of one batch.
+def predict_files(predictor: Predictor, files: Sequence[Path], crops_by_size: bool = False) -> Iterator[Result]:
+    """Predicts files in their order; see `predict_photos`."""
+    for file, (faces, reason) in zip(files, predict_photos(predictor, files, crops_by_size), strict=True):
+        yield Result(file, faces, reason.removeprefix(f"{file}: "))
+
+
+def predict_photos(predictor: Predictor, photos: Iterable[Photo], crops_by_size: bool = False) -> Iterator[Estimates]:
+    """Predicts photos in their order. One photo is decoded at a time, and the crops of one batch are in memory.
 
     Args:
         predictor: With or without a detector.
-        files: Paths of images.
+        photos: A photo that cannot be used gets a reason.
         crops_by_size: Take small, nearly square images as cropped faces, and search the others with the detector.
     """
-    waiting: list[tuple[Path, list[FoundFace], str]] = []
-    for file in files:
-        waiting.append((file, *_find(predictor, file, crops_by_size)))
-        if sum(max(1, len(found)) for _, found, _ in waiting) >= predictor.batch_size:
+    waiting: list[tuple[list[FoundFace], str]] = []
+    for photo in photos:
+        waiting.append(_find(predictor, photo, crops_by_size))
+        if sum(max(1, len(found)) for found, _ in waiting) >= predictor.batch_size:
             yield from _estimated(predictor, waiting)
             waiting = []
     yield from _estimated(predictor, waiting)
@@ -81,20 +93,20 @@ def looks_like_crop(image: np.ndarray) -> bool:
     return long <= CROP_SIDE and long <= 1.3 * short
 
 
-def _find(predictor: Predictor, file: Path, crops_by_size: bool) -> tuple[list[FoundFace], str]:
+def _find(predictor: Predictor, photo: Photo, crops_by_size: bool) -> tuple[list[FoundFace], str]:
     try:
-        image = rgb(file)
-    except ImageError as error:
-        return [], str(error).removeprefix(f"{file}: ")
-    if crops_by_size and looks_like_crop(image):
-        return [predictor.whole(image)], ""
-    if crops_by_size and predictor.detector is None:
-        return [], NO_DETECTOR
-    found = predictor.find(image)
+        image = rgb(photo)
+        if crops_by_size and looks_like_crop(image):
+            return [predictor.whole(image)], ""
+        if crops_by_size and predictor.detector is None:
+            return [], NO_DETECTOR
+        found = predictor.find(image)
+    except AgeGenderError as error:  # the photo cannot be read, or the model takes no whole images
+        return [], str(error)
     return found, "" if found else NO_FACE
 
 
-def _estimated(predictor: Predictor, waiting: Sequence[tuple[Path, list[FoundFace], str]]) -> Iterator[Result]:
-    faces = iter(predictor.estimate([one for _, found, _ in waiting for one in found]))
-    for path, found, reason in waiting:
-        yield Result(path, [next(faces) for _ in found], reason)
+def _estimated(predictor: Predictor, waiting: Sequence[tuple[list[FoundFace], str]]) -> Iterator[Estimates]:
+    faces = iter(predictor.estimate([one for found, _ in waiting for one in found]))
+    for found, reason in waiting:
+        yield Estimates([next(faces) for _ in found], reason)

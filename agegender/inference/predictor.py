@@ -15,8 +15,8 @@ from agegender.metrics.calibration import Calibration
 from agegender.sources import images as files
 from agegender.sources.crop import EARLIER, Crop
 
-Photo = np.ndarray | Image.Image | str | Path
-"""An image: RGB uint8 [height, width, 3], grey uint8 [height, width], an image of Pillow, or the path of a file."""
+Photo = np.ndarray | Image.Image | bytes | str | Path
+"""An image: RGB uint8 [height, width, 3], grey uint8 [height, width], an image of Pillow, the bytes or the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,8 @@ def rgb(photo: Photo) -> np.ndarray:
     """
     if isinstance(photo, str | Path):
         return files.read(Path(photo))
+    if isinstance(photo, bytes):
+        return files.decode(photo)
     if isinstance(photo, Image.Image):
         return files.to_rgb(ImageOps.exif_transpose(photo))
     array = np.asarray(photo)

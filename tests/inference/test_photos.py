@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.errors import AgeGenderError
-from agegender.inference.photos import NO_DETECTOR, NO_FACE, list_images, looks_like_crop, predict_files
+from agegender.inference.photos import NO_DETECTOR, NO_FACE, list_images, looks_like_crop, predict_files, predict_photos
 from agegender.inference.predictor import Predictor
 
 
@@ -74,3 +74,24 @@ def test_photos_without_a_face_and_with_many(
 @pytest.mark.parametrize(("shape", "crop"), [((200, 200), True), ((320, 250), True), ((321, 321), False), ((100, 200), False)])
 def test_looks_like_crop(shape: tuple[int, int], crop: bool) -> None:
     assert looks_like_crop(np.zeros((*shape, 3), np.uint8)) is crop
+
+
+def test_photos_may_be_bytes(bundle: Path, files: list[Path]) -> None:
+    predictor = Predictor.load(bundle)
+    data = [file.read_bytes() for file in files]
+    results = list(predict_photos(predictor, iter([data[0], data[1][:200], b"", *data[2:]])))
+    assert [result.reason.split(" (")[0] for result in results[1:3]] == [
+        "truncated JPEG",
+        "not an image of a supported format",
+    ]
+    estimated = [result.faces[0].age for result in (results[0], *results[3:])]
+    assert estimated == [face.age for face in predictor.faces([files[0], *files[2:]])]
+
+
+def test_a_model_that_takes_no_whole_images_gives_a_reason(bundle: Path, files: list[Path]) -> None:
+    predictor = Predictor.load(bundle)
+    predictor.model.preprocess["crop"] = None  # as of a training on datasets with different crops
+    mixed = Predictor(predictor.model)
+    assert [result.reason for result in predict_files(mixed, files[:2], crops_by_size=True)] == [
+        "the datasets of the model's training had different crops, so a whole image cannot be a face"
+    ] * 2
