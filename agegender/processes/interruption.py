@@ -17,6 +17,7 @@ SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT",
 GRACE = 8.0  # seconds in which the process may end by itself
 
 _enabled = False
+_raised = False
 _advice: Callable[[], str] = str  # how to continue, when the process is ended
 _reported = False
 
@@ -96,7 +97,7 @@ def raise_again_on_signals() -> None:
 
     Lightning's handler of SIGTERM communicates with the other ranks, which waits forever if they are not at the same place.
     """
-    if _enabled:
+    if _enabled and not _raised:
         raise_on_signals()
 
 
@@ -109,8 +110,13 @@ def leave_signals_to_parent(_: int) -> None:
 
 
 def _raise(number: int, _: Any) -> None:
+    global _raised
     # While the process ends, further signals are ignored, but a second Ctrl-C ends it at once.
     for further in SIGNALS:
         signal.signal(further, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise Interrupted(number)
+    # Lightning restores this handler when its Trainer ends. SLURM sends a signal to each process of a job, and so does the task
+    # that started the training: raised a second time, it would interrupt the end of the process.
+    if not _raised:
+        _raised = True
+        raise Interrupted(number)

@@ -25,8 +25,8 @@ class Job:
         run: Its run directory.
 
     Attributes:
-        state: ``done`` if it has finished, in this sweep or in an earlier start of it; ``pruned`` if it has ended early because
-            the search told it so.
+        state: ``done`` if it has finished, in this sweep or in an earlier start of it; ``pruned`` if the search has
+            stopped it early.
         status: Exit status of its process, 128 + N for signal N; None until it ends.
         reason: Last lines of its output, if it failed.
         varied: The overrides in which jobs of the sweep differ; None until they are known.
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop, and did so before it was complete."""
+        """Whether the search has stopped it before it was complete."""
         return self.run.stop.is_file() and not self.run.metrics.is_file()
 
     def end(self, status: int, how: str, log: Path | None = None) -> None:
@@ -72,7 +72,7 @@ class Job:
         self.status = status
         self.state = "failed" if status else "pruned" if self.stopped else "done"
         lines = last_lines(self.run.output) or (last_lines(log) if log else [])
-        self.reason = "\n".join([how, *from_error(lines)]) if status else ""
+        self.reason = "\n".join([how, *last_error(lines)]) if status else ""
 
     def interrupt(self) -> None:
         """Records that the sweep ended before the job."""
@@ -103,9 +103,14 @@ def last_lines(file: Path, count: int = LINES) -> list[str]:
     return [line for line in lines if line.strip()][-count:]
 
 
-def from_error(lines: list[str]) -> list[str]:
-    """The lines from the first message of an error on; all of them without one."""
-    first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+def last_error(lines: list[str]) -> list[str]:
+    """The lines from the last message of an error on; all of them without one.
+
+    A job that was started again has messages of earlier starts in its output. Error lines that follow each other are one
+    message.
+    """
+    errors = [number for number, line in enumerate(lines) if line.startswith("error")]
+    first = max((number for number in errors if number - 1 not in errors), default=0)
     return lines[first:]
 
 

@@ -15,7 +15,10 @@ from agegender.data.timed_loader import TimedLoader
 
 log = logging.getLogger(__name__)
 
-WAIT_SHARE, WAIT_SECONDS = 0.2, 5.0  # of an epoch; a run that waits longer than both is told how to load faster
+WAIT_SHARE, WAIT_SECONDS = (
+    0.2,
+    5.0,
+)  # of an epoch; a run that waits longer than both gets a warning with the setting that loads faster
 SAMPLE = 1.0  # seconds between two samples of the utilisation of a GPU
 
 

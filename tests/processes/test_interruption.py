@@ -43,11 +43,23 @@ raise_on_signals()
 signal.signal(signal.SIGTERM, lambda *_: print("library", flush=True))
 raise_again_on_signals()
 """ + PYTHON.replace("raise_on_signals()\n", "")
+SENT_AGAIN_WHILE_IT_ENDS = PYTHON.replace(
+    "    stop.advice",
+    """
+    import os, signal
+    for restore in (lambda: signal.signal(signal.SIGTERM, interruption._raise), raise_again_on_signals):
+        restore()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+    stop.advice""",
+)
 NEVER_ASKED_FOR = """
 raise_again_on_signals()
 ready()
 time.sleep(60)
 """
+
+SCRIPTS = {"python": PYTHON, "after a library": HANDLERS_OF_A_LIBRARY, "sent again": SENT_AGAIN_WHILE_IT_ENDS}
 
 
 def status_and_output(script: str, number: int) -> tuple[int, str]:
@@ -60,7 +72,7 @@ def status_and_output(script: str, number: int) -> tuple[int, str]:
     return process.returncode, output
 
 
-@pytest.mark.parametrize("script", [PYTHON, HANDLERS_OF_A_LIBRARY], ids=["python", "after a library"])
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_raises_an_exception_that_says_how_to_continue(number: signal.Signals, script: str) -> None:
     assert status_and_output(script, number) == (128 + number, f"stopped by {number.name}. Resume with X\n")

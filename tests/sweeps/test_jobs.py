@@ -8,6 +8,7 @@ import pytest
 
 from agegender.configuration import job as job_file
 from agegender.errors import AgeGenderError
+from agegender.runs.run_directory import RunDirectory
 from agegender.sweeps.jobs import Job, last_lines, matched, varied_keys
 from agegender.sweeps.table import Row, as_text, write_table
 
@@ -74,6 +75,13 @@ def test_last_lines(tmp_path: Path) -> None:
     assert last_lines(file) == []
     file.write_bytes(b"x" * 20_000 + b"\n\nthe \xff end\n\n")
     assert last_lines(file, 1) == ["the \ufffd end"]
+
+
+def test_the_reason_of_a_failure_is_the_last_error(tmp_path: Path) -> None:
+    job = Job(["seed=0"], {}, RunDirectory(tmp_path))
+    job.run.output.write_text("error: stopped by SIGTERM\nstart 2\nerror: a\nerror: b\nhow to continue\n")
+    job.end(1, "exit status 1")
+    assert job.reason == "exit status 1\nerror: a\nerror: b\nhow to continue"
 
 
 def test_overrides_are_shown_as_they_are_spelled(tmp_path: Path) -> None:
