@@ -7,12 +7,12 @@ Predictions are drawn at random. First all metrics of the given number of groups
 tables of predictions are analysed as ``agegender.evaluate`` does it. The memory is the peak of the process so far.
 """
 
-import argparse
 import resource
 import time
 
 import numpy as np
 import pandas as pd
+from measurements import Row, Tables, command
 
 from agegender.evaluation.analysis import analyse
 from agegender.evaluation.measured_faces import predictions_of
@@ -44,8 +44,8 @@ def predictions(faces: int) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(table), pd.concat(blocks, ignore_index=True)], axis=1)
 
 
-def bootstrap(faces: int, groups: int, resamples: int) -> None:
-    """Resamples all metrics of all groups and prints the time."""
+def bootstrap(faces: int, groups: int, resamples: int) -> Row:
+    """Resamples all metrics of all groups."""
     some = predictions_of(predictions(faces))
     group = np.random.default_rng(1).integers(0, groups, faces)
     cells = [np.flatnonzero(group == number) for number in range(groups)]
@@ -54,34 +54,40 @@ def bootstrap(faces: int, groups: int, resamples: int) -> None:
     table = MetricTable(some, METRICS)
     table.intervals(cells, table.values(cells), table.drawn(cells, draws), draws)
     seconds = time.perf_counter() - began
-    print(f"bootstrap: {len(table.metrics)} metrics, {faces:,} faces, {groups} groups, {resamples:,} resamples: "
-          f"{seconds:.1f} s, {memory()}")  # fmt: skip
+    return {
+        "metrics": len(table.metrics),
+        "faces": faces,
+        "groups": groups,
+        "resamples": resamples,
+        "s": seconds,
+        "GB": memory(),
+    }
 
 
-def analysis(faces: int, resamples: int) -> None:
-    """Analyses a table and prints the time."""
+def analysis(faces: int, resamples: int) -> Row:
+    """Analyses a table of predictions."""
     table = predictions(faces)
     began = time.perf_counter()
     found = analyse(table, options=Options(resamples=resamples))
     seconds = time.perf_counter() - began
-    print(f"analysis:  {faces:,} faces, {len(found.groups):,} rows of groups.csv, {resamples:,} resamples: {seconds:.1f} s, "
-          f"{memory()}")  # fmt: skip
+    return {"faces": faces, "rows of groups.csv": len(found.groups), "resamples": resamples, "s": seconds, "GB": memory()}
 
 
-def memory() -> str:
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+def memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__)
     parser.add_argument("--faces", type=int, default=20_000, help="of the bootstrap")
     parser.add_argument("--groups", type=int, default=60, help="of the bootstrap")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
     parser.add_argument("--tables", type=int, nargs="*", default=[1000, 10_000], help="faces of the tables to analyse")
     options = parser.parse_args()
-    bootstrap(options.faces, options.groups, options.resamples)
-    for faces in options.tables:
-        analysis(faces, Options().resamples)
+    tables = Tables()
+    tables.add("bootstrap", "bootstrap", [bootstrap(options.faces, options.groups, options.resamples)])
+    tables.add("analysis", "analysis of a test", [analysis(faces, Options().resamples) for faces in options.tables])
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

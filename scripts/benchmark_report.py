@@ -3,7 +3,6 @@
 python scripts/benchmark_report.py --faces 1000 10000 100000
 """
 
-import argparse
 import resource
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
+from measurements import Row, Tables, command
 
 from agegender.evaluation.analysis import analyse
 from agegender.evaluation.report.section import Evidence
@@ -39,11 +39,11 @@ def predictions(n: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__)
     parser.add_argument("--faces", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    counts = parser.parse_args().faces
-    print(f"{'faces':>8}  {'metrics':>9}  {'report':>8}  {'page':>8}  {'figures':>8}  {'peak memory':>11}")
-    for n in counts:
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    for n in arguments.faces:
         faces = predictions(n)
         start = process_time()
         measured = analyse(faces).metrics
@@ -56,10 +56,11 @@ def main() -> None:
             page = run.report.stat().st_size
             figures = sum(file.stat().st_size for file in run.figures.iterdir())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(
-            f"{n:8,}  {middle - start:7.1f} s  {end - middle:6.1f} s  {page / 1e3:5.0f} kB  {figures / 1e3:5.0f} kB  "
-            f"{memory:8.2f} GB"
-        )
+        rows.append({"faces": n, "metrics, s": middle - start, "report, s": end - middle, "page, kB": page / 1e3,
+                     "figures, kB": figures / 1e3, "peak memory, GB": memory})  # fmt: skip
+    tables = Tables()
+    tables.add("report", "CPU time, size and memory of a report", rows)
+    tables.write(arguments.json)
 
 
 if __name__ == "__main__":

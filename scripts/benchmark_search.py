@@ -8,13 +8,14 @@ three epochs reported, tell, table), size of the database, memory. The time that
 the number of trials, so it is measured once and not repeated for every trial.
 """
 
-import argparse
 import resource
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from measurements import Row, Tables, command
 
 from agegender.configuration.command import compose
 from agegender.sweeps.driver import run_jobs
@@ -66,12 +67,12 @@ class Timed(SharedStudy):
         return asked
 
 
-def measure(trials: int, parallel: int, storage: str | None) -> None:
+def measure(tables: Tables, trials: int, parallel: int, storage: str | None) -> None:
     base = compose(["test=false", "logger=none"])
     began = time.process_time()
     for number in range(10):
         compose([f"seed={number}"])
-    print(f"composing a job: {(time.process_time() - began) / 10:.3f} CPU seconds")
+    tables.add("composing", "composing a job", [{"CPU s": (time.process_time() - began) / 10}])
 
     def configure(overrides: list[str]) -> dict[str, Any]:
         given = dict(override.split("=") for override in overrides)
@@ -88,7 +89,7 @@ def measure(trials: int, parallel: int, storage: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sweep = Path(folder) / "sweep"
         url = database_url(storage, sweep)
-        print(f"{'trials':>7} {'s an ask':>9} {'CPU s a trial':>14} {'KB a trial':>11} {'memory MB':>10}")
+        rows: list[Row] = []
         study = Timed(open_storage(url, 15), f"benchmark {time.time()}", trials, 15)
         space = read_space(SPACE)
         with open("/dev/null", "w") as nowhere:
@@ -105,20 +106,21 @@ def measure(trials: int, parallel: int, storage: str | None) -> None:
                 if done in steps:
                     cpu = (time.process_time() - used) / min(done, LAST)
                     files = sum(file.stat().st_size for file in sweep.glob("study.sqlite3*"))
-                    size = f"{files / 1024 / done:.1f}" if storage is None else "-"
+                    size = files / 1024 / done if storage is None else None
                     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                    print(
-                        f"{done:>7} {sum(study.asks) / len(study.asks):>9.3f} {cpu:>14.3f} {size:>11} {memory:>10.0f}",
-                        flush=True,
-                    )
+                    rows.append({"trials": done, "s an ask": sum(study.asks) / len(study.asks), "CPU s a trial": cpu,
+                                 "KB a trial": size, "memory, MB": memory})  # fmt: skip
 
             run_jobs(jobs.jobs(), Instant(parallel), jobs.epoch, ended, jobs.poll)
+        tables.add("search", "the driver of a search", rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--parallel", type=int, default=10, help="jobs at the same time")
     parser.add_argument("--storage", help="URL of a database, or the name of an environment variable; SQLite without it")
     arguments = parser.parse_args()
-    measure(arguments.trials, arguments.parallel, arguments.storage)
+    results = Tables()
+    measure(results, arguments.trials, arguments.parallel, arguments.storage)
+    results.write(arguments.json)

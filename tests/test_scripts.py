@@ -1,5 +1,7 @@
 """The scripts run, each at its smallest size, and print their results."""
 
+import itertools
+import json
 import os
 import re
 import subprocess
@@ -25,25 +27,6 @@ BENCHMARKS = {
         ["--faces=8", "--size=16", "--augment=flip", "--batch-size=4", "--rounds=1", "--workers", "0", "1"],
         [r"8 faces, .* 16 px, augment=flip, batches of 4, 1 rounds", r"1 workers +\d+ us an image +\d+ images/s"],
     ),
-    "benchmark_report.py": (
-        ["--faces", "200"],
-        [r"faces +metrics +report +page +figures +peak memory", r" 200 +[\d.]+ s +[\d.]+ s +\d+ kB +\d+ kB +[\d.]+ GB"],
-    ),
-    "benchmark_search.py": (
-        ["--trials=110", "--parallel=20"],
-        [r"composing a job: 0\.\d+ CPU seconds", r"trials +s an ask +CPU s a trial +KB a trial", r" 100 .*\n +110 +0\.\d+ +\d"],
-    ),
-    "benchmark_evaluation.py": (
-        ["--faces=200", "--groups=3", "--resamples=100", "--tables", "100"],
-        [
-            r"bootstrap: \d+ metrics, 200 faces, 3 groups, 100 resamples: [\d.]+ s",
-            r"analysis:  100 faces, [\d,]+ rows of groups.csv",
-        ],
-    ),
-    "benchmark_training.py": (
-        ["--faces=80", "--rounds=1"],
-        [r"2 steps of 32 faces, 1 thread", r"Lightning compared with a plain loop", r"cache compared with memory"],
-    ),
 }
 
 
@@ -65,6 +48,68 @@ def test_benchmarks(script: str) -> None:
     printed = run(script, *arguments)
     for pattern in expected:
         assert re.search(pattern, printed), printed
+
+
+Rows = list[dict[str, Any]]
+
+
+def tables_of(script: str, folder: Path, *arguments: str) -> dict[str, Rows]:
+    """The tables that a benchmark writes, after a check that it prints the same."""
+    printed = run(script, *arguments, f"--json={folder / 'tables.json'}")
+    written = json.loads((folder / "tables.json").read_text())
+    assert written["command"].startswith("python ") and script in written["command"]
+    assert written["machine"]["cores"] >= 1
+    lines = [line.split("  ") for line in printed.splitlines()]
+    for table in written["tables"].values():
+        at = printed.splitlines().index(table["title"])
+        assert [cell.strip() for cell in lines[at + 1] if cell.strip()] == list(table["rows"][0])
+        assert len(table["rows"]) == len(list(itertools.takewhile(lambda line: line != [""], lines[at + 2 :])))
+    return {name: table["rows"] for name, table in written["tables"].items()}
+
+
+def same_but_the_side(rows: Rows) -> dict[str, Any]:
+    """The work that both sides of a comparison did."""
+    first, *others = ({key: value for key, value in row.items() if key != "side"} for row in rows)
+    assert others and all(other == first for other in others), rows
+    return first
+
+
+def test_both_sides_of_the_training_benchmark_train_on_the_same_pixels_to_the_same_weights(tmp_path: Path) -> None:
+    settings = ["--faces=80", "--rounds=1", "--image-size=32", "backbone.widths=[4,8]"]
+    tables = tables_of("benchmark_training.py", tmp_path, *settings)
+    assert {row["side"] for row in tables["overhead"]} == {"plain loop", "agegender.train", "added by agegender.train"}
+    tiny = same_but_the_side(tables["overhead_work"])
+    assert (tiny["faces"], tiny["pixels"]) == (64, 64 * 16**2)
+    chosen = same_but_the_side(tables["loading_work"])
+    assert (chosen["faces"], chosen["pixels"]) == (64, 64 * 32**2)
+    assert tiny["images"] != chosen["images"]
+    assert {row["side"]: row["speed by CPU time"] for row in tables["loading"]}["batches in memory"] == 1
+
+
+def test_a_benchmark_ends_if_its_sides_did_different_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    from measurements import require_same_work
+
+    require_same_work([{"side": "one", "faces": 3}, {"side": "other", "faces": 3}])
+    with pytest.raises(SystemExit, match="different work"):
+        require_same_work([{"side": "one", "faces": 3}, {"side": "other", "faces": 4}])
+
+
+def test_the_benchmark_of_a_search_measures_at_powers_of_ten_and_at_the_end(tmp_path: Path) -> None:
+    tables = tables_of("benchmark_search.py", tmp_path, "--trials=110", "--parallel=20")
+    assert [row["trials"] for row in tables["search"]] == [100, 110]
+    assert all(row["s an ask"] > 0 and row["KB a trial"] > 0 for row in tables["search"])
+
+
+def test_the_benchmark_of_an_evaluation_resamples_and_analyses(tmp_path: Path) -> None:
+    tables = tables_of("benchmark_evaluation.py", tmp_path, "--faces=200", "--groups=3", "--resamples=100", "--tables", "100")
+    assert [(row["faces"], row["groups"], row["resamples"]) for row in tables["bootstrap"]] == [(200, 3, 100)]
+    assert [row["faces"] for row in tables["analysis"]] == [100] and tables["analysis"][0]["rows of groups.csv"] > 0
+
+
+def test_the_benchmark_of_a_report_measures_its_files(tmp_path: Path) -> None:
+    tables = tables_of("benchmark_report.py", tmp_path, "--faces", "200")
+    assert [(row["faces"], row["page, kB"] > 0, row["figures, kB"] > 0) for row in tables["report"]] == [(200, True, True)]
 
 
 def test_measured_recall_and_matches_of_near_copies(tmp_path: Path) -> None:
