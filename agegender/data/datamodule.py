@@ -283,13 +283,10 @@ class FaceDataModule(LightningDataModule):
             features,
         )
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
-        workers = self._workers(device)
         return TimedLoader(
             dataset,
-            batch_size=None,
+            self._workers(device),
             sampler=batches,
-            num_workers=workers,
-            persistent_workers=workers > 0,
             pin_memory=device == "cuda",
             worker_init_fn=leave_signals_to_parent,
         )

@@ -4,13 +4,22 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from torch.utils.data import DataLoader
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from agegender.data.shared_batches import AHEAD, SharedBatches
 
 
 class TimedLoader(DataLoader[Any]):
-    """A DataLoader that counts what it delivers and the time that this takes its user.
+    """A DataLoader of whole batches that counts what it delivers and the time that this takes its user.
 
-    Without worker processes the time is that of loading itself, otherwise that of waiting for a worker.
+    Without worker processes the time is that of loading itself, otherwise that of waiting for a worker. Workers hand over
+    batches as ``SharedBatches``.
+
+    Args:
+        dataset: Gives a batch, as a mapping of tensors, for each element of the sampler.
+        num_workers: Number of worker processes.
+        arguments: Further arguments of the DataLoader.
 
     Attributes:
         waited: Seconds in which the user waited for a batch, since ``restart``.
@@ -19,6 +28,12 @@ class TimedLoader(DataLoader[Any]):
 
     waited: float = 0.0
     faces: int = 0
+    collate_fn: SharedBatches
+
+    def __init__(self, dataset: Dataset[Any], num_workers: int = 0, **arguments: Any) -> None:
+        workers = {"persistent_workers": True, "prefetch_factor": AHEAD} if num_workers else {}
+        given = {"batch_size": None, "collate_fn": SharedBatches(), **workers, **arguments}
+        super().__init__(dataset, num_workers=num_workers, **given)
 
     def restart(self) -> None:
         """Sets time and count to zero."""
@@ -27,7 +42,8 @@ class TimedLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches of an epoch."""
         began = time.perf_counter()
-        for batch in super().__iter__():
+        for shared in super().__iter__():
+            batch = self.collate_fn.read(shared, pinned=self.pin_memory and torch.cuda.is_available())
             self.waited += time.perf_counter() - began
             self.faces += len(batch["index"])
             yield batch
