@@ -177,11 +177,11 @@ def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace
     from agegender.inference.bundle import CALIBRATION, LABELS, METRICS, PREPROCESS
     from agegender.inference.trained_model import labels, preprocess
 
-    calibration = run.read_calibration()
+    calibration, test = run.read_calibration(), run.latest_test
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),
-        **({METRICS: run.metrics.read_bytes()} if run.metrics.is_file() else {}),
+        **({METRICS: test.read_metrics()} if test.metrics.is_file() else {}),
         **({} if calibration is None else {CALIBRATION: calibration}),
     }
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
-from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor
+from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor, positive
 
 if TYPE_CHECKING:
+    from agegender.inference.age_gate import AgeGate
     from agegender.inference.photos import Result
     from agegender.inference.predictor import Predictor
 
@@ -44,6 +45,19 @@ def _parser() -> argparse.ArgumentParser:
     add_model_options(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write .csv, .parquet or .jsonl; continues if interrupted")
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and estimates there")
+    parser.add_argument(
+        "--age-gate",
+        type=positive,
+        metavar="AGE",
+        help="for each face, whether it passes an age gate of this legal age, with error rates measured at the test; "
+        "estimation alone does not suffice where the law asks for age verification",
+    )
+    parser.add_argument(
+        "--challenge",
+        type=positive,
+        metavar="AGE",
+        help="estimated age from which a face passes the gate (default: the test's, 25)",
+    )
     return parser
 
 
@@ -59,25 +73,40 @@ def predict(options: argparse.Namespace) -> None:
     if not listing.files:
         raise AgeGenderError(f"no image file in {', '.join(map(str, options.paths))}")
     predictor = load_predictor(options)
-    _predict_all(options, predictor, listing.files)
+    gate = _gate(options, predictor)
+    _predict_all(options, predictor, listing.files, gate)
     if listing.others:
         print(f"{listing.others} other files in the folders have no suffix of an image", file=sys.stderr)
-    print(CAVEAT, file=sys.stderr)
+    print("\n".join([*([] if gate is None else gate.summary()), CAVEAT]), file=sys.stderr)
 
 
-def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Sequence[Path]) -> None:
+def _gate(options: argparse.Namespace, predictor: "Predictor") -> "AgeGate | None":
+    if options.age_gate is None:
+        if options.challenge is not None:
+            raise AgeGenderError("--challenge: only with --age-gate AGE")
+        return None
+    if options.flip:
+        raise AgeGenderError("--age-gate: not with --flip, because the error rates were measured without it")
+    from agegender.inference.age_gate import AgeGate
+
+    return AgeGate.measured(predictor.model.metrics, options.age_gate, options.challenge)
+
+
+def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Sequence[Path], gate: "AgeGate | None") -> None:
     from agegender.inference.photos import predict_files
 
     by_size = options.detector == "auto"
     if options.output is None:
         for result in predict_files(predictor, files, by_size):
             _annotate(options, files, result)
-            print("\n".join(_lines(result)), flush=True)
+            print("\n".join(_lines(result, gate)), flush=True)
         return
     from agegender.inference.prediction_file import PredictionFile
 
-    settings = {name: str(getattr(options, name)) for name in ("model", "detector", "flip", "level", "device")}
-    with PredictionFile(options.output, settings) as table:
+    settings = {
+        name: str(getattr(options, name)) for name in ("model", "detector", "flip", "level", "device", "age_gate", "challenge")
+    }
+    with PredictionFile(options.output, settings, gate) as table:
         left = [file for file in files if str(file) not in table.done]
         if table.done:
             print(f"continues: {len(files) - len(left)} of {len(files)} files are done", file=sys.stderr)
@@ -93,7 +122,7 @@ def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Seq
             print(f"{count} without an estimate: {one_line(reason)}", file=sys.stderr)
 
 
-def _lines(result: "Result") -> list[str]:
+def _lines(result: "Result", gate: "AgeGate | None") -> list[str]:
     """What is printed about a file."""
     name = one_line(result.path)
     if not result.faces:
@@ -108,6 +137,8 @@ def _lines(result: "Result") -> list[str]:
             parts.append(f"probability female {face.probability_female:.3f}")
         if face.box is not None:
             parts.append("box " + " ".join(f"{edge:.0f}" for edge in face.box))
+        if gate is not None:
+            parts.append(gate.explained(face))
         lines.append("  ".join(parts))
     return lines
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,21 @@ def test_annotated_photos_keep_the_folders(bundle: Path, faces: Path, tmp_path: 
     }
 
 
+def test_an_age_gate_gives_a_verdict_for_each_face_and_its_error_rates(
+    bundle: Path, trained_run: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    face = next(faces.glob("*.jpg"))
+    for model in (bundle, trained_run):
+        main([str(face), "--model", str(model), "--age-gate", "18", "--challenge", "30"])
+        out, err = capsys.readouterr()
+        age = float(re.search(r"age ([\d.]+)", out)[1])
+        assert ("  passes (" if age >= 30 else "  proof of age needed (") in out
+        assert "passes if its estimated age is at least 30 years" in err and "test faces under 18" in err
+        assert "does not suffice where the law asks for age verification" in err
+    main([str(face), "--model", str(bundle), "--age-gate", "18", "--output", str(tmp_path / "p.csv")])
+    assert table(tmp_path / "p.csv")[0]["verdict"] in ("passes", "proof of age needed")
+
+
 def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = np.full((500, 900, 3), 120, np.uint8)
     for number, file in enumerate(sorted((shared / "data" / "utkface").glob("2[0-9]_*.jpg"))[:600:300]):
@@ -132,6 +148,10 @@ def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, 
         (["x.jpg", "--detector", "yunet"], "--detector yunet needs its model file"),
         (["x.jpg", "--detector-weights", "x.jpg"], "OpenCV cannot read them as a YuNet model"),
         (["x.jpg", "--batch-size", "0"], "expected an integer of at least 1"),
+        (["x.jpg", "--age-gate", "16"], "error rates were measured for the legal ages 18, 21 only"),
+        (["x.jpg", "--age-gate", "18", "--challenge", "17"], "error rates were measured for 18 to 43 years only"),
+        (["x.jpg", "--age-gate", "18", "--flip"], "not with --flip"),
+        (["x.jpg", "--challenge", "25"], "only with --age-gate"),
         (["x.jpg", "--device", "cuda"], "a bundle runs on the CPU only"),
     ],
 )

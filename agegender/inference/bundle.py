@@ -84,6 +84,7 @@ class Bundle:
         preprocess: Content of ``preprocess.json``.
         labels: Content of ``labels.json``.
         calibration: Content of ``calibration.json``; None if the model is not calibrated.
+        metrics: Content of ``metrics.json``; None if the model was not tested.
 
     Raises:
         AgeGenderError: A file is missing, is a link, does not have its checksum, or cannot be used by this version.
@@ -95,6 +96,7 @@ class Bundle:
         self.preprocess = _described(self.path / PREPROCESS, files[PREPROCESS])
         self.labels = _described(self.path / LABELS, files[LABELS])
         self.calibration = _json(self.path / CALIBRATION, files[CALIBRATION]) if CALIBRATION in files else None
+        self.metrics = _json(self.path / METRICS, files[METRICS]) if METRICS in files else None
         self._model = OnnxModel(files[MODEL], self.path / MODEL, threads)
         if self.preprocess.get("image_size") != self._model.image_size:
             raise AgeGenderError(f"{self.path / PREPROCESS}: image_size is not the size of the model's input")

@@ -10,20 +10,22 @@ from typing import Any, Self
 
 from agegender.errors import AgeGenderError
 from agegender.escaping import csv_cell
+from agegender.inference.age_gate import AgeGate
 from agegender.inference.photos import Result
 
 COLUMNS = (
     "path", "face", "box", "age", "interval_low", "interval_high", "probability_female", "detector_score", "reason",
 )  # fmt: skip
+VERDICT = "verdict"  # last column, if there is an age gate
 FORMATS = (".csv", ".parquet", ".jsonl")
 
 Row = dict[str, Any]
 
 
-def rows(result: Result) -> list[Row]:
+def rows(result: Result, gate: AgeGate | None = None) -> list[Row]:
     """The rows of a file: one for each face, numbered from 1, or one with a reason."""
     if not result.faces:
-        return [dict.fromkeys(COLUMNS) | {"path": str(result.path), "reason": result.reason}]
+        return [dict.fromkeys(columns(gate)) | {"path": str(result.path), "reason": result.reason}]
     return [
         {
             "path": str(result.path),
@@ -35,9 +37,15 @@ def rows(result: Result) -> list[Row]:
             "probability_female": _rounded(face.probability_female, 5),
             "detector_score": _rounded(face.detector_score, 4),
             "reason": None,
+            **({} if gate is None else {VERDICT: gate.verdict(face)}),
         }
         for number, face in enumerate(result.faces, 1)
     ]
+
+
+def columns(gate: AgeGate | None) -> tuple[str, ...]:
+    """Names of the columns."""
+    return COLUMNS if gate is None else (*COLUMNS, VERDICT)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
@@ -50,6 +58,7 @@ class PredictionFile:
     Args:
         path: Of the file; its suffix chooses the format.
         settings: Model and options, plain values. A partial file of other settings is not continued.
+        gate: Adds a column with its verdicts.
 
     Attributes:
         done: Paths that an interrupted command has already predicted.
@@ -58,10 +67,11 @@ class PredictionFile:
         AgeGenderError: The format is unknown, the folder cannot be written to, or there is a partial file of other settings.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], gate: AgeGate | None = None) -> None:
         if path.suffix not in FORMATS:
             raise AgeGenderError(f"--output {path}: the name must end in {', '.join(FORMATS)}")
         self.path = path
+        self._gate = gate
         self.done: set[str] = set()
         self._partial = path.with_name(f".{path.name}.partial")
         self._settings = json.loads(json.dumps(settings))
@@ -93,7 +103,7 @@ class PredictionFile:
 
     def write(self, result: Result) -> None:
         """Adds the rows of a file."""
-        self._file.write(json.dumps(rows(result)) + "\n")
+        self._file.write(json.dumps(rows(result, self._gate)) + "\n")
         self._file.flush()
 
     def __enter__(self) -> Self:
@@ -114,11 +124,11 @@ class PredictionFile:
     def _finish(self) -> None:
         whole = self._partial.with_suffix(".whole")
         if self.path.suffix == ".parquet":
-            _write_parquet(whole, self._rows())
+            _write_parquet(whole, self._rows(), columns(self._gate))
         else:
             with whole.open("w", newline="", encoding="utf-8") as file:
                 if self.path.suffix == ".csv":
-                    table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+                    table = csv.DictWriter(file, columns(self._gate), lineterminator="\n")
                     table.writeheader()
                     table.writerows(_csv_row(row) for row in self._rows())
                 else:
@@ -133,15 +143,15 @@ def _csv_row(row: Row) -> Row:
     return {name: csv_cell(cell) for name, cell in cells.items()}
 
 
-def _write_parquet(path: Path, rows: Iterator[Row]) -> None:
+def _write_parquet(path: Path, rows: Iterator[Row], columns: tuple[str, ...]) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise AgeGenderError("Parquet needs one more package: pip install pyarrow") from error
     real = pa.float64()
-    types = {"path": pa.string(), "face": pa.int32(), "box": pa.list_(real), "reason": pa.string()}
-    schema = pa.schema([(name, types.get(name, real)) for name in COLUMNS])
+    types = {"path": pa.string(), "face": pa.int32(), "box": pa.list_(real), "reason": pa.string(), VERDICT: pa.string()}
+    schema = pa.schema([(name, types.get(name, real)) for name in columns])
     with pq.ParquetWriter(path, schema) as writer:
         batch: list[Row] = []
         for row in rows:

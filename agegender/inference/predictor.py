@@ -58,6 +58,7 @@ class Model(Protocol):
     preprocess: dict[str, Any]
     labels: dict[str, Any]
     calibration: dict[str, Any] | None
+    metrics: dict[str, Any] | None
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `agegender.inference.bundle.Bundle.outputs`."""

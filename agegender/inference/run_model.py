@@ -54,7 +54,8 @@ def run_model(
     place = None
     if detector is not None:
         place = measured_place(run, detector, trained.image_size)
-    return TrainedModel(trained, place, run.read_calibration(), device)
+    test = run.latest_test
+    return TrainedModel(trained, place, run.read_calibration(), device, test.read_metrics() if test.metrics.is_file() else None)
 
 
 def measured_place(run: RunDirectory, detector: FaceDetector, size: int) -> FacePlace:

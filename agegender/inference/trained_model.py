@@ -21,11 +21,13 @@ class TrainedModel:
         place: Where faces are in the training crops; None if that was not measured.
         calibration: Content of ``calibration.json``; None if the model is not calibrated.
         device: Such as ``cpu`` or ``cuda:0``.
+        metrics: Content of ``metrics.json``; None if the model was not tested.
 
     Attributes:
         preprocess: As in the ``preprocess.json`` of a bundle.
         labels: As in the ``labels.json`` of a bundle.
         calibration: The argument.
+        metrics: The argument.
 
     Raises:
         AgeGenderError: There is no such device.
@@ -37,10 +39,12 @@ class TrainedModel:
         place: FacePlace | None = None,
         calibration: dict[str, Any] | None = None,
         device: str = "cpu",
+        metrics: dict[str, Any] | None = None,
     ) -> None:
         self.preprocess = preprocess(trained, place)
         self.labels = labels(trained)
         self.calibration = calibration
+        self.metrics = metrics
         try:
             self._device = torch.device(device)
             self._network = trained.network.eval().to(self._device)

@@ -113,6 +113,15 @@ class RunDirectory:
         run = RunDirectory(folder.parents[1])
         return run if run.config.is_file() else None
 
+    @property
+    def latest_test(self) -> "RunDirectory":
+        """The evaluation on the run's own test split, if it is later than the test of the run; else the run itself."""
+        evaluation = self.evaluation("test")
+        if not evaluation.metrics.is_file():
+            return self
+        newer = not self.metrics.is_file() or evaluation.metrics.stat().st_mtime >= self.metrics.stat().st_mtime
+        return evaluation if newer else self
+
     def require_new(self) -> None:
         """Refuses a folder that holds a run, which a new run would overwrite.
 

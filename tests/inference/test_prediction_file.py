@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from agegender.errors import AgeGenderError
+from agegender.inference.age_gate import AgeGate
 from agegender.inference.photos import Result
 from agegender.inference.prediction_file import COLUMNS, PredictionFile
 from agegender.inference.predictor import Face
@@ -34,6 +35,17 @@ def test_one_row_a_face_and_one_a_failure(name: str, tmp_path: Path) -> None:
     assert rows["face"].tolist()[:3] == [1, 2 - 1, 2]
     assert rows["reason"].tolist()[3] == "truncated JPEG"
     assert [path.name for path in path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.jsonl"])
+def test_an_age_gate_adds_a_column_with_its_verdicts(name: str, tmp_path: Path) -> None:
+    gate = AgeGate(18, 25, 10, 10, (0.1, None), (0.2, None), None)
+    with PredictionFile(tmp_path / name, {}, gate) as table:
+        for result in RESULTS:
+            table.write(result)
+    read = {"p.csv": pd.read_csv, "p.parquet": pd.read_parquet, "p.jsonl": lambda file: pd.read_json(file, lines=True)}
+    verdicts = read[name](tmp_path / name)["verdict"]
+    assert verdicts.tolist()[:3] == ["passes", "proof of age needed", "passes"] and verdicts.isna().tolist()[3]
 
 
 def test_csv_cells_are_no_formulas_and_one_line(tmp_path: Path) -> None:

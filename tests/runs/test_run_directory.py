@@ -1,5 +1,6 @@
 """A run directory: what is written can be read, a damaged file is named, and a write is whole or not at all."""
 
+import os
 import re
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def faces() -> pd.DataFrame:
         "dataset": ["b", "a", "a"], "path": ["1", "2", "1"], "sha256": ["x", "y", "z"], "split": ["train", "val", "test"],
         "age_pred": [1.5, 2.5, 3.5], "row": [0, 1, 2],
     })  # fmt: skip
+
+
+def test_the_latest_test_is_the_later_one_of_run_and_evaluation(run: RunDirectory) -> None:
+    assert run.latest_test is run
+    run.write_metrics({"test": {}})
+    run.evaluation("other").write_metrics({"test": {}})
+    assert run.latest_test is run
+    run.evaluation("test").write_metrics({"test": {}})
+    assert run.latest_test.path == run.evaluation("test").path
+    os.utime(run.evaluation("test").metrics, (1, 1))  # the run was resumed and tested again
+    assert run.latest_test is run
 
 
 def test_what_is_written_is_read(run: RunDirectory) -> None:
