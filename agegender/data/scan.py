@@ -25,6 +25,9 @@ from agegender.sources.resizing import resample
 
 Damaged = Literal["skip", "keep"]
 
+SMALLEST_INSIDE = 0.01
+"""Smallest share of a box inside its image. A box with less is at the wrong place, or much larger than the image."""
+
 _FILES_PER_TASK = 64
 _HASHED_SIDE = 64  # of the region of a face that is hashed, pixels
 
@@ -160,8 +163,9 @@ def _looked_at(state: _Result, image: np.ndarray) -> _Result:
             region = parse_box(state.box)
         except ValueError as error:
             return replace(state, reason=str(error))
-        if not region.meets(width, height):
-            return replace(state, reason=f"box is outside its image: {state.box} in {width}x{height} pixels")
+        if (inside := region.share_inside(width, height)) < SMALLEST_INSIDE:
+            place = "almost wholly outside" if inside else "outside"
+            return replace(state, reason=f"box is {place} its image: {state.box} in {width}x{height} pixels")
         image = resample(image, region, _HASHED_SIDE, "black")
     return replace(state, phash=perceptual_hash(image).hex(), width=width, height=height)
 

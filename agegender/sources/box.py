@@ -46,10 +46,11 @@ class Region(NamedTuple):
         centre, across, down = np.array(self).reshape(3, 2)
         return np.array([centre + (x * across + y * down) / 2 for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
 
-    def meets(self, width: int, height: int) -> bool:
-        """Whether the upright rectangle around the region has pixels of an image of this size."""
-        (left, top), (right, bottom) = self.corners().min(axis=0), self.corners().max(axis=0)
-        return bool(left < width and right > 0 and top < height and bottom > 0)
+    def share_inside(self, width: int, height: int) -> float:
+        """Share of the upright rectangle around the region that is inside an image of this size, 0..1."""
+        start, stop = self.corners().min(axis=0), self.corners().max(axis=0)
+        inside = np.minimum(stop, (width, height)) - np.maximum(start, 0)
+        return float(np.prod(np.maximum(inside, 0) / (stop - start)))
 
 
 def box_text(*numbers: float) -> str:

@@ -48,6 +48,7 @@ class BoxedFaces:
             return image
         parse_box(text)
         box = box_text(*map(float, text.split()))
+        parse_box(box)  # rounded, it may have no area
         self.boxed.add(image)
         face = self._known.setdefault((image, box), len(self))
         if face == len(self):

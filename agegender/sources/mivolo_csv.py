@@ -113,8 +113,9 @@ def _box(texts: list[str]) -> tuple[str, str]:
     if all(text.strip() in ("", "-1", "-1.0") for text in texts):
         return "", "no box of a face"
     try:
+        parse_box(" ".join(texts))
         box = box_text(*map(float, texts))
-        parse_box(box)
+        parse_box(box)  # rounded, it may have no area
     except ValueError as error:
         return "", str(error).partition(":")[0]
     return box, ""

@@ -16,6 +16,8 @@ INTERPOLATION = "area to shrink, linear to enlarge"
 WARP = "2 area and linear"
 """Version of the interpolation of `resample`. It is in the key of every cache with regions of images."""
 
+MOST_SAMPLES = 16  # for each pixel of the result, along one axis
+
 _BORDERS = {"black": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT, "replicate": cv2.BORDER_REPLICATE}
 
 
@@ -88,7 +90,9 @@ def _in_blocks(image: np.ndarray, region: Region, size: int) -> tuple[np.ndarray
 def _samples(step: float) -> int:
     """Samples for each pixel of the result along one axis.
 
+    Only a region that is much larger than its image would need more than `MOST_SAMPLES`.
+
     Args:
         step: Distance of the pixels of the result, in pixels of the image.
     """
-    return max(1, math.ceil(step - 1e-6))
+    return min(max(1, math.ceil(step - 1e-6)), MOST_SAMPLES)

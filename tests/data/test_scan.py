@@ -183,3 +183,23 @@ def test_a_folder_without_a_usable_image_raises(tmp_path: Path) -> None:
     with pytest.raises(AgeGenderError, match=r"none of 1 files is a usable image; the first, .*a\.jpg: empty file"):
         scan(FaceTable.of("d", tmp_path, {"path": ["a.jpg"]}), None, progress=False)
     assert len(scan(FaceTable.of("d", tmp_path, {"path": []}), None, progress=False)) == 0
+
+
+def test_impossible_boxes_are_skipped_with_a_reason(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg", 0)
+    reasons = {
+        "0 0 20 20": "",
+        "-9 -9 20 20": "",
+        "0 0 20 0 20 20 0 20": "",
+        "0 0 20 20 20 0 0 20": "box crosses itself or is not convex: 0 0 20 20 20 0 0 20",
+        "32 0 50 20": "box is outside its image: 32 0 50 20 in 32x32 pixels",
+        "0 0 1000000 1000000": "box is almost wholly outside its image: 0 0 1000000 1000000 in 32x32 pixels",
+        "0 0 900000 32": "box is almost wholly outside its image: 0 0 900000 32 in 32x32 pixels",
+        "0 0 2000000 32": "box has coordinates that are not finite or above 1000000 pixels: 0 0 2000000 32",
+        "0 0 nan 32": "box has coordinates that are not finite or above 1000000 pixels: 0 0 nan 32",
+        "20 0 0 20": "box has swapped corners: 20 0 0 20",
+        "5 0 5 20": "box has no area: 5 0 5 20",
+    }
+    scanned = scan(FaceTable.of("d", tmp_path, {"path": ["a.jpg"] * len(reasons), "box": list(reasons)}), None, progress=False)
+    assert scanned.boxes() == [box for box, reason in reasons.items() if not reason]
+    assert {one.path.partition("#")[2]: one.reason for one in scanned.skipped} == {box: r for box, r in reasons.items() if r}

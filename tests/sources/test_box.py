@@ -45,9 +45,12 @@ def test_text_has_two_decimals_at_most() -> None:
     assert box_text(1.0, -2.346, 3, 1e5) == "1 -2.35 3 100000"
 
 
-@pytest.mark.parametrize(("text", "meets"), [("0 0 9 9", True), ("-5 -5 1 1", True), ("-9 0 0 9", False), ("40 0 60 9", False)])
-def test_a_region_may_reach_beyond_an_image_but_not_miss_it(text: str, meets: bool) -> None:
-    assert parse_box(text).meets(40, 30) == meets
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("0 0 9 9", 1), ("-5 -5 1 1", 1 / 36), ("-9 0 0 9", 0), ("40 0 60 9", 0), ("0 0 1000000 1000000", 1.2e-9)],
+)
+def test_a_region_may_reach_beyond_an_image(text: str, share: float) -> None:
+    assert parse_box(text).share_inside(40, 30) == pytest.approx(share)
     assert Region.of_image(40, 30).corners().tolist() == [[0, 0], [40, 0], [40, 30], [0, 30]]
 
 

@@ -1,6 +1,7 @@
 """The region of each fit and scale, and pixels against area means that are computed without OpenCV."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -175,3 +176,19 @@ def test_other_images_get_the_crop_that_all_datasets_of_the_training_had() -> No
     assert crop_for("b", {"a": one, "b": other}) == other
     with pytest.raises(AgeGenderError, match=r"data.crop_scale: required for new, .*several values \(a 1, b 0.8\)"):
         crop_for("new", {"a": one, "b": other})
+
+
+@pytest.mark.parametrize("text", ["0 0 1000000 1000000", "-1000000 -1000000 1000000 1000000", "0 0 1000000 300"])
+def test_a_box_of_a_million_pixels_needs_little_memory(text: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    allocated = []
+    warp = cv2.warpAffine
+
+    def recorded(source: np.ndarray, matrix: np.ndarray, size: tuple[int, int], **more: Any) -> np.ndarray:
+        allocated.append(size[0] * size[1])
+        return np.asarray(warp(source, matrix, size, **more))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cv2, "warpAffine", recorded)
+        Crop("stretch", 10)(image, 32, parse_box(text))
+    assert allocated and max(allocated) <= (16 * 32) ** 2

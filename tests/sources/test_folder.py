@@ -202,3 +202,19 @@ def test_a_picture_has_a_row_for_each_face_in_a_box(tmp_path: Path) -> None:
         read_csv(tmp_path, "path,age,x0,y0\na.jpg,3,0,0\n")
     with pytest.raises(AgeGenderError, match=r"faces.csv has boxes of faces, so it must be the only file with labels"):
         read_csv(tmp_path, text, pattern="(?P<group>a).jpg")
+
+
+def test_impossible_boxes_are_skipped_with_a_reason(tmp_path: Path) -> None:
+    boxes = ("0,0,9,9", "9,0,0,9", "0,9,9,0", "nan,0,9,9", "0,0,9,2e6", "1,0,1.001,9", "x,0,9,9", ",0,9,9")
+    folder(tmp_path, "a.jpg")
+    table = read_csv(tmp_path, "path,age,x0,y0,x1,y1\n" + "\n".join(f"a.jpg,3,{box}" for box in boxes))
+    assert table.boxes() == ["0 0 9 9"]
+    assert [one.reason for one in table.skipped] == [
+        "box has swapped corners: 9 0 0 9, faces.csv row 3",
+        "box has swapped corners: 0 9 9 0, faces.csv row 4",
+        "box has coordinates that are not finite or above 1000000 pixels: nan 0 9 9, faces.csv row 5",
+        "box has coordinates that are not finite or above 1000000 pixels: 0 0 9 2e6, faces.csv row 6",
+        "box has no area: 1 0 1 9, faces.csv row 7",
+        "box is not numbers: x 0 9 9, faces.csv row 8",
+        "box has 3 numbers instead of 4 or 8:  0 9 9, faces.csv row 9",
+    ]

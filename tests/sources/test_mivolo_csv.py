@@ -45,6 +45,8 @@ def test_rows_without_a_possible_face_are_skipped_with_a_reason(tmp_path: Path) 
         "pictures/a.jpg,35,M,nan,20,10,60,0,0,0,0",
         "pictures/a.jpg,35,M,10,20,10,60,0,0,0,0",
         "pictures/a.jpg,-1,-1,10,20,55,60,0,0,0,0",
+        "pictures/a.jpg,35,M,10,20,2000000,60,0,0,0,0",
+        "pictures/a.jpg,35,M,10,20,x,60,0,0,0,0",
     ).read()
     assert len(table) == 1
     assert [one.reason for one in table.skipped] == [
@@ -54,6 +56,8 @@ def test_rows_without_a_possible_face_are_skipped_with_a_reason(tmp_path: Path) 
         "box has coordinates that are not finite or above 1000000 pixels: faces.csv row 6",
         "box has no area: faces.csv row 7",
         "age and gender are unknown: faces.csv row 8",
+        "box has coordinates that are not finite or above 1000000 pixels: faces.csv row 9",
+        "box is not numbers: faces.csv row 10",
     ]
 
 
