@@ -90,6 +90,11 @@ def own_faces(make_utkface: Callable[..., Path], tmp_path_factory: pytest.TempPa
             table.writerows((path, age, genders[gender]) for path, age, gender in rows)
     header = "img_name,age,gender,face_x0,face_y0,face_x1,face_y1"
     (root / "boxes.csv").write_text("\n".join([header, *(f"{path},{age},{'MF'[g]},2,2,22,20" for path, age, g in rows)]))
+    boxed = [{"img_path": path, "age": int(age), "gender": "MF"[g], "folder": i % 10, "id_num": i, "aligned_bbox": [2, 2, 22, 2, 22, 20, 2, 20]}
+             for i, (path, age, g) in enumerate(rows)]  # fmt: skip
+    (root / "AgeDB_aligned.json").write_text(json.dumps(boxed))
+    splits = [{"trn": [0, 1, 2, 3, 4, 5], "val": [6, 7], "tst": [8, 9]}] * 5
+    (root / "AgeDB.yaml").write_text(json.dumps([{"database": "AgeDB_aligned.json", "split": splits}]))
     (root / "faces.json").write_text(json.dumps([{"file": p, "age": int(age), "sex": "mf"[g]} for p, age, g in rows]))
     return root
 
@@ -175,6 +180,7 @@ def test_a_command_runs(
     monkeypatch.chdir(tmp_path)
     run = shutil.copytree(toy_run, tmp_path / "run")
     shutil.copy(own_faces / "faces.csv", tmp_path / "vendor.csv")
+    shutil.copy(own_faces / "AgeDB.yaml", tmp_path)
     (tmp_path / "suspicious.csv").write_text(f"path\n{next(own_faces.glob('*.jpg')).name}\n")
     faces = toy_run.parent / "faces" if " root=" in str(command) else own_faces
     arguments = filled(command, faces, run, tmp_path)

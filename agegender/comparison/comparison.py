@@ -166,7 +166,7 @@ def record(row: Row, classes: Sequence[int]) -> Record:
         "tested": first.tested,
         **{f"n_{split}": _distinct(map(str, numbers)) for split, numbers in counts.items()},
         "seeds": len({(run.seed, run.origin.split_draw[0]) for run in runs}) if row.folds else len(runs),
-        "folds": f"{len(row.folds)} of {first.folds}" if row.folds else "",
+        "folds": f"{len(row.folds)}{f' of {first.folds}' if first.folds else ''}" if row.folds else "",
     }
     for metric in shown("table"):
         entry[metric.key], entry[f"{metric.key}_sd"] = over_seeds(row, metric, classes)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agegender.configuration import job
+from agegender.configuration.databases import facebase_sources
 from agegender.configuration.paths import CONF
 from agegender.configuration.schema import GROUPS, default_monitor, did_you_mean
 from agegender.errors import AgeGenderError
@@ -130,6 +131,8 @@ def plain(config: "DictConfig") -> dict[str, Any]:
             value = own[key]
             values[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         except (OmegaConfBaseException, RecursionError) as error:
+            if (cause := _cause(error, AgeGenderError)) is not None:  # of a resolver
+                raise cause from None
             reason = "it refers to itself" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
             place = getattr(error, "full_key", None) or key
             raise AgeGenderError(f"{place}={_at(unresolved, str(place))}: cannot be resolved: {reason}") from error
@@ -181,9 +184,7 @@ def _of_hydra(error: BaseException) -> AgeGenderError:
     """The error for the user in place of one raised while Hydra composes the configuration and makes the run directory."""
     from hydra.errors import OverrideParseException
 
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, AgeGenderError | OSError):
-        cause = cause.__cause__ or cause.__context__
+    cause = _cause(error, AgeGenderError, OSError)
     if isinstance(cause, OSError) and cause.filename is not None:  # Hydra's own error of a missing file has no name
         return AgeGenderError(f"{cause.filename}: cannot be read, or created as the run directory: {cause.strerror}")
     if isinstance(cause, AgeGenderError):
@@ -194,12 +195,21 @@ def _of_hydra(error: BaseException) -> AgeGenderError:
     return AgeGenderError(*(line for one in (error, error.__cause__) if one for line in str(one).expandtabs(4).splitlines()))
 
 
+def _cause(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:
+    """The error of one of these kinds that an error follows from, or that it is itself; None if there is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, kinds):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
 def register_resolvers() -> None:
-    """Makes ``${run_dir:...}`` and ``${default_monitor:...}`` known to OmegaConf."""
+    """Makes ``${run_dir:...}``, ``${default_monitor:...}`` and ``${facebase_sources:...}`` known to OmegaConf."""
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("default_monitor", default_monitor, replace=True)
+    OmegaConf.register_new_resolver("facebase_sources", facebase_sources, replace=True)
 
 
 def _missing(value: Any, path: str = "") -> Iterator[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 FACE = ["dataset", "path", "sha256", "age_low", "age_high", "gender"]  # identify a face, its pixels and its labels
 FOLDS = "agegender.data.folds.Folds"
+NUMBERED = (FOLDS, "agegender.data.benchmark.BenchmarkSplit")  # splits of which ``number`` chooses the test faces
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,18 @@ class Run:
 
     @property
     def fold(self) -> int | None:
-        """Number of the fold that is the test split of the tested data; None without folds."""
+        """Number of the fold that is the test split, or of the split of a benchmark; None without folds."""
         return self._folds.get("number")
 
     @property
     def folds(self) -> int | None:
-        """Number of folds of the split of the tested data; None without folds."""
+        """Number of folds of the split of the tested data; None without folds, or if a benchmark file has it."""
         return self._folds.get("count")
 
     @property
     def _folds(self) -> dict[str, int]:
         split = self.config.get("split") or {}
-        return split if split.get("_target_") == FOLDS else {}
+        return split if split.get("_target_") in NUMBERED else {}
 
     @property
     def age_classes(self) -> tuple[int, ...]:
