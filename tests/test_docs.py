@@ -90,7 +90,8 @@ def own_faces(make_utkface: Callable[..., Path], tmp_path_factory: pytest.TempPa
             table.writerows((path, age, genders[gender]) for path, age, gender in rows)
     header = "img_name,age,gender,face_x0,face_y0,face_x1,face_y1"
     (root / "boxes.csv").write_text("\n".join([header, *(f"{path},{age},{'MF'[g]},2,2,22,20" for path, age, g in rows)]))
-    boxed = [{"img_path": path, "age": int(age), "gender": "MF"[g], "folder": i % 10, "id_num": i, "aligned_bbox": [2, 2, 22, 2, 22, 20, 2, 20]}
+    quad = [2, 2, 22, 2, 22, 20, 2, 20]
+    boxed = [{"img_path": path, "age": int(age), "gender": "MF"[g], "folder": i % 10, "id_num": i, "aligned_bbox": quad}
              for i, (path, age, g) in enumerate(rows)]  # fmt: skip
     (root / "AgeDB_aligned.json").write_text(json.dumps(boxed))
     splits = [{"trn": [0, 1, 2, 3, 4, 5], "val": [6, 7], "tst": [8, 9]}] * 5
