@@ -173,17 +173,29 @@ def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str
 
 
 def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None") -> Files:
-    """The files that every format has: how to prepare a face, what the outputs mean, and what was measured."""
-    from agegender.inference.bundle import CALIBRATION, LABELS, METRICS, PREPROCESS
+    """The files that every format has: how to prepare a face, what the outputs mean, licences, and what was measured."""
+    from agegender.evaluation.report.stored_card import stored_card
+    from agegender.inference.bundle import CALIBRATION, CARD, LABELS, LICENSES, METRICS, PREPROCESS
+    from agegender.inference.license_note import license_note
     from agegender.inference.trained_model import labels, preprocess
 
-    calibration, test = run.read_calibration(), run.latest_test
+    calibration, test, card = run.read_calibration(), run.latest_test, stored_card(run, trained.licenses)
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),
+        LICENSES: license_note(trained.licenses, _initial_weights(run.read_config()["backbone"])),
+        **({} if card is None else {CARD: card}),
         **({METRICS: test.read_metrics()} if test.metrics.is_file() else {}),
         **({} if calibration is None else {CALIBRATION: calibration}),
     }
+
+
+def _initial_weights(backbone: Mapping[str, Any]) -> str:
+    """What the training of a backbone began with."""
+    name = backbone.get("name") or str(backbone["_target_"]).rpartition(".")[2]
+    if backbone.get("weights"):
+        return f"the file {Path(str(backbone['weights'])).name} for {name}"
+    return f"pretrained weights of timm for {name}" if backbone.get("pretrained") else f"random, for {name}"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,17 @@ def test_a_bundle_has_model_description_and_metrics(
     out = capsys.readouterr().out
     assert "largest difference from the network: age " in out and "takes cropped faces only" in out
     assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == json.loads((trained_run / "metrics.json").read_text())
-    assert {"model.onnx", "preprocess.json", "labels.json", "checksums.txt"} <= {p.name for p in (tmp_path / "b").iterdir()}
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {
+        "model.onnx", "preprocess.json", "labels.json", "licenses.md", "modelcard.md", "metrics.json", "calibration.json",
+        "checksums.txt",
+    }  # fmt: skip
     Bundle(tmp_path / "b")
+    listed = (tmp_path / "b" / "checksums.txt").read_text().splitlines()
+    assert len(listed) == 7
+    card, licenses = ((tmp_path / "b" / name).read_text() for name in ("modelcard.md", "licenses.md"))
+    assert "# Model card: run" in card and "## Data and licences" in card
+    assert "| utkface | UTKFace: for non" in licenses
+    assert "Initial weights: random" in licenses
 
 
 def test_half_precision_reports_its_loss(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +111,26 @@ def test_the_benchmark_of_an_evaluation_resamples_and_analyses(tmp_path: Path) -
 def test_the_benchmark_of_a_report_measures_its_files(tmp_path: Path) -> None:
     tables = tables_of("benchmark_report.py", tmp_path, "--faces", "200")
     assert [(row["faces"], row["page, kB"] > 0, row["figures, kB"] > 0) for row in tables["report"]] == [(200, True, True)]
+
+
+def test_javascript_predicts_the_same_numbers(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node.js is not installed (apt-get install nodejs npm)")
+    images = []
+    for file in sorted(faces.glob("*.jpg"))[:3]:
+        images.append(str(tmp_path / f"{len(images)}.png"))
+        cv2.imwrite(images[-1], cv2.resize(cv2.imread(str(file)), (32, 32)))
+    folder = shutil.copytree(PROJECT / "scripts" / "predict_with_node", tmp_path / "node")
+    done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"npm cannot install onnxruntime-node: {done.stderr[-200:]}")
+    done = subprocess.run(["node", "predict.mjs", str(bundle), *images], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = run("predict_with_numpy.py", str(bundle), *images)
+    for one, other in zip(map(json.loads, done.stdout.splitlines()), map(json.loads, expected.splitlines()), strict=True):
+        assert one["path"] == other["path"]
+        assert one["age"] == pytest.approx(other["age"], abs=1e-3)
+        assert one["probability_female"] == pytest.approx(other["probability_female"], abs=1e-4)
 
 
 def test_measured_recall_and_matches_of_near_copies(tmp_path: Path) -> None:

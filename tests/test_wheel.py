@@ -92,6 +92,20 @@ def test_a_bundle_predicts_where_only_four_packages_are_installed(
     assert len((tmp_path / "p.jsonl").read_text().splitlines()) == len(list(faces.glob("*.jpg")))
     done = subprocess.run([*command, "--output", "p.parquet"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "pip install pyarrow" in done.stderr
+    some = sorted(map(str, faces.glob("*.jpg")))[:5]
+    done = subprocess.run(
+        [python, str(ROOT / "scripts" / "predict_with_numpy.py"), str(bundle), *some],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = {row["path"]: row for row in map(json.loads, (tmp_path / "p.jsonl").read_text().splitlines())}
+    assert [one["path"] for one in found] == some
+    for one in found:
+        assert one["age"] == pytest.approx(rows[one["path"]]["age"], abs=2e-3)
+        assert one["probability_female"] == pytest.approx(rows[one["path"]]["probability_female"], abs=1e-4)
     installed = subprocess.run([python, "-c", "import torch"], env=environment, capture_output=True, text=True)
     assert "ModuleNotFoundError" in installed.stderr
 

@@ -1,8 +1,8 @@
 """A bundle: a trained model in a folder that needs only NumPy and ONNX Runtime, without torch.
 
 The folder holds ``model.onnx``, ``preprocess.json`` (how to prepare a face), ``labels.json`` (what the outputs mean, the
-datasets and their licences), ``modelcard.md``, ``checksums.txt`` in the format of ``sha256sum``, and, if they were measured,
-``calibration.json`` and ``metrics.json``.
+datasets and their licences), ``licenses.md``, ``checksums.txt`` in the format of ``sha256sum``, and, if the model was tested,
+``modelcard.md``, ``metrics.json`` and ``calibration.json``.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ LABELS = "labels.json"
 CALIBRATION = "calibration.json"
 METRICS = "metrics.json"
 CARD = "modelcard.md"
+LICENSES = "licenses.md"
 CHECKSUMS = "checksums.txt"
 REQUIRED = (MODEL, PREPROCESS, LABELS)
 
