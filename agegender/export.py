@@ -25,7 +25,7 @@ YEARS, ACCURACY = 0.1, 0.005  # largest loss of MAE and of gender accuracy of a 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exports the best model of a run, and verifies what was written."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         export(options)
     except AgeGenderError as error:
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m agegender.export",
         description="Exports a trained model and checks the exported one against it on faces of the run.",

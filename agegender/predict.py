@@ -15,12 +15,12 @@ from agegender.inference.model_options import CAVEAT, add_model_options, load_pr
 if TYPE_CHECKING:
     from agegender.inference.age_gate import AgeGate
     from agegender.inference.photos import Result
-    from agegender.inference.predictor import Predictor
+    from agegender.inference.predictor import Face, Predictor
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predicts files, and prints or writes one row for each face."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         predict(options)
     except AgeGenderError as error:
@@ -36,15 +36,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m agegender.predict",
         description="Estimates age and apparent gender of every face. " + CAVEAT,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PHOTO_OR_FOLDER", help="image files, and folders of them")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PHOTO_OR_FOLDER",
+        help="image files, and folders of them; or one video or camera",
+    )
     add_model_options(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write .csv, .parquet or .jsonl; continues if interrupted")
-    parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each photo with boxes and estimates there")
+    parser.add_argument(
+        "--annotate",
+        type=Path,
+        metavar="DIR_OR_VIDEO",
+        help="write each photo with boxes and estimates into that folder; of a video, the video to write, such as out.mp4",
+    )
     parser.add_argument(
         "--age-gate",
         type=positive,
@@ -58,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="AGE",
         help="estimated age from which a face passes the gate (default: the test's, 25)",
     )
+    video = parser.add_argument_group("videos")
+    video.add_argument("--every", type=positive, metavar="N", help="search every Nth frame for faces (default 1)")
+    video.add_argument(
+        "--summary",
+        type=Path,
+        metavar="FILE",
+        help="write a CSV of anonymous audience counts: faces by time window, age range and gender",
+    )
+    video.add_argument("--window", type=positive, metavar="SECONDS", help="length of a time window (default 60)")
+    video.add_argument("--least", type=positive, metavar="N", help="leave out counts below N (default 5)")
     return parser
 
 
@@ -68,7 +90,14 @@ def predict(options: argparse.Namespace) -> None:
         AgeGenderError: A path, the model or an option cannot be used.
     """
     from agegender.inference.photos import list_images
+    from agegender.inference.video import is_video
 
+    if any(map(is_video, options.paths)):
+        _predict_video(options)
+        return
+    for name in ("every", "summary", "window", "least"):
+        if getattr(options, name) is not None:
+            raise AgeGenderError(f"--{name}: only for a video")
     listing = list_images(options.paths)
     if not listing.files:
         raise AgeGenderError(f"no image file in {', '.join(map(str, options.paths))}")
@@ -77,6 +106,51 @@ def predict(options: argparse.Namespace) -> None:
     _predict_all(options, predictor, listing.files, gate)
     if listing.others:
         print(f"{listing.others} other files in the folders have no suffix of an image", file=sys.stderr)
+    print("\n".join([*([] if gate is None else gate.summary()), CAVEAT]), file=sys.stderr)
+
+
+def _predict_video(options: argparse.Namespace) -> None:
+    from contextlib import ExitStack
+
+    from agegender.inference.annotate import annotate
+    from agegender.inference.audience import Audience
+    from agegender.inference.tracking import Track, Tracker, follow
+    from agegender.inference.video import Frame, VideoError, VideoReader, VideoWriter
+    from agegender.whole_files import whole
+
+    [path, *others] = options.paths
+    if others or options.output is not None:
+        raise AgeGenderError(f"{path}: a video is predicted alone, without --output; see --annotate and --summary")
+    predictor = load_predictor(options)
+    if predictor.detector is None:
+        raise AgeGenderError(f"{path}: a video needs a face detector (--download-detector or --detector-weights FILE)")
+    gate, tracker, audience = _gate(options, predictor), Tracker(), Audience(options.window or 60, options.least or 5)
+
+    def report(tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            audience.add(track)
+            when = f"{track.first:.1f} to {track.last:.1f} s"
+            print("  ".join([one_line(path), f"face {track.number}", when, *_estimate(track.face, gate)]), flush=True)
+
+    with ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(path))
+        writer = None
+        if options.annotate is not None:
+            writer = VideoWriter(stack.enter_context(whole(options.annotate)), reader.rate)
+        try:
+            for frame, visible, ended in follow(reader, predictor, tracker, options.every or 1):
+                report(ended)
+                if writer is not None:
+                    writer.write(Frame(frame.time, annotate(frame.pixels, [track.face for track in visible])))
+        except VideoError as error:
+            print(f"{one_line(error)}; what was before is predicted", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("interrupted; what was before is predicted", file=sys.stderr)
+        report(tracker.end())
+        if writer is not None:
+            writer.close()
+    if options.summary is not None:
+        audience.write(options.summary)
     print("\n".join([*([] if gate is None else gate.summary()), CAVEAT]), file=sys.stderr)
 
 
@@ -129,18 +203,24 @@ def _lines(result: "Result", gate: "AgeGate | None") -> list[str]:
         return [f"{name}: {one_line(result.reason)}"]
     lines = []
     for number, face in enumerate(result.faces, 1):
-        parts = [name, f"face {number}"]
-        if face.age is not None:
-            low, high = face.interval or (None, None)
-            parts.append(f"age {face.age:.1f}" + ("" if low is None else f" ({face.level}%: {low:.0f} to {high:.0f})"))
-        if face.probability_female is not None:
-            parts.append(f"probability female {face.probability_female:.3f}")
+        parts = [name, f"face {number}", *_estimate(face, gate)]
         if face.box is not None:
             parts.append("box " + " ".join(f"{edge:.0f}" for edge in face.box))
-        if gate is not None:
-            parts.append(gate.explained(face))
         lines.append("  ".join(parts))
     return lines
+
+
+def _estimate(face: "Face", gate: "AgeGate | None") -> list[str]:
+    """What is printed about the estimate of a face."""
+    parts = []
+    if face.age is not None:
+        low, high = face.interval or (None, None)
+        parts.append(f"age {face.age:.1f}" + ("" if low is None else f" ({face.level}%: {low:.0f} to {high:.0f})"))
+    if face.probability_female is not None:
+        parts.append(f"probability female {face.probability_female:.3f}")
+    if gate is not None:
+        parts.append(gate.explained(face))
+    return parts
 
 
 def _annotate(options: argparse.Namespace, files: Sequence[Path], result: "Result") -> None:

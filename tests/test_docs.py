@@ -70,7 +70,8 @@ def commands(page: str) -> Iterator[Command]:
 SHOWN = {page: list(dict.fromkeys(commands(page))) for page in PAGES}
 EVERY = list({(c.name, c.arguments): c for page in PAGES if page != EXTEND for c in SHOWN[page]}.values())
 COMPARED = [c for c in EVERY if c.name == "compare"]
-INFERRED = [c for c in EVERY if c.name in ("predict", "export") and "detector-weights" not in str(c)]
+INFERRED = [c for c in EVERY if c.name in ("predict", "export") and not {"--detector-weights", "VIDEO"} & set(c.arguments)]
+PARSED = [c for c in EVERY if c.name in ("predict", "export") and c not in INFERRED]
 COMPOSED = [c for c in EVERY if c.name in CONFIGURATIONS and ABSENT.search(str(c))]
 RUN = [c for c in EVERY if c.name in CONFIGURATIONS and c not in COMPOSED]
 
@@ -228,6 +229,11 @@ def test_a_prediction_or_export_runs(
     assert "age" in shown.out or "written to" in shown.err
     if "--output" in command.arguments:
         assert len((tmp_path / "predictions.csv").read_text().splitlines()) > 60
+
+
+@pytest.mark.parametrize("command", PARSED, ids=str)
+def test_a_prediction_that_needs_more_than_a_test_has_is_parsed(command: Command) -> None:
+    import_module(f"agegender.{command.name}").parser().parse_args(command.arguments)
 
 
 def files_of(page: str) -> dict[str, str]:

@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from agegender.inference.bundle import Bundle
+from agegender.inference.faces import DetectedFace
+from agegender.inference.predictor import Predictor
 from agegender.predict import main
 
 
@@ -126,6 +130,90 @@ def test_an_age_gate_gives_a_verdict_for_each_face_and_its_error_rates(
         assert "does not suffice where the law asks for age verification" in err
     main([str(face), "--model", str(bundle), "--age-gate", "18", "--output", str(tmp_path / "p.csv")])
     assert table(tmp_path / "p.csv")[0]["verdict"] in ("passes", "proof of age needed")
+
+
+class WhiteSquares:
+    """A detector that finds white squares."""
+
+    def __call__(self, image: np.ndarray) -> list[DetectedFace]:
+        _, _, boxes, _ = cv2.connectedComponentsWithStats((image.min(axis=2) > 200).astype(np.uint8))
+        return [DetectedFace((x, y, x + w, y + h), 0.9) for x, y, w, h, area in boxes[1:].astype(float).tolist() if area > 50]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Two faces: one moves from left to right for 3 seconds, the other one is there in the last second."""
+    pytest.importorskip("av", reason="PyAV is not installed (pip install 'agegender[video]')")
+    from agegender.inference.video import Frame, VideoWriter
+
+    writer = VideoWriter(tmp_path / "video.mp4", Fraction(10))
+    for number in range(30):
+        frame = np.zeros((120, 320, 3), np.uint8)
+        frame[10:50, 4 * number : 4 * number + 40] = 255
+        if number >= 20:
+            frame[70:110, 200:240] = 255
+        writer.write(Frame(number / 10, frame))
+    writer.close()
+    return tmp_path / "video.mp4"
+
+
+def predict_video(monkeypatch: pytest.MonkeyPatch, bundle: Path, *arguments: object) -> None:
+    model = Bundle(bundle)
+    model.preprocess["face_place"] = {"box": [0.1, 0.1, 0.9, 0.9], "landmarks": None, "faces": 1, "images": 1}
+    monkeypatch.setattr("agegender.predict.load_predictor", lambda options: Predictor(model, WhiteSquares()))
+    main([*map(str, arguments)])
+
+
+def test_a_video_has_one_estimate_for_each_face_boxes_and_anonymous_counts(
+    bundle: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from agegender.inference.video import VideoReader
+
+    out, summary = tmp_path / "out.mp4", tmp_path / "summary.csv"
+    options = ["--annotate", out, "--summary", summary, "--least", 1, "--window", 2, "--every", 2]
+    predict_video(monkeypatch, bundle, video, *options)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[1:3] for line in lines] == [["face 1", "0.0 to 2.8 s"], ["face 2", "2.0 to 2.8 s"]]
+    assert all(re.search(r"  age [\d.]+ .*probability female", line) for line in lines)
+    assert [(row["from_second"], row["tracks"]) for row in table(summary)] == [("0", "1"), ("2", "1")]
+    with VideoReader(video) as before, VideoReader(out) as after:
+        frames = list(zip(before, after, strict=True))
+    assert len(frames) == 30
+    for old, new in frames:
+        assert old.time == pytest.approx(new.time, abs=1e-3)
+        assert (np.abs(old.pixels.astype(int) - new.pixels) > 100).any()  # a box and a text
+    assert {path.name for path in tmp_path.iterdir()} == {"video.mp4", "out.mp4", "summary.csv"}
+
+
+def test_of_a_damaged_video_the_beginning_is_predicted(
+    bundle: Path, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(reader: object) -> Iterator[object]:
+        frames = iterate(reader)
+        yield from (next(frames) for _ in range(9))
+        raise VideoError("video.mp4: damaged after 0.9 seconds: Invalid data")
+
+    from agegender.inference.video import VideoError, VideoReader
+
+    iterate = VideoReader.__iter__
+    monkeypatch.setattr(VideoReader, "__iter__", cut_off)
+    predict_video(monkeypatch, bundle, video, "--annotate", tmp_path / "out.mp4")
+    out, err = capsys.readouterr()
+    assert "face 1  0.0 to 0.8 s" in out and "damaged after 0.9 seconds: Invalid data; what was before is predicted" in err
+    monkeypatch.undo()
+    with VideoReader(tmp_path / "out.mp4") as reader:
+        assert len(list(reader)) == 9
+
+
+def test_mistakes_about_videos_are_one_line(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = ["--model", bundle]
+    assert "a video is predicted alone" in failed(capsys, "a.mp4", "b.jpg", *model)
+    assert "a video is predicted alone" in failed(capsys, "a.mp4", "--output", "p.csv", *model)
+    assert "--every: only for a video" in failed(capsys, "b.jpg", "--every", "2", *model)
+    assert "a.mp4: a video needs a face detector" in failed(capsys, "a.mp4", *model)
 
 
 def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
