@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         help="YuNet model file: measures where faces are in the training crops, so that the bundle can be used on photos "
         "(default: the downloaded one, if there is one)",
     )
+    parser.add_argument(
+        "--license", type=Path, metavar="FILE", help="text that is added to licenses.md: your terms for the exported weights"
+    )
     return parser
 
 
@@ -79,6 +82,7 @@ def export(options: argparse.Namespace) -> None:
     require_new(options.bundle)
     if options.format != "onnx" and options.precision != "fp32":
         raise AgeGenderError(f"--precision {options.precision}: only for --format onnx")
+    terms = None if options.license is None else _text(options.license)
     run = RunDirectory(options.run)
     run.read_config()
     trained = load_network(run.best)
@@ -86,7 +90,7 @@ def export(options: argparse.Namespace) -> None:
     network = DeployedNetwork(trained.network).eval()
     model = {"onnx": _onnx, "torch_export": _torch_export, "safetensors": _safetensors}[options.format]
     files, lines = model(run, network, options.precision)
-    files |= _described(run, trained, place)
+    files |= _described(run, trained, place, terms)
     write_files(options.bundle, files)
     print("\n".join([*report, *lines, f"written to {options.bundle}: {', '.join(sorted(files))}"]))
 
@@ -173,10 +177,21 @@ def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str
     return {"model.safetensors": save(weights), "network.json": {"network": arguments["network"]}}, []
 
 
-def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None") -> Files:
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AgeGenderError(
+            f"--license {file}: cannot be read as text: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace | None", terms: str | None) -> Files:
     """The files that every format has: how to prepare a face, what the outputs mean, licences, and what was measured."""
+    import yaml
+
     from agegender.evaluation.report.stored_card import stored_card
-    from agegender.inference.bundle import CALIBRATION, CARD, LABELS, LICENSES, METRICS, PREPROCESS
+    from agegender.inference.bundle import CALIBRATION, CARD, CONFIG, LABELS, LICENSES, METRICS, PREPROCESS
     from agegender.inference.license_note import license_note
     from agegender.inference.trained_model import labels, preprocess
 
@@ -184,11 +199,21 @@ def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),
-        LICENSES: license_note(trained.licenses, _initial_weights(run.read_config()["backbone"])),
+        LICENSES: license_note(trained.licenses, _initial_weights(run.read_config()["backbone"]), terms),
+        CONFIG: yaml.safe_dump(_without_folders(run.read_config()), sort_keys=False, allow_unicode=True),
         **({} if card is None else {CARD: card}),
         **({METRICS: test.read_metrics()} if test.metrics.is_file() else {}),
         **({} if calibration is None else {CALIBRATION: calibration}),
     }
+
+
+def _without_folders(config: Any) -> Any:
+    """A configuration whose absolute paths are cut to the last part: a bundle is given to people outside of this machine."""
+    if isinstance(config, Mapping):
+        return {key: _without_folders(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [_without_folders(value) for value in config]
+    return Path(config).name if isinstance(config, str) and Path(config).is_absolute() else config
 
 
 def _initial_weights(backbone: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from agegender.export import main
 from agegender.inference.bundle import Bundle
@@ -22,21 +23,29 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 def test_a_bundle_has_model_description_and_metrics(
     trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main([str(trained_run), str(tmp_path / "b")])
+    (tmp_path / "terms.md").write_text("CC BY 4.0 for the weights\n")
+    main([str(trained_run), str(tmp_path / "b"), "--license", str(tmp_path / "terms.md")])
     out = capsys.readouterr().out
     assert "largest difference from the network: age " in out and "takes cropped faces only" in out
     assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == json.loads((trained_run / "metrics.json").read_text())
     assert {p.name for p in (tmp_path / "b").iterdir()} == {
         "model.onnx", "preprocess.json", "labels.json", "licenses.md", "modelcard.md", "metrics.json", "calibration.json",
-        "checksums.txt",
+        "config.yaml", "checksums.txt",
     }  # fmt: skip
     Bundle(tmp_path / "b")
     listed = (tmp_path / "b" / "checksums.txt").read_text().splitlines()
-    assert len(listed) == 7
+    assert len(listed) == 8
     card, licenses = ((tmp_path / "b" / name).read_text() for name in ("modelcard.md", "licenses.md"))
     assert "# Model card: run" in card and "## Data and licences" in card
     assert "| utkface | UTKFace: for non" in licenses
-    assert "Initial weights: random" in licenses
+    assert "Initial weights: random" in licenses and "CC BY 4.0 for the weights" in licenses
+    config = (tmp_path / "b" / "config.yaml").read_text()
+    assert yaml.safe_load(config)["head"] == RunDirectory(trained_run).read_config()["head"]
+    assert "faces0" in config and not any(str(p.parent) in config for p in (trained_run, tmp_path))  # no folder of this machine
+
+
+def test_terms_that_cannot_be_read(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "none.md: cannot be read" in failed(capsys, trained_run, tmp_path / "b", "--license", tmp_path / "none.md")
 
 
 def test_half_precision_reports_its_loss(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
 """A bundle: a trained model in a folder that needs only NumPy and ONNX Runtime, without torch.
 
 The folder holds ``model.onnx``, ``preprocess.json`` (how to prepare a face), ``labels.json`` (what the outputs mean, the
-datasets and their licences), ``licenses.md``, ``checksums.txt`` in the format of ``sha256sum``, and, if the model was tested,
-``modelcard.md``, ``metrics.json`` and ``calibration.json``.
+datasets and their licences), ``licenses.md``, ``config.yaml`` (of the training), ``checksums.txt`` in the format of
+``sha256sum``, and, if the model was tested, ``modelcard.md``, ``metrics.json`` and ``calibration.json``.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ CALIBRATION = "calibration.json"
 METRICS = "metrics.json"
 CARD = "modelcard.md"
 LICENSES = "licenses.md"
+CONFIG = "config.yaml"
 CHECKSUMS = "checksums.txt"
 REQUIRED = (MODEL, PREPROCESS, LABELS)
 
