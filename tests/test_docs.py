@@ -71,7 +71,7 @@ SHOWN = {page: list(dict.fromkeys(commands(page))) for page in PAGES}
 EVERY = list({(c.name, c.arguments): c for page in PAGES if page != EXTEND for c in SHOWN[page]}.values())
 COMPARED = [c for c in EVERY if c.name == "compare"]
 INFERRED = [c for c in EVERY if c.name in ("predict", "export") and not {"--detector-weights", "VIDEO"} & set(c.arguments)]
-PARSED = [c for c in EVERY if c.name in ("predict", "export") and c not in INFERRED]
+PARSED = [c for c in EVERY if c.name in ("predict", "export", "serve") and c not in INFERRED]
 COMPOSED = [c for c in EVERY if c.name in CONFIGURATIONS and ABSENT.search(str(c))]
 RUN = [c for c in EVERY if c.name in CONFIGURATIONS and c not in COMPOSED]
 
@@ -232,7 +232,7 @@ def test_a_prediction_or_export_runs(
 
 
 @pytest.mark.parametrize("command", PARSED, ids=str)
-def test_a_prediction_that_needs_more_than_a_test_has_is_parsed(command: Command) -> None:
+def test_a_command_that_needs_more_than_a_test_has_is_parsed(command: Command) -> None:
     import_module(f"agegender.{command.name}").parser().parse_args(command.arguments)
 
 

@@ -52,6 +52,8 @@ class YuNet:
     SIDE = 640  # the published file has this input size
 
     def __init__(self, weights: str | Path, score: float = 0.7) -> None:
+        log = cv2.utils.logging
+        level = log.setLogLevel(log.LOG_LEVEL_ERROR)  # OpenCV 5 warns about each model that it opens
         try:
             with open_bytes(weights) as file:
                 model = np.frombuffer(file.read(), np.uint8)
@@ -60,6 +62,8 @@ class YuNet:
             raise AgeGenderError(f"detector weights {weights}: cannot be read: {error.strerror or error}") from error
         except cv2.error as error:
             raise AgeGenderError(f"detector weights {weights}: OpenCV cannot read them as a YuNet model") from error
+        finally:
+            log.setLogLevel(level)
 
     def __call__(self, image: np.ndarray) -> list[DetectedFace]:
         """Returns the faces in an RGB photo, uint8 [height, width, 3], the largest first."""

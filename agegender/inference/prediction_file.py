@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +12,7 @@ from agegender.errors import AgeGenderError
 from agegender.escaping import csv_cell
 from agegender.inference.age_gate import AgeGate
 from agegender.inference.photos import Result
+from agegender.inference.predictor import Face
 
 COLUMNS = (
     "path", "face", "box", "age", "interval_low", "interval_high", "probability_female", "detector_score", "reason",
@@ -26,9 +27,17 @@ def rows(result: Result, gate: AgeGate | None = None) -> list[Row]:
     """The rows of a file: one for each face, numbered from 1, or one with a reason."""
     if not result.faces:
         return [dict.fromkeys(columns(gate)) | {"path": str(result.path), "reason": result.reason}]
+    verdicts = [{} if gate is None else {VERDICT: gate.verdict(face)} for face in result.faces]
+    return [
+        {"path": str(result.path), **row, "reason": None, **verdict}
+        for row, verdict in zip(face_rows(result.faces), verdicts, strict=True)
+    ]
+
+
+def face_rows(faces: Sequence[Face]) -> list[Row]:
+    """The columns about each face of a photo, rounded."""
     return [
         {
-            "path": str(result.path),
             "face": number,
             "box": None if face.box is None else [round(edge, 1) for edge in face.box],
             "age": _rounded(face.age, 3),
@@ -36,10 +45,8 @@ def rows(result: Result, gate: AgeGate | None = None) -> list[Row]:
             "interval_high": None if face.interval is None else _rounded(face.interval[1], 3),
             "probability_female": _rounded(face.probability_female, 5),
             "detector_score": _rounded(face.detector_score, 4),
-            "reason": None,
-            **({} if gate is None else {VERDICT: gate.verdict(face)}),
         }
-        for number, face in enumerate(result.faces, 1)
+        for number, face in enumerate(faces, 1)
     ]
 
 
