@@ -80,7 +80,7 @@ def predict_photos(predictor: Predictor, photos: Iterable[Photo], crops_by_size:
     """
     waiting: list[tuple[list[FoundFace], str]] = []
     for photo in photos:
-        waiting.append(_find(predictor, photo, crops_by_size))
+        waiting.append(find_faces(predictor, photo, crops_by_size))
         if sum(max(1, len(found)) for found, _ in waiting) >= predictor.batch_size:
             yield from _estimated(predictor, waiting)
             waiting = []
@@ -93,7 +93,8 @@ def looks_like_crop(image: np.ndarray) -> bool:
     return long <= CROP_SIDE and long <= 1.3 * short
 
 
-def _find(predictor: Predictor, photo: Photo, crops_by_size: bool) -> tuple[list[FoundFace], str]:
+def find_faces(predictor: Predictor, photo: Photo, crops_by_size: bool) -> tuple[list[FoundFace], str]:
+    """Finds the faces of a photo, or the reason why there is none; arguments as of `predict_photos`."""
     try:
         image = rgb(photo)
         if crops_by_size and looks_like_crop(image):

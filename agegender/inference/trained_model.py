@@ -28,6 +28,8 @@ class TrainedModel:
         labels: As in the ``labels.json`` of a bundle.
         calibration: The argument.
         metrics: The argument.
+        network: On its device, in evaluation mode.
+        device: The device.
 
     Raises:
         AgeGenderError: There is no such device.
@@ -46,16 +48,16 @@ class TrainedModel:
         self.calibration = calibration
         self.metrics = metrics
         try:
-            self._device = torch.device(device)
-            self._network = trained.network.eval().to(self._device)
+            self.device = torch.device(device)
+            self.network = trained.network.eval().to(self.device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that CUDA was compiled in
             raise AgeGenderError(f"device {device}: {str(error).splitlines()[0]}") from error
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `agegender.inference.bundle.Bundle.outputs`."""
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
-            estimates = self._network.estimate(self._network(pixels))
+            pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+            estimates = self.network.estimate(self.network(pixels))
         return {name: estimates[name].float().cpu().numpy() for name in OUTPUTS if name in estimates}
 
 
