@@ -59,7 +59,7 @@ def main(config: dict[str, Any]) -> None:
             raise SystemExit(status)
         return
     others = config.get("data") is not None or bool(config["across"])
-    options = {name: config[name] for name in ("seen", "report", "robustness", "explain", "faces")}
+    options = {name: config[name] for name in ("seen", "report", "robustness", "crop_curve", "explain", "faces")}
     evaluate(run, saved, config["part"], trainer, others, choices=measured(config), **options)
 
 
@@ -74,6 +74,7 @@ def evaluate(
     faces: bool = False,
     choices: Mapping[str, Any] | None = None,
     robustness: bool | int = False,
+    crop_curve: bool | int = False,
     explain: int = 0,
 ) -> dict[str, Any]:
     """Measures a run's best model on one split of some faces.
@@ -91,12 +92,15 @@ def evaluate(
         choices: Arguments of ``agegender.evaluation.options.Options``; None for the defaults.
         robustness: Whether to measure the model on graded changes of the images too, or on how many random faces; see
             ``agegender.data.corruptions``.
+        crop_curve: Whether to measure the model at several crop scales too, on the val faces or on how many random ones of
+            them. Where a dataset has none, a fifth of the tested faces is used instead and not tested.
         explain: Number of random faces on which the model is explained; see ``agegender.evaluation.explanation``.
 
     Returns:
         The metrics; empty on other ranks than the first. They are also in ``metrics.json`` in ``evaluation/SPLIT`` of the run
         directory, beside the predictions; for other faces in ``evaluation/DATASET-SPLIT-CHECKSUM``, with the checksum of the
-        split and of its images. With several views of each face, the name of the folder ends with their kind.
+        split and of its images. With several views of each face, the name of the folder ends with their kind; for own faces of
+        which a fifth is held out, with ``held-out``.
 
     Raises:
         AgeGenderError: The run's own faces differ from those of its ``split.csv``, or other faces are among those that
@@ -105,8 +109,10 @@ def evaluate(
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
     from agegender.data.crop_report import difference_warnings, image_counts, stretch_warnings
+    from agegender.data.crop_scales import loader_at_scales
     from agegender.data.crops import crop_settings
     from agegender.data.summary import summary
+    from agegender.evaluation.crop_curve import advice, measure_crop_curve, scales_of_curve
     from agegender.evaluation.explained_faces import explain_faces
     from agegender.evaluation.explanation import explain_model
     from agegender.evaluation.options import Options
@@ -132,10 +138,14 @@ def evaluate(
     more: dict[str, Any] = {}
     if others:
         more["excluded"] = require_unseen(data, run, split, seen)
-        licenses = {source.name: source.license for source in data.sources.values()}
-        log.info("\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256)))
+        if crop_curve and split != "val":
+            require_unseen(data, run, "val", seen)
     else:
         require_same_faces(run, data.split_csv)
+    held_out = bool(crop_curve) and split != "val" and data.hold_out(split)
+    if others:
+        licenses = {source.name: source.license for source in data.sources.values()}
+        log.info("\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256)))
     more["images"] = image_counts(data.table.frame.iloc[data.rows(split)], data.crops)
     if ranks.rank() == 0:
         for warning in [*stretch_warnings(more["images"]), *difference_warnings(more["images"], data.crops, model.crops)]:
@@ -144,7 +154,7 @@ def evaluate(
     def predicted(rows: Any, change: Any = None) -> Any:
         return predict(model, data.loader_of(rows, change), data.table.frame, trainer, options.legal_ages, views)
 
-    more["views"] = views
+    more["views"], used_scales = views, {name: crop.scale for name, crop in data.crops.items()}
     with ranks.one_line_if_connection_lost():
         predictions = predicted(data.rows(split))
         if robustness:
@@ -152,15 +162,24 @@ def evaluate(
             some = predictions.sample(number, random_state=config["seed"]).sort_index()
             changed = partial(predicted, data.rows(split)[some.index])
             more["robustness"], table = measure_robustness(some, changed, model.network.age_classes)
+        if crop_curve:
+            chosen = data.table.frame.iloc[data.rows("val")]
+            if crop_curve is not True:
+                chosen = chosen.sample(min(crop_curve, len(chosen)), random_state=config["seed"]).sort_index()
+            loader, scaled = loader_at_scales(data, chosen.index.to_numpy(), scales_of_curve(used_scales.values()))
+            scaled = predict(model, loader, scaled, trainer, options.legal_ages, views)
+            more["crop_curve"], curve = measure_crop_curve(scaled, used_scales, model.network.age_classes, config["seed"])
         ranks.disconnect()
     if ranks.rank() > 0:
         return {}
-    name = _folder(data, split, model.crops) if others else split
+    name = _folder(data, split, model.crops) if others else f"{split}-held-out" if held_out else split
     out = run.evaluation(name if views == "one" else f"{name}-{views}")
     out.write_split(data.split_csv)
     out.write_config(config)
     if robustness:
         out.write_robustness(table)
+    if crop_curve:
+        out.write_crop_curve(curve)
     if explain:
         where, shown_in = (data.table.roots, data.crops), out if faces else None
         more["explanation"] = explain_model(model.network, predictions, *where, explain, config["seed"], shown_in)
@@ -169,6 +188,8 @@ def evaluate(
         out, data, {split: predictions}, model.network.age_classes, config["seed"], more,
         options=options, selected=selected, gallery=faces,
     )  # fmt: skip
+    for dataset, one in more.get("crop_curve", {}).items():
+        log.info("%s", advice(dataset, one))
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}

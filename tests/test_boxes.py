@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from agegender.configuration.command import compose
+from agegender.configuration.evaluation import evaluated
 from agegender.data.assemble import assemble
 from agegender.data.cache import DecodedImages
 from agegender.data.datamodule import FaceDataModule
@@ -148,3 +150,56 @@ def test_near_copies_are_found_by_the_face_and_not_by_the_picture(
     hashes = np.array([list(bytes.fromhex(text)) for text in near["phash"]], dtype=np.uint8)
     bits = [np.bitwise_count(hashes[i] ^ hashes[j]).sum() for i, j in ((0, 2), (1, 3), (0, 1))]
     assert bits[0] <= 32 < min(bits[1:])
+
+
+def test_the_crop_curve_finds_the_scale_of_boxes_that_are_too_large(
+    configure: Callable[..., dict[str, Any]], make_utkface: Callable[..., Path], tmp_path: Path
+) -> None:
+    """At half the scale of boxes that are twice as large as the faces, the metrics are those of the faces alone."""
+    run = RunDirectory(tmp_path / "run")
+    train(configure("trainer.max_epochs=10", "optimizer.lr=0.01"), run)
+    chips = sorted(make_utkface(tmp_path / "chips", 30, seed=9).iterdir())
+    generator, rows = np.random.default_rng(6), []
+    for number, chip in enumerate(chips):
+        scene = generator.integers(0, 256, (90, 90, 3), dtype=np.uint8)
+        x, y = generator.integers(13, 53, 2).tolist()
+        scene[y : y + 24, x : x + 24] = read(chip)
+        age, gender, *_ = chip.name.split("_")
+        rows.append((f"{number}.png", age, "MF"[int(gender)], x - 12, y - 12, x + 36, y + 36))
+        Image.fromarray(scene).save(tmp_path / f"{number}.png")
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(tmp_path / "faces.csv", index=False)
+
+    def evaluated_on(*data: str, **options: Any) -> dict[str, Any]:
+        config = compose([f"checkpoint={run.path}", *data, "split=all_test"], "evaluate")
+        return evaluate(run, evaluated(run.read_config(), config), "test", others=True, report="none", **options)
+
+    boxes = evaluated_on("data=mivolo_csv", f"data.root={tmp_path}", "data.csv=faces.csv", crop_curve=True)
+    curve = boxes["crop_curve"]["mivolo_csv"]
+    (out,) = map(RunDirectory, run.evaluation("test").path.parent.iterdir())
+    split = pd.read_csv(out.split)
+    held_out = [int(path.partition(".")[0]) for path in split["path"][split["split"] == "val"]]
+    assert (boxes["test"]["n"], curve["n"], curve["used"]) == (24, len(held_out), 1) and len(held_out) == 6
+    assert "a fifth of test of mivolo_csv held out" in boxes["split"]["name"]
+    assert pd.read_csv(out.crop_curve)["age_mae"].tolist() == curve["values"]["age_mae"]
+
+    for number in set(range(30)) - set(held_out):
+        chips[number].unlink()
+    alone = evaluated_on("data=utkface", f"data.root={tmp_path / 'chips'}")["test"]
+    at_half = {key: values[curve["scales"].index(0.5)] for key, values in curve["values"].items()}
+    assert at_half["age_mae"] == pytest.approx(alone["age_mae"], rel=0.03)
+    assert at_half["gender_accuracy"] == alone["gender_accuracy"]
+    assert curve["values"]["age_mae"][curve["scales"].index(1)] != pytest.approx(alone["age_mae"], rel=0.03)
+
+
+def test_the_fifth_of_the_runs_own_faces_is_not_tested_where_they_have_no_validation_split(
+    configure: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    train(
+        configure("trainer.max_epochs=1", "split.fractions=[0.5,0,0.5]", "trainer.limit_val_batches=0", "monitor=train/loss"),
+        run,
+    )
+    tested = run.read_metrics()["test"]["n"]
+    metrics = evaluate(run, run.read_config(), "test", report="none", crop_curve=4)
+    assert metrics["crop_curve"]["utkface"]["n"] == 4
+    assert metrics["test"]["n"] == round(0.8 * tested) and run.evaluation("test-held-out").metrics.exists()

@@ -14,7 +14,7 @@ from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 
 FOR_OTHER_FACES = ("seed", "age_range", "split", "seen")
-FOR_MODELS = ("root", "batch_size", "accelerator", "devices", "seen", "views", "robustness", "explain")
+FOR_MODELS = ("root", "batch_size", "accelerator", "devices", "seen", "views", "robustness", "crop_curve", "explain")
 # What may be evaluated, exactly one of them, and the settings that do not apply to it.
 EVALUATED = {
     "checkpoint": ("out",),
@@ -49,6 +49,9 @@ class EvaluationSettings:
             (centre and corners, each with its mirror image); null as in the test at the end of training.
         robustness: Measure the model on graded changes of the images too, such as blur and occlusion: 37 more passes over
             all faces, or over so many random ones.
+        crop_curve: Measure the model with ``data.crop_scale`` from 0.5 to 1.5 too, on all validation faces or on so many random
+            ones, and say which scale to use: 11 more passes. Where a dataset has no validation faces, a fifth of the tested
+            ones is used instead, in whole groups, and not tested.
         explain: Number of random faces on which the model is explained by Grad-CAM and occlusion; 0 for none.
         report: ``html`` writes a report for a browser with its plots and a model card, ``none`` does not.
         faces: Whether faces with suspicious labels and explained faces are drawn, and the report shows faces: those with the
@@ -77,6 +80,7 @@ class EvaluationSettings:
     seen: Literal["refuse", "exclude"]
     views: Literal["one", "flip", "crops"] | None
     robustness: bool | int
+    crop_curve: bool | int
     explain: int
     report: Literal["html", "none"]
     faces: bool
@@ -103,9 +107,11 @@ def validate_evaluation(config: Mapping[str, Any], overrides: Sequence[str] = ()
     batch_size = config.get("batch_size")
     if isinstance(batch_size, int) and batch_size < 1:
         problems.append(f"batch_size={batch_size}: expected an integer of at least 1, or null")
-    for name in ("explain", "robustness"):
+    for name in ("explain", "robustness", "crop_curve"):
         if isinstance(number := config.get(name), int) and number < 0:
             problems.append(f"{name}={number}: expected a number of faces, or 0")
+    if config.get("crop_curve") and config.get("part") == "train":
+        problems.append("part=train: crop_curve is measured on val faces; choose part=test or part=val")
     problems = problems or _out_of_range(config)
     if config.get("data") is not None:
         shapes = shape_problems(config, ("data", "split"))

@@ -29,7 +29,7 @@ ROWS_PER_TASK = 32
 
 
 class DecodedImages:
-    """Decodes files at every use; indexed like an ``ImageCache``.
+    """Decodes files at every use, and once for rows of one file that follow each other; indexed like an ``ImageCache``.
 
     Args:
         files: Image file of each row.
@@ -56,8 +56,10 @@ class DecodedImages:
             ImageError: A file can no longer be read.
         """
         images = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
-        for image, row in zip(images, rows.tolist(), strict=True):
-            image[:] = cut(read(Path(self.files[row])), self.regions[row], self.size, self.outside)
+        for file, same in groupby(zip(images, rows.tolist(), strict=True), key=lambda one: str(self.files[one[1]])):
+            picture = read(Path(file))
+            for image, row in same:
+                image[:] = cut(picture, self.regions[row], self.size, self.outside)
         return images
 
 

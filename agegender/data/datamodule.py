@@ -16,6 +16,7 @@ from agegender.data.crops import find_regions
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.duplicates import Policy
 from agegender.data.features import Features
+from agegender.data.held_out import hold_out_fifth
 from agegender.data.scan import Damaged
 from agegender.data.split_csv import content_checksum, split_checksum, split_csv
 from agegender.data.table import read_faces, select_faces
@@ -171,6 +172,23 @@ class FaceDataModule(LightningDataModule):
         """
         self._use(self.table.where([not reason for reason in reasons], reasons))
 
+    def hold_out(self, split: str) -> bool:
+        """After ``setup``, moves a fifth of a split to val for each dataset without val faces.
+
+        Args:
+            split: The tested split.
+
+        Returns:
+            Whether any face was moved.
+
+        Raises:
+            AgeGenderError: See ``hold_out_fifth``.
+        """
+        table, moved = hold_out_fifth(self.table, split)
+        self._use(table)
+        self.split_name += moved
+        return bool(moved)
+
     def _require(self, split: str) -> None:
         counts = self.table.frame["split"].value_counts()
         if not counts.get(split, 0):
@@ -255,7 +273,11 @@ class FaceDataModule(LightningDataModule):
             augment: Maps (images, seed) to images; None does not change them.
             features: Backbone features that replace the images; None for images.
         """
-        return self.batches(EvalBatches(rows, self.batch_size, *self._rank_and_world_size()), augment, features)
+        return self.batches(self.eval_batches(rows), augment, features)
+
+    def eval_batches(self, rows: np.ndarray) -> EvalBatches:
+        """This rank's batches of some rows, in this order."""
+        return EvalBatches(rows, self.batch_size, *self._rank_and_world_size())
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         if self.trainer is None:
@@ -270,18 +292,16 @@ class FaceDataModule(LightningDataModule):
             augment: Maps (images, seed) to images; None does not augment.
             features: Backbone features that replace the images in the first epochs; None for images in every epoch.
         """
-        frame = self.table.frame
         assert self._images is not None, "call setup() first"
-        dataset = FaceDataset(
-            self._images,
-            frame["age_low"].to_numpy(),
-            frame["age_high"].to_numpy(),
-            frame["gender"].fillna(-1).to_numpy(dtype=np.int64),
-            augment,
-            frame["row"].to_numpy(),
-            frame["dataset"].map({name: number for number, name in enumerate(self.sources)}).to_numpy(dtype=np.int64),
-            features,
-        )
+        return self.load(FaceDataset.of(self.table.frame, self._images, self.sources, augment, features), batches)
+
+    def load(self, dataset: FaceDataset, batches: Iterable[BatchIndex]) -> DataLoader[Any]:
+        """Returns a data loader of batches of a dataset, with the workers of this module.
+
+        Args:
+            dataset: The faces.
+            batches: Rows of the dataset.
+        """
         device = "cpu" if self.trainer is None else self.trainer.strategy.root_device.type
         return TimedLoader(
             dataset,

@@ -1,9 +1,10 @@
 """Faces as batches of tensors; a whole batch is loaded at once to keep the Python work per face small."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
@@ -52,6 +53,28 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         self.augment = augment
         self.features = features
         self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
+
+    @classmethod
+    def of(
+        cls,
+        faces: pd.DataFrame,
+        images: Images,
+        datasets: Iterable[str],
+        augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
+        features: Features | None = None,
+    ) -> Self:
+        """The faces of a face table with the column ``row``, the row of each face in ``images``.
+
+        Args:
+            faces: The table.
+            images: The images, by row.
+            datasets: Names of the datasets, in the order in which they are numbered.
+            augment: See the class.
+            features: See the class.
+        """
+        gender, rows = faces["gender"].fillna(-1).to_numpy(dtype=np.int64), faces["row"].to_numpy()
+        numbers = faces["dataset"].map({name: number for number, name in enumerate(datasets)}).to_numpy(dtype=np.int64)
+        return cls(images, faces["age_low"].to_numpy(), faces["age_high"].to_numpy(), gender, augment, rows, numbers, features)
 
     def __len__(self) -> int:
         """Number of faces (not of batches)."""

@@ -46,6 +46,7 @@ class RunDirectory:
         calibration: ``calibration.json``, age intervals and a temperature for new predictions.
         predictions: ``predictions.parquet``, faces with labels and predictions.
         robustness: ``robustness.csv``, the metrics on graded changes of the images.
+        crop_curve: ``crop_curve.csv``, the metrics at several values of ``data.crop_scale``.
         suspicious: ``suspicious.csv``, tested faces with labels that the model contradicts, the least plausible first.
         suspicious_picture: ``suspicious.png``, those faces.
         unmatched: ``unmatched.csv``, faces without an estimate and estimates without a face, of a file of predictions.
@@ -82,6 +83,7 @@ class RunDirectory:
         self.calibration = self.path / "calibration.json"
         self.predictions = self.path / "predictions.parquet"
         self.robustness = self.path / "robustness.csv"
+        self.crop_curve = self.path / "crop_curve.csv"
         self.suspicious = self.path / "suspicious.csv"
         self.suspicious_picture = self.path / "suspicious.png"
         self.unmatched = self.path / "unmatched.csv"
@@ -359,6 +361,10 @@ class RunDirectory:
     def write_robustness(self, rows: "pd.DataFrame") -> None:
         """Writes the metrics of each corruption at each level."""
         _write_table(self.robustness, rows)
+
+    def write_crop_curve(self, rows: "pd.DataFrame") -> None:
+        """Writes the metrics of each dataset at each value of ``data.crop_scale``."""
+        _write_table(self.crop_curve, rows)
 
     def write_wandb(self, identity: Mapping[str, Any]) -> None:
         """Writes ``id``, ``group`` and ``name`` of the W&B run."""

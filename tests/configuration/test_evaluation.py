@@ -41,6 +41,8 @@ def test_what_is_right_passes(overrides: list[str]) -> None:
         (["age_range=[0,90]"], ["age_range=[0,90]", "data="]),
         (["seen=exclude"], ["seen=exclude", "data="]),
         ([*OTHERS, "seen=skip"], ["seen=skip", "refuse or exclude"]),
+        (["crop_curve=-1"], ["crop_curve=-1", "number of faces"]),
+        (["crop_curve=true", "part=train"], ["part=train", "crop_curve", "part=val"]),
     ],
 )
 def test_a_mistake_is_one_line_with_what_is_allowed(overrides: list[str], expected: list[str]) -> None:

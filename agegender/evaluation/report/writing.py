@@ -8,6 +8,7 @@ from agegender.evaluation.report.section import Evidence, Section
 from agegender.evaluation.report.sections import (
     age,
     age_gate,
+    crop_curve,
     explanation,
     faces,
     gender,
@@ -20,7 +21,18 @@ from agegender.runs.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
 
-SECTIONS = (age, age_gate, gender, groups, uncertainty, robustness, explanation, faces, origin)  # in the order of the page
+SECTIONS = (
+    age,
+    age_gate,
+    gender,
+    groups,
+    uncertainty,
+    robustness,
+    crop_curve,
+    explanation,
+    faces,
+    origin,
+)  # in the order of the page
 
 
 def report_sections(evidence: Evidence) -> list[Section]:
