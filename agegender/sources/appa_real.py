@@ -3,7 +3,6 @@
 from typing import Literal
 
 from agegender.input_paths import InputFolder
-from agegender.sources.faces import FaceTable
 from agegender.sources.folder import FolderFaces
 from agegender.sources.tables import Table
 
@@ -18,8 +17,7 @@ class AppaReal(FolderFaces):
 
     Args:
         root: The folder `appa-real-release`.
-        age: `real`, or `apparent`: the mean of the guesses, rounded to the nearest year. Heads round labels down, so a mean
-            of 29.9 would otherwise become 29.
+        age: `real`, or `apparent`: the mean of the guesses, rounded to the nearest year.
         name: Name of the dataset in tables and reports.
         missing: What to do if images of the label file are not in the folder: `error`, or `skip` their rows and report them.
     """
@@ -45,11 +43,5 @@ class AppaReal(FolderFaces):
                 for folder, split in _SPLITS.items()
             },
             missing=missing,
+            round_ages=True,
         )
-
-    def read(self) -> FaceTable:
-        """Read the faces as `FolderFaces` does, and round the ages to whole years."""
-        table = super().read()
-        ages = ["age_low", "age_high"]
-        table.frame[ages] = table.frame[ages].round()  # only apparent ages have a fraction
-        return table

@@ -46,6 +46,7 @@ class FolderFaces:
         values: Meanings of the texts, by label: `gender: {m: male, f: female, x: unknown}`, `age: {child: 0-12}`,
             `split: {valid: val}`. Upper and lower case are equal.
         missing: What to do if images of a table are not in the folder: `error`, or `skip` their rows and report them.
+        round_ages: Round ages to the nearest year. Heads round labels down, so a mean guess of 29.9 would become 29.
 
     Raises:
         AgeGenderError: There is neither a pattern nor a table, the pattern is invalid, or `values` has an unknown label or
@@ -61,6 +62,7 @@ class FolderFaces:
         tables: Mapping[str, Table] | None = None,
         values: Mapping[str, Mapping[str, str]] | None = None,
         missing: Literal["error", "skip"] = "error",
+        round_ages: bool = False,
     ) -> None:
         self.root = Path(root).expanduser()
         self.name = name
@@ -69,6 +71,7 @@ class FolderFaces:
         self.tables = list((tables or {}).values())
         self.values = checked_values(values or {})
         self.missing = missing
+        self.round_ages = round_ages
         if pattern is None and not self.tables:
             raise AgeGenderError(f"{name}: a pattern or a table is required for the labels")
 
@@ -118,6 +121,9 @@ class FolderFaces:
             groups = zip(columns["group"], alone, strict=True)
             columns["group"] = [one if pd.isna(group) else f"{self.name}:{group}" for group, one in groups]
         table = FaceTable.of(self.name, self.root, columns, skipped)
+        if self.round_ages:
+            ages = ["age_low", "age_high"]
+            table.frame[ages] = table.frame[ages].round()
         for extra in (label for label in labels if label not in columns):
             table.frame[extra] = pd.array(labels[extra], dtype="string")
         table.notes += notes

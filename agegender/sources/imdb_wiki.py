@@ -10,6 +10,7 @@ from scipy.io import loadmat
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFolder
 from agegender.regular_files import open_bytes
+from agegender.sources.box import box_text, parse_box
 from agegender.sources.faces import FEMALE, MALE, FaceTable, Skipped
 from agegender.sources.listing import IMAGE_SUFFIXES, list_files, path_in_root
 
@@ -19,7 +20,7 @@ _LISTED = 5
 
 
 class ImdbWiki:
-    """Reads `imdb.mat` or `wiki.mat` and its images.
+    """Reads `imdb.mat` or `wiki.mat` and its images: crops of faces, or whole pictures with the boxes of the metadata.
 
     The crawler knows only the year of an image and assigns its label to the face with the highest detector score, so many
     labels are wrong. Skipped, each with a reason: images without a detected face, with a low detector score, with a second
@@ -27,12 +28,14 @@ class ImdbWiki:
     of the image, as in the paper. Faces of unknown gender are kept. All images of a person are one group.
 
     Args:
-        root: The folder `imdb_crop` or `wiki_crop`.
+        root: The folder `imdb_crop` or `wiki_crop`, or with `boxes` that of the whole pictures and of the metadata.
         part: `imdb` or `wiki`.
         min_face_score: Lowest score of the face detector.
         second_face: `drop` or `keep` images with a second face: the label may belong to that face.
         max_age: Highest age in years.
         name: Name of the dataset in tables and reports.
+        boxes: The images are whole pictures, in which `face_location` of the metadata is the face. The crops of the release
+            have a margin of 40% of the box on each side; `data.crop_scale=1.8` cuts out the same region.
         missing: What to do if images of the metadata are not in the folder: `error`, or `skip` their entries and report them.
     """
 
@@ -50,6 +53,7 @@ class ImdbWiki:
         max_age: float = 100,
         name: str = "imdb_wiki",
         missing: Literal["error", "skip"] = "error",
+        boxes: bool = False,
     ) -> None:
         self.root = Path(root).expanduser()
         self.name = name
@@ -58,6 +62,7 @@ class ImdbWiki:
         self.second_face = second_face
         self.max_age = max_age
         self.missing = missing
+        self.boxes = boxes
 
     def read(self) -> FaceTable:
         """List the files and read the metadata, without decoding images.
@@ -91,7 +96,8 @@ class ImdbWiki:
         persons = faces["path"].str.extract(r"([^/_]+)_[^/]*$")[0]  # nm0000001 in 01/nm0000001_rm124825600_1899-5-10_1968.jpg
         group = (f"{self.name}:" + persons).where(persons.notna(), f"{self.name}/" + faces["path"])
         columns = {"path": faces["path"], "age_low": faces["age"], "age_high": faces["age"], "gender": faces["gender"]}
-        table = FaceTable.of(self.name, self.root, {**columns, "group": group}, skipped)
+        box = {"box": faces["box"]} if self.boxes else {}
+        table = FaceTable.of(self.name, self.root, {**columns, **box, "group": group}, skipped)
         table.notes += notes
         return table
 
@@ -110,6 +116,7 @@ class ImdbWiki:
                 "gender": pd.array(pd.Series(fields["gender"]).map({0.0: FEMALE, 1.0: MALE}), dtype="Int8"),
                 "face_score": fields["face_score"],
                 "second_face_score": fields["second_face_score"],
+                "box": fields.get("face_location", ""),
             }
         )
 
@@ -122,12 +129,15 @@ class ImdbWiki:
                 record = loadmat(opened, squeeze_me=False, variable_names=[self.part])[self.part][0, 0]
         except Exception as error:  # an untrusted file raises ValueError, TypeError, KeyError, zlib.error, MatReadError ...
             raise AgeGenderError(f"{file} cannot be read as IMDB-WIKI metadata: {error or type(error).__name__}") from error
-        absent = [field for field in FIELDS if field not in (record.dtype.names or ())]
+        wanted = (*FIELDS, "face_location") if self.boxes else FIELDS
+        absent = [field for field in wanted if field not in (record.dtype.names or ())]
         if absent:
             raise AgeGenderError(f"{file} has no field {', '.join(absent)}")
         try:
             fields: dict[str, Any] = {name: record[name].ravel().astype(float) for name in FIELDS if name != "full_path"}
             fields["full_path"] = [str(cell.item()) if cell.size else "" for cell in record["full_path"].ravel()]
+            if self.boxes:
+                fields["face_location"] = [_box(cell) for cell in record["face_location"].ravel()]
         except (TypeError, ValueError, AttributeError) as error:
             raise AgeGenderError(f"{file} is not IMDB-WIKI metadata: {error}") from error
         lengths = {name: len(values) for name, values in fields.items()}
@@ -148,12 +158,14 @@ class ImdbWiki:
     def _reasons(self, faces: pd.DataFrame, files: set[str]) -> list[str]:
         """First reason why each entry is skipped; an empty text for entries that are used."""
         age, score = faces["age"], faces["face_score"]
+        faults = faces["box"].map(_fault) if self.boxes else faces["box"]
         rules: list[tuple[Any, Any]] = [
             (~faces["path"].isin(files), f"image not found: entry in {self.part}.mat"),
             (faces["path"].duplicated(), f"second entry of this image in {self.part}.mat"),
             (np.isinf(score), "no face detected"),
             (~(score >= self.min_face_score), f"face score below {self.min_face_score:g}"),
             (faces["second_face_score"].notna() & (self.second_face == "drop"), "second face in the image"),
+            (faults.ne(""), faults),
             (age.isna(), "no date of birth or of the image"),
             (age < 0, "image taken before birth"),
             (age > self.max_age, f"age above {self.max_age:g} years"),
@@ -162,3 +174,18 @@ class ImdbWiki:
         for broken, reason in reversed(rules):
             reasons = reasons.mask(broken, reason)
         return reasons.tolist()
+
+
+def _box(cell: Any) -> str:
+    """A face location as a box: MATLAB counts pixels from 1 and includes the last one."""
+    x0, y0, x1, y1 = np.asarray(cell, dtype=float).ravel().tolist()
+    return box_text(x0 - 1, y0 - 1, x1, y1)
+
+
+def _fault(box: str) -> str:
+    """Why a box cannot be used; empty if it can."""
+    try:
+        parse_box(box)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -173,3 +173,66 @@ def test_folder_names_reads_labels_in_file_names(tmp_path: Path) -> None:
     make(tmp_path, "30_m_x.jpg", "sub/4_f_y.jpg")
     table = read("folder_names", tmp_path, 'data.pattern="(?P<age>[0-9]+)_(?P<gender>[mf])_.*"')
     assert rows(table, "age_low", "gender") == {"30_m_x.jpg": (30, 0), "sub/4_f_y.jpg": (4, 1)}
+
+
+def test_cacd2000_has_age_and_person_in_the_file_name(tmp_path: Path) -> None:
+    make(tmp_path, "53_Robin_Williams_0001.jpg", "23_Katie_Findlay_0013.jpg", "14_Zoë_Kravitz_0002.jpg", "Robin_Williams.jpg")
+    table = read("cacd2000", tmp_path)
+    assert rows(table, "age_low", "gender", "group") == {
+        "53_Robin_Williams_0001.jpg": (53, None, "cacd2000:Robin_Williams"),
+        "23_Katie_Findlay_0013.jpg": (23, None, "cacd2000:Katie_Findlay"),
+        "14_Zoë_Kravitz_0002.jpg": (14, None, "cacd2000:Zoë_Kravitz"),
+    }
+    assert list(reasons(table)) == ["Robin_Williams.jpg"]
+
+
+def test_morph_reads_labels_and_persons_of_its_file(tmp_path: Path) -> None:
+    header = "id_num,picture_num,dob,doa,race,gender,facial_hair,age,age_diff,glasses,photo"
+    first = "009055,1,01/01/1950,02/02/2004,B,M,NULL,54,0,NULL,Album2/009055_1M54.JPG"
+    second = "009056,0,01/01/1980,02/02/2004,W,F,NULL,24,0,NULL,Album2/009056_0F24.JPG"
+    make(tmp_path, "Album2/009055_1M54.JPG", "Album2/009056_0F24.JPG")
+    (tmp_path / "morph_2008_nonCommercial.csv").write_text("\n".join([header, first, second]))
+    assert rows(read("morph", tmp_path), "age_low", "gender", "race", "group") == {
+        "Album2/009055_1M54.JPG": (54, 0, "B", "morph:009055"),
+        "Album2/009056_0F24.JPG": (24, 1, "W", "morph:009056"),
+    }
+
+
+def test_clap2016_rounds_mean_guesses_and_keeps_its_splits(tmp_path: Path) -> None:
+    make(tmp_path, "train_1/000000.jpg", "train_2/004112.jpg", "valid/004113.jpg", "test/005613.jpg")
+    rows_of = {
+        "train": ["000000.jpg,4.6,1.1", "004112.jpg,35,4.6"],
+        "valid": ["004113.jpg,60.4,7"],
+        "test": ["005613.jpg,31.5,2"],
+    }
+    for split, lines in rows_of.items():
+        (tmp_path / f"{split}_gt.csv").write_text("\n".join(["image,mean,stdv", *lines]))
+    assert rows(read("clap2016", tmp_path), "age_low", "age_high", "gender", "split") == {
+        "train_1/000000.jpg": (5, 5, None, "train"),
+        "train_2/004112.jpg": (35, 35, None, "train"),
+        "valid/004113.jpg": (60, 60, None, "val"),
+        "test/005613.jpg": (32, 32, None, "test"),
+    }
+
+
+def test_afad_has_labels_in_the_path(tmp_path: Path) -> None:
+    make(tmp_path, "15/111/638660-1.jpg", "15/112/638661-0.jpg", "72/111/638660-2.jpg", "15/111/Thumbs.db", "AFAD-Full.txt")
+    table = read("afad", tmp_path)
+    assert rows(table, "age_low", "gender", "group") == {
+        "15/111/638660-1.jpg": (15, 0, "afad:638660"),
+        "15/112/638661-0.jpg": (15, 1, "afad:638661"),
+        "72/111/638660-2.jpg": (72, 0, "afad:638660"),
+    }
+    assert set(reasons(table)) == {"15/111/Thumbs.db", "AFAD-Full.txt"}
+
+
+def test_lagenda_has_boxes_and_people_without_labels(tmp_path: Path) -> None:
+    header = "img_name,age,gender,face_x0,face_y0,face_x1,face_y1,person_x0,person_y0,person_x1,person_y1"
+    labelled, unknown = "lag_benchmark/1.jpg,30,F,5,5,40,40,0,0,90,90", "lag_benchmark/1.jpg,-1,-1,50,5,90,40,45,0,95,90"
+    body, absent = "lag_benchmark/1.jpg,30,M,-1,-1,-1,-1,0,0,50,90", "lag_benchmark/2.jpg,30,M,1,1,9,9,0,0,50,90"
+    make(tmp_path, "lag_benchmark/1.jpg")
+    (tmp_path / "lagenda_annotation.csv").write_text("\n".join([header, labelled, unknown, body, absent]))
+    table = read("lagenda", tmp_path, "data.missing=skip")
+    assert rows(table, "age_low", "gender") == {"lag_benchmark/1.jpg#5 5 40 40": (30, 1)}
+    found = [one.reason.partition(":")[0] for one in table.skipped]
+    assert sorted(found) == ["age and gender are unknown", "image not found", "no box of a face"]

@@ -137,3 +137,17 @@ def test_invalid_metadata_are_errors(tmp_path: Path) -> None:
         (tmp_path / "imdb.mat").write_bytes(data)
         with pytest.raises(AgeGenderError, match=r"imdb\.mat cannot be read as IMDB-WIKI metadata"):
             ImdbWiki(str(tmp_path)).read()
+
+
+def test_whole_pictures_have_the_boxes_of_the_metadata(tmp_path: Path) -> None:
+    locations = np.empty((1, 3), dtype=object)
+    locations[0, :] = [np.array([[11.0, 21.0, 50.0, 60.5]]), np.array([[50.0, 21.0, 11.0, 60.0]]), np.array([[1, 1, 90, 90]])]
+    write(tmp_path, ENTRIES[:3], face_location=locations)
+    table = ImdbWiki(str(tmp_path), boxes=True).read()
+    assert table.frame["path"].tolist() == [f"{GOOD[0]}#10 20 50 60.5", f"{ENTRIES[2][0]}#0 0 90 90"]
+    assert table.boxes() == ["10 20 50 60.5", "0 0 90 90"]  # MATLAB counts from 1
+    assert [one.reason for one in table.skipped] == ["box has swapped corners: 49 20 11 60"]
+    assert "box" not in ImdbWiki(str(tmp_path)).read().frame
+    write(tmp_path, ENTRIES[:3])
+    with pytest.raises(AgeGenderError, match=r"imdb\.mat has no field face_location"):
+        ImdbWiki(str(tmp_path), boxes=True).read()
