@@ -1,5 +1,6 @@
 """Small trees of generated faces, and the real configuration composed for them."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -53,6 +54,32 @@ def make_utkface() -> Callable[..., Path]:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty generated faces; read only."""
     return write_utkface(tmp_path_factory.mktemp("faces"), 60)
+
+
+@pytest.fixture(scope="session")
+def facebase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated pictures, two databases of them and their benchmark, as those of Paplham and Franc; read only.
+
+    ``UTKFace_aligned.json`` has 60 faces, ``FG-Net_aligned.json`` 20 others of 10 persons in folders 1 to 10, and
+    ``UTKFace.yaml`` names a third database that is not there.
+    """
+    root = tmp_path_factory.mktemp("facebase")
+    for name, number, seed in (("UTKFace", 60, 1), ("FG-Net", 20, 2)):
+        rows = []
+        for i, file in enumerate(sorted(write_utkface(root / name, number, seed).iterdir())):
+            age, gender, *_ = file.name.split("_")
+            own = {"folder": i % 10} if name == "UTKFace" else {"folder": i // 2 + 1, "id_num": i // 2 + 1}
+            rows.append({"img_path": f"{name}/{file.name}", "age": int(age), "gender": "MF"[int(gender)], "database": name,
+                         "aligned_bbox": [2, 1, 22, 2, 21, 22, 1, 21], "alignment_source": "in the wild", **own})  # fmt: skip
+        (root / f"{name}_aligned.json").write_text(json.dumps(rows, indent=4))
+    splits = [{"trn": [(start + i) % 10 for i in range(6)], "val": [(start + 6) % 10, (start + 7) % 10],
+               "tst": [(start + 8) % 10, (start + 9) % 10]} for start in (0, 2, 4, 5, 6)]  # fmt: skip
+    others = {"MORPH": list(range(10)), "FG-Net": list(range(1, 83))}
+    entries = [{"database": "UTKFace_aligned.json", "split": splits}]
+    entries += [{"database": f"{name}_aligned.json", "split": [{"trn": [], "val": [], "tst": folders}] * 5}
+                for name, folders in others.items()]  # fmt: skip
+    (root / "UTKFace.yaml").write_text(json.dumps(entries))
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import torch
 from agegender.configuration.command import compose
 from agegender.configuration.paths import CONF
 from agegender.errors import AgeGenderError
-from agegender.evaluate import evaluate
+from agegender.evaluate import evaluate, main
 from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
 from agegender.sources.crop import Crop
@@ -311,6 +311,30 @@ def test_several_datasets_are_tested_at_once_and_copies_of_training_faces_are_ex
     assert metrics["excluded"] == {"byte_identical": 2, "near_identical": 0, "by_dataset": {"utkface": 2, "agedb": 0}}
     assert {name: own["n"] for name, own in metrics["test"]["by_dataset"].items()} == {"utkface": 8, "agedb": 5}
     assert "of these 8 faces of utkface" in tested.stdout and "of these 5 faces of agedb" in tested.stdout
+
+
+def test_a_benchmark_is_tested_on_all_its_databases_that_are_there(
+    run: RunDirectory, facebase: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark = facebase / "UTKFace.yaml"
+    data = ["data=facebase", f"data.root={facebase}", f"data.database={benchmark}", "split=facebase"]
+    arguments = [
+        f"checkpoint={run.path}",
+        *data,
+        f"split.benchmark={benchmark}",
+        "split.number=3",
+        "report=none",
+        "resamples=100",
+    ]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
+    main()
+    [folder] = run.path.glob("evaluation/UTKFace-FG-Net-test-*")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {name: one["n"] for name, one in metrics["test"]["by_dataset"].items()} == {"UTKFace": 12, "FG-Net": 20}
+    assert metrics["split"]["name"] == "benchmark UTKFace, split 3 of 5"
+    shown = capsys.readouterr().out
+    assert "note: databases of the benchmark that are not read: MORPH" in shown
+    assert "of these 12 faces of UTKFace\n  age     MAE" in shown and "of these 20 faces of FG-Net\n  age     MAE" in shown
 
 
 def test_views_and_robustness_are_measured_and_remembered(run: RunDirectory, tmp_path: Path) -> None:

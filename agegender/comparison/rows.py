@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agegender.configuration.paper import paper_on
 from agegender.configuration.path_arguments import path_arguments
 from agegender.configuration.settings import DataSettings
 from agegender.runs.finished_run import Run
@@ -55,8 +56,10 @@ class Row:
 
     @property
     def paper(self) -> dict[str, Any] | None:
-        """The ``paper`` block of the configuration; None for a test on other data, which no paper is about."""
-        return None if self.runs[0].elsewhere else self.runs[0].config.get("paper")
+        """The ``paper`` block of the configuration, for its datasets; None for a test on other data."""
+        run = self.runs[0]
+        paper = None if run.elsewhere else run.config.get("paper")
+        return paper_on(paper, run.sources) if paper else None
 
     @property
     def age_classes(self) -> tuple[int, ...]:

@@ -226,12 +226,27 @@ def _limit_problems(config: Mapping[str, Any]) -> list[str]:
 def _paper_problems(paper: Any) -> list[str]:
     if not isinstance(paper, Mapping):
         return []
-    protocol = paper.get("protocol") or {}
     problems = _argument_problems("paper", paper, parameters("agegender.configuration.paper.Paper") or {})
+    problems += _block_problems("paper", paper)
+    by_dataset = paper.get("by_dataset")
+    for name, block in by_dataset.items() if isinstance(by_dataset, Mapping) else ():
+        key = f"paper.by_dataset.{name}"
+        if isinstance(block, Mapping):
+            problems += [
+                _unknown(f"{key}.{one}", ("metrics", "protocol")) for one in block if one not in ("metrics", "protocol")
+            ]
+            problems += _block_problems(key, block)
+    return problems
+
+
+def _block_problems(key: str, block: Mapping[str, Any]) -> list[str]:
+    """What is wrong with ``metrics`` and ``protocol`` of a paper, or of one of its datasets."""
+    protocol = block.get("protocol") or {}
+    problems = metric_problems(block.get("metrics"), f"{key}.metrics")
     if isinstance(protocol, Mapping):
-        problems += _argument_problems("paper.protocol", protocol, parameters("agegender.configuration.paper.Protocol") or {})
-        problems += by_split_problems("paper.protocol.n", protocol.get("n"))
-    return problems + metric_problems(paper.get("metrics"))
+        problems += _argument_problems(f"{key}.protocol", protocol, parameters("agegender.configuration.paper.Protocol") or {})
+        problems += by_split_problems(f"{key}.protocol.n", protocol.get("n"))
+    return problems
 
 
 def default_monitor(tasks: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Training augmentation of uint8 image batches with albumentations: four presets."""
+"""Training augmentation of uint8 image batches with albumentations: five presets."""
 
 import os
 import random
@@ -151,6 +151,20 @@ class Geometric(_Pipeline):
                 ("ColorJitter", {**around_mean, "hue": (0, 0), "p": 1.0}),
             ]
         )
+
+
+class ResizedCrop(_Pipeline):
+    """A random square crop, resized to the size of the image, and a random horizontal flip.
+
+    Args:
+        image_size: Side of the images, pixels.
+        area: Smallest and largest area of the crop, as fractions of the area of the image.
+        flip: Probability of a horizontal flip.
+    """
+
+    def __init__(self, image_size: int, area: Sequence[float] = (0.8, 1.0), flip: float = 0.5) -> None:
+        crop = {"size": (image_size, image_size), "scale": tuple(area), "ratio": (1.0, 1.0), "p": 1.0}
+        super().__init__([("RandomResizedCrop", crop), ("HorizontalFlip", {"p": flip})])
 
 
 class Flip(_Pipeline):

@@ -1,6 +1,7 @@
 """Values that papers print, beside ours and against each other."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,27 @@ def test_the_values_of_a_paper_stand_beside_ours_with_a_mark(write_run: Write) -
     assert ["ours", "val", "CS@5", "90.00%", "≠"] in lines
     assert "differs: n test 3,556, ours 20; agrees: data utkface, epochs 5; the paper does not say: fractions" in shown
     assert "to be judged by a person: subset unpublished" in shown
+
+
+def test_splits_of_a_benchmark_are_one_row_beside_the_value_of_their_dataset(write_run: Write) -> None:
+    given = ["data.root=/f", "data.database=UTKFace_aligned.json", "split.benchmark=UTKFace.yaml"]
+
+    config = compose(["experiment=paplham_resnet50_ce", *given])
+
+    def run(number: int, name: str, error: float) -> Path:
+        data = {
+            "sources": {name: {"_target_": "agegender.sources.facebase.Facebase", "root": "/f", "database": f"{name}.json"}}
+        }
+        own = {key: config[key] for key in ("paper", "backbone", "image_size", "age_range")}
+        own["split"] = config["split"] | {"number": number}
+        return write_run(f"{name}{number}", [error] * 20, name="ce", faces=f"{name}{number}", data=data, **own)
+
+    shown = text(*(run(number, "UTKFace", 4.0 + number) for number in range(5)), run(0, "AgeDB", 3.0), run(1, "Lagenda", 1.0))
+    assert "5 sets of 20 test faces of UTKFace, one for each fold" in shown
+    assert re.search(r"^ce +1 +5 +6\.00 ± 1\.58 .* MAE 4\.38 ≠", shown, re.M)
+    beside = [line.split()[-5:] for line in shown.splitlines() if re.match(r"ce of table \d +test +MAE", line)]
+    assert [(line[2], line[3]) for line in beside] == [("4.38", "6.00"), ("5.81", "3.00")]  # none is published for Lagenda
+    assert "agrees: data UTKFace," in shown and "agrees: data AgeDB," in shown and "differs: fractions 60/20/20" in shown
 
 
 def test_values_of_one_paper_are_tested_against_each_other(write_run: Write) -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.data.augment import Flip, Geometric, Standard, Unchanged
+from agegender.data.augment import Flip, Geometric, ResizedCrop, Standard, Unchanged
 from agegender.errors import AgeGenderError
 
 SIZE = 224
@@ -181,3 +181,22 @@ def test_an_argument_of_albumentations_1_is_an_error():
     with pytest.warns(UserWarning), pytest.raises(AgeGenderError, match="max_holes"):
         _Pipeline([("CoarseDropout", {"max_holes": 4, "p": 1.0})])
     assert albumentations.__version__.startswith("2.")
+
+
+def test_resized_crops_are_squares_inside_the_image_of_the_given_areas():
+    across = np.tile(np.linspace(20, 220, 64).round().astype(np.uint8)[None, :, None], (64, 1, 3))
+    images = np.repeat(np.stack([across, across.transpose(1, 0, 2)]), 300, axis=0)
+    out = ResizedCrop(64, flip=0.0)(images.copy(), seed=0).astype(float)
+    assert out.shape == images.shape
+    for crops, line in ((out[:300], np.s_[32, :, 0]), (out[300:], np.s_[:, 32, 0])):
+        spans = np.array([crop[line][-2] - crop[line][1] for crop in crops]) / (across[0, -2, 0] - float(across[0, 1, 0]))
+        assert abs(spans.min() - np.sqrt(0.8)) < 0.03 and abs(spans.max() - 1) < 0.03
+        assert np.std([crop[line][32] for crop in crops]) > 2  # anywhere
+    flipped = ResizedCrop(64, area=(1.0, 1.0))(images.copy(), seed=0)
+    mirrored = np.array([np.array_equal(one, image[:, ::-1]) for one, image in zip(flipped[:300], images[:300], strict=True)])
+    assert abs(mirrored.mean() - 0.5) < 4 * 0.5 / np.sqrt(300)
+
+
+def test_areas_that_are_no_fractions_are_one_line():
+    with pytest.raises(AgeGenderError, match=r"^augment: .*scale"):
+        ResizedCrop(64, area=(0.8, 1.5))

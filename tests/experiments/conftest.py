@@ -15,6 +15,7 @@ def experiment() -> Callable[..., dict[str, Any]]:
     def experiment(name: str, *overrides: str) -> dict[str, Any]:
         own = ["data.root=/faces", "data.pretrained=false"]
         own += ["backbone.weights=null"] if "vggface" in name else []
+        own += ["data.database=UTKFace_aligned.json", "split.benchmark=UTKFace.yaml"] if "paplham" in name else []
         return compose([f"experiment={name}", *own, *overrides])
 
     return experiment

@@ -39,21 +39,25 @@ def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("miniature")
-@pytest.mark.parametrize("name", NAMES)
-def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if "paplham" not in name or name.endswith("_ce")]
+)  # others: other heads
+def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path, facebase: Path, tmp_path: Path) -> None:
     paper = experiment(name)
     stages = ["trainer.max_epochs=2", "finetune.two_stage.epochs=1"] if "two_stage" in name else ["trainer.max_epochs=1"]
-    subset = ["split.subset=40"] if paper["split"]["subset"] else []
+    subset = ["split.subset=40"] if paper["split"].get("subset") else []
+    benchmark = "split.benchmark" if "benchmark" in paper["split"] else ""
+    own = [f"data.root={facebase}", f"{benchmark}={facebase}/UTKFace.yaml"] if benchmark else [f"data.root={faces}"]
     size = 128 if paper["pool"] == "none" else 32
     small = [f"image_size={size}", "loader.batch_size=8", "trainer.limit_train_batches=1", "logger=none"]
-    config = experiment(name, f"data.root={faces}", *small, *stages, *subset)
+    config = experiment(name, *own, *small, *stages, *subset)
     validate(config)
     run = RunDirectory(tmp_path)
     train(config, run)
     metrics = json.loads(run.metrics.read_text())
     tested = metrics[metrics["tested"]]
     assert {f"n_{task}" for task in config["tasks"]} <= set(tested) and tested["n"] > 0
-    assert metrics["tested"] == ("test" if config["split"]["fractions"][2] else "val")
+    assert metrics["tested"] == ("test" if config["split"].get("fractions", [0.6, 0.2, 0.2])[2] else "val")
     assert not subset or sum(metrics[part]["n"] for part in ("train", "val")) == 40
     assert (tmp_path / "layers.txt").read_text().startswith("layer")
     if name.startswith("age4"):
