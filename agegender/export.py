@@ -11,7 +11,7 @@ from agegender.errors import AgeGenderError
 if TYPE_CHECKING:
     import numpy as np
 
-    from agegender.inference.faces import FacePlace
+    from agegender.inference.face_crop import FacePlace
     from agegender.inference.onnx_export import DeployedNetwork
     from agegender.models.checkpoint import TrainedNetwork
     from agegender.runs.run_directory import RunDirectory
@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--license", type=Path, metavar="FILE", help="text that is added to licenses.md: your terms for the exported weights"
     )
+    parser.add_argument("--push", metavar="hf://USER/NAME", help="upload the bundle to the Hugging Face Hub")
     return parser
 
 
@@ -75,6 +76,7 @@ def export(options: argparse.Namespace) -> None:
         AgeGenderError: The run has no model, the network cannot be exported, or the exported model differs from it.
     """
     from agegender.inference.bundle_files import require_new, write_files
+    from agegender.inference.hub import HubAddress, push
     from agegender.inference.onnx_export import DeployedNetwork
     from agegender.models.checkpoint import load_network
     from agegender.runs.run_directory import RunDirectory
@@ -83,26 +85,32 @@ def export(options: argparse.Namespace) -> None:
     if options.format != "onnx" and options.precision != "fp32":
         raise AgeGenderError(f"--precision {options.precision}: only for --format onnx")
     terms = None if options.license is None else _text(options.license)
+    if options.push is not None and options.format != "onnx":
+        raise AgeGenderError(f"--push {options.push}: only for --format onnx")
+    if options.push is not None:
+        HubAddress.of(options.push)
     run = RunDirectory(options.run)
     run.read_config()
     trained = load_network(run.best)
-    place, report = _place(run, trained, options.detector_weights)
+    place, report = _place(run, options.detector_weights)
     network = DeployedNetwork(trained.network).eval()
     model = {"onnx": _onnx, "torch_export": _torch_export, "safetensors": _safetensors}[options.format]
     files, lines = model(run, network, options.precision)
     files |= _described(run, trained, place, terms)
     write_files(options.bundle, files)
     print("\n".join([*report, *lines, f"written to {options.bundle}: {', '.join(sorted(files))}"]))
+    if options.push is not None:
+        print(f"pushed: load it with --model {push(options.bundle, options.push)}")
 
 
-def _place(run: "RunDirectory", trained: "TrainedNetwork", weights: Path | None) -> tuple["FacePlace | None", list[str]]:
+def _place(run: "RunDirectory", weights: Path | None) -> tuple["FacePlace | None", list[str]]:
     """Where a face detector finds the faces in the training crops, and a line about it."""
     from agegender.inference.faces import YuNet, yunet_file
     from agegender.inference.run_model import measured_place
 
     if weights is None and not yunet_file().is_file():
         return None, ["no face detector, so the bundle takes cropped faces only (--detector-weights FILE)"]
-    place = measured_place(run, YuNet(weights or yunet_file()), trained.image_size)
+    place = measured_place(run, YuNet(weights or yunet_file()))
     return place, [f"the detector finds a face in {place.faces} of {place.images} training crops; their margin is stored"]
 
 

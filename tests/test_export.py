@@ -99,5 +99,9 @@ def test_mistakes_are_one_line(trained_run: Path, tmp_path: Path, capsys: pytest
     assert "only for --format onnx" in failed(
         capsys, trained_run, tmp_path / "b", "--format", "safetensors", "--precision", "int8"
     )
+    assert "only for --format onnx" in failed(
+        capsys, trained_run, tmp_path / "b", "--format", "safetensors", "--push", "hf://a/b"
+    )
+    assert "expected hf://USER/NAME" in failed(capsys, trained_run, tmp_path / "b", "--push", "a/b")
     assert "cannot be read" in failed(capsys, trained_run, tmp_path / "b", "--detector-weights", tmp_path / "none.onnx")
     assert not (tmp_path / "b").exists()

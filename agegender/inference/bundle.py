@@ -127,14 +127,25 @@ def is_bundle(path: str | Path) -> bool:
     return (Path(path) / MODEL).is_file()
 
 
-def _read_checked(folder: Path) -> dict[str, bytes]:
-    """All files that ``checksums.txt`` lists, by name, after a check of their SHA-256."""
-    lines = _read(folder, CHECKSUMS).decode("utf-8", "replace").splitlines()
+def listed_files(checksums: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a bundle by its name, from ``checksums.txt``.
+
+    Raises:
+        AgeGenderError: The file is missing, or a line does not name a file in the same folder.
+    """
     files = {}
-    for line in lines:
+    for line in _read(checksums.parent, checksums.name).decode("utf-8", "replace").splitlines():
         expected, _, name = line.partition("  ")
         if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-            raise AgeGenderError(f"{folder / CHECKSUMS}: {line[:100]!r} does not name a file of the bundle")
+            raise AgeGenderError(f"{checksums}: {line[:100]!r} does not name a file of the bundle")
+        files[name] = expected
+    return files
+
+
+def _read_checked(folder: Path) -> dict[str, bytes]:
+    """All files that ``checksums.txt`` lists, by name, after a check of their SHA-256."""
+    files = {}
+    for name, expected in listed_files(folder / CHECKSUMS).items():
         files[name] = _read(folder, name)
         if hashlib.sha256(files[name]).hexdigest() != expected:
             raise AgeGenderError(f"{folder / name}: damaged or changed: its SHA-256 is not the one in {CHECKSUMS}")

@@ -10,7 +10,9 @@ from PIL import Image, ImageOps
 
 from agegender.errors import AgeGenderError
 from agegender.inference.bundle import Bundle, is_bundle
-from agegender.inference.faces import DetectedFace, FaceDetector, FacePlace, cut
+from agegender.inference.face_crop import FacePlace, cut, detected_again
+from agegender.inference.faces import DetectedFace, FaceDetector
+from agegender.inference.hub import fetch, is_remote
 from agegender.metrics.calibration import Calibration
 from agegender.sources import images as files
 from agegender.sources.crop import EARLIER, Crop
@@ -117,10 +119,10 @@ class Predictor:
         threads: int | None = None,
         **options: Any,
     ) -> "Predictor":
-        """Loads the model of a run directory, of a checkpoint file or of a bundle.
+        """Loads the model of a run directory, of a checkpoint file, of a bundle, or of a bundle on the Hugging Face Hub.
 
         Args:
-            path: The folder or file.
+            path: The folder or file, or ``hf://USER/NAME@REVISION``; see `agegender.inference.hub.fetch`.
             detector: See the class.
             device: For a run directory: ``cpu``, ``cuda:0`` and so on. A bundle runs on the CPU.
             threads: Threads of one prediction; None: all cores.
@@ -129,6 +131,8 @@ class Predictor:
         Raises:
             AgeGenderError: There is no model, or it cannot be used.
         """
+        if is_remote(path):
+            path = fetch(str(path))
         if is_bundle(path):
             if device != "cpu":
                 raise AgeGenderError(f"device {device}: a bundle runs on the CPU only")
@@ -159,7 +163,10 @@ class Predictor:
         """Finds the faces of an RGB photo, the largest first; without a detector the whole photo is the face."""
         if self.detector is None or self._place is None:
             return [self.whole(image)]
-        return [FoundFace(cut(image, face, self._place, self.image_size), face) for face in self.detector(image)]
+        return [self._found(image, face, self.detector, self._place) for face in self.detector(image)]
+
+    def _found(self, image: np.ndarray, face: DetectedFace, detector: FaceDetector, place: FacePlace) -> FoundFace:
+        return FoundFace(cut(image, detected_again(image, face, place, detector), place, self.image_size), face)
 
     def whole(self, image: np.ndarray) -> FoundFace:
         """Takes an RGB image as one face, cropped as the training images were.

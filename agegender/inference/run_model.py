@@ -12,7 +12,8 @@ import torch
 from agegender.configuration.build import build
 from agegender.data.crops import choose_crops
 from agegender.errors import AgeGenderError
-from agegender.inference.faces import FaceDetector, FacePlace
+from agegender.inference.face_crop import SIDE, FacePlace
+from agegender.inference.faces import FaceDetector
 from agegender.inference.trained_model import TrainedModel
 from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
@@ -53,18 +54,18 @@ def run_model(
     trained = load_network(run.best)
     place = None
     if detector is not None:
-        place = measured_place(run, detector, trained.image_size)
+        place = measured_place(run, detector)
     test = run.latest_test
     return TrainedModel(trained, place, run.read_calibration(), device, test.read_metrics() if test.metrics.is_file() else None)
 
 
-def measured_place(run: RunDirectory, detector: FaceDetector, size: int) -> FacePlace:
+def measured_place(run: RunDirectory, detector: FaceDetector) -> FacePlace:
     """Where a detector finds the face in training crops of a run.
 
     Raises:
         AgeGenderError: They cannot be read, or too few faces are found.
     """
-    return FacePlace.measure(training_crops(run, PLACE_FACES, size), detector)
+    return FacePlace.measure(training_crops(run, PLACE_FACES, SIDE), detector)
 
 
 @dataclass(frozen=True)

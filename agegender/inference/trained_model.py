@@ -8,7 +8,7 @@ import torch
 
 from agegender.errors import AgeGenderError
 from agegender.inference.bundle import INPUT, OUTPUTS, SCHEMA
-from agegender.inference.faces import FacePlace
+from agegender.inference.face_crop import FacePlace
 from agegender.models.checkpoint import TrainedNetwork
 from agegender.sources.resizing import INTERPOLATION
 

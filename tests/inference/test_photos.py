@@ -60,7 +60,7 @@ def test_sizes_decide_what_is_a_crop(bundle: Path, tmp_path: Path, photo: Callab
 def test_photos_without_a_face_and_with_many(
     trained_run: Path, tmp_path: Path, photo: Callable[..., np.ndarray], detector: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agegender.inference.faces import FacePlace
+    from agegender.inference.face_crop import FacePlace
 
     monkeypatch.setattr(FacePlace, "measure", lambda crops, _: FacePlace((0.2, 0.2, 0.8, 0.8), None, 1, 1))
     predictor = Predictor.load(trained_run, detector, batch_size=3)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from agegender.errors import AgeGenderError
 from agegender.inference.bundle import Bundle
-from agegender.inference.faces import FacePlace
+from agegender.inference.face_crop import FacePlace
 from agegender.inference.predictor import Predictor, rgb
 from agegender.inference.run_model import run_model
 from agegender.inference.trained_model import TrainedModel
@@ -129,7 +129,7 @@ def test_a_run_measures_its_margin(trained_run: Path, detector: Callable, monkey
     predictor = Predictor.load(trained_run, detector)
     assert predictor.model.preprocess["face_place"]["box"] == (0.2, 0.2, 0.8, 0.8)
     [(crops, used)] = seen
-    assert used is detector and crops[0].shape == (32, 32, 3)
+    assert used is detector and crops[0].shape == (224, 224, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agegender.inference.faces import FacePlace
+from agegender.inference.face_crop import FacePlace
 from agegender.inference.trained_model import TrainedModel, labels, preprocess
 from agegender.models.checkpoint import load_network
 from agegender.sources.crop import Crop
