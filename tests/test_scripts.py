@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender.inference.faces import DetectedFace
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
 
@@ -166,3 +168,28 @@ def test_measured_fits_of_images_that_are_not_square(
     assert rows["narrow", "1.28", "crop", "1.00"] != rows["narrow", "1.28", "pad", "1.00", "black"]
     others = run("measure_fit.py", str(tmp_path / "run"), "data=utkface", f"data.root={faces}", "--shapes=narrow", *scales)
     assert "60 faces of utkface" in others and others.count("narrow 1.28") == 6
+
+
+def test_a_perfect_detector_costs_nothing_but_interpolation(
+    trained_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = runpy.run_path(str(PROJECT / "scripts" / "measure_detection.py"))
+    scenes, marks = [], np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.35, 0.7], [0.65, 0.7]])
+    draw, values = script["scene"], script["measure"].__globals__
+
+    class Perfect:
+        def __init__(self, weights: Path) -> None:
+            pass
+
+        def __call__(self, image: np.ndarray) -> list[DetectedFace]:
+            scale, shift = (scenes[-1].scale, scenes[-1].shift) if image.shape == (900, 1200, 3) else (len(image), 0)
+            points = scale * (marks @ [1, 1j]) + shift
+            return [DetectedFace((0, 0, 1, 1), 0.9, np.stack([points.real, points.imag], axis=1))]
+
+    values["YuNet"] = Perfect
+    values["scene"] = lambda *arguments: scenes.append(draw(*arguments)) or scenes[-1]
+    original, exact, once, again = script["measure"](RunDirectory(trained_run), Path("weights"), 4, 0)
+    assert "4 faces, 0 not found; 32 px" in capsys.readouterr().out
+    assert original.more == 0 and exact.faces == 4
+    for row in (once, again):
+        assert row.mae == pytest.approx(exact.mae, abs=1e-3) and max(row.scale, row.angle, row.centre) < 1e-6
