@@ -13,14 +13,13 @@ up to 20 degrees, 0.7 to 2 times as large, surrounded by smooth colours. Then it
 Prints for each way the MAE, and how exactly scale, angle and centre of the place are found: standard deviations over the faces.
 """
 
-import argparse
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from measurements import Row, Tables, command
 
 from agegender.inference.face_crop import FacePlace, cut, cut_at, detected_again, fit
 from agegender.inference.faces import YuNet
@@ -56,27 +55,25 @@ def scene(face: np.ndarray, generator: np.random.Generator) -> Scene:
     return Scene(photo, complex(scale), complex(shift))
 
 
-@dataclass(frozen=True)
-class Row:
-    way: str
-    faces: int
-    mae: float
-    more: float  # than the original crops of the same faces, as a share
-    scale: float  # standard deviation of the logarithm
-    angle: float  # degrees
-    centre: float  # share of the side
+def row(way: str, errors: np.ndarray, original: np.ndarray, places: list[tuple[complex, complex]] | None) -> Row:
+    """A row of the table.
 
-    def __str__(self) -> str:
-        place = f"{self.scale:9.3f} {self.angle:6.1f} {self.centre:8.3f}" if self.scale else ""
-        return f"{self.way:15} {self.faces:6} {self.mae:6.2f} {self.more:+8.1%} {place}"
-
-
-def measured(way: str, errors: np.ndarray, original: np.ndarray, places: list[tuple[complex, complex]] | None = None) -> Row:
-    """Args: way; absolute errors, and those of the original crops; found scale and centre relative to the true ones."""
+    Args:
+        way: Its name.
+        errors: Absolute errors in years, [N].
+        original: Those of the original crops, [N].
+        places: The scale and the centre that were found, relative to the true ones; None if they are known.
+    """
     scales, centres = np.array(places or [(1, 0)]).T
-    spread = np.log(np.abs(scales)).std(), np.degrees(np.angle(scales)).std(), np.sqrt(np.mean(np.abs(centres) ** 2) / 2)
-    mae, before = errors.mean(), original.mean()
-    return Row(way, len(errors), float(mae), float(mae / before - 1), *map(float, spread))
+    return {
+        "way": way,
+        "faces": len(errors),
+        "MAE": float(errors.mean()),
+        "more, percent": float(100 * (errors.mean() / original.mean() - 1)),
+        "scale, log": float(np.log(np.abs(scales)).std()),
+        "angle, degrees": float(np.degrees(np.angle(scales)).std()),
+        "centre, share": float(np.sqrt(np.mean(np.abs(centres) ** 2) / 2)),
+    }
 
 
 def measure(run: RunDirectory, weights: Path, number: int, seed: int) -> list[Row]:
@@ -112,27 +109,24 @@ def measure(run: RunDirectory, weights: Path, number: int, seed: int) -> list[Ro
         estimates = predictor.estimate([FoundFace(image, None) for image in chosen])
         errors = np.abs(np.array([estimate.age for estimate in estimates], float) - labels[found])
         original = errors if original is None else original
-        rows.append(measured(way, errors, original, places.get(way)))
-    print(f"{len(faces)} faces, {len(faces) - len(found)} not found; {size} px; CPU time of a picture: "
-          + ", ".join(f"{way} {1000 * seconds / len(found):.0f} ms" for way, seconds in taken.items()))  # fmt: skip
+        rows.append(row(way, errors, original, places.get(way)))
+    per_picture = ", ".join(f"{way} {1000 * seconds / len(found):.0f} ms" for way, seconds in taken.items())
+    print(f"{len(faces)} faces, {len(faces) - len(found)} not found; {size} px; CPU time of a picture: {per_picture}")
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--detector-weights", type=Path, required=True, metavar="FILE")
     parser.add_argument("--faces", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     rows = measure(RunDirectory(options.run), options.detector_weights, options.faces, options.seed)
-    print("                 faces    MAE     more     scale  angle   centre")
-    for row in rows:
-        print(row)
-    if options.json is not None:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    tables = Tables()
+    tables.add("detection", "errors of the age, and standard deviations of the place", rows)
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ def test_measured_fits_of_images_that_are_not_square(
 def test_a_perfect_detector_costs_nothing_but_interpolation(
     trained_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
     script = runpy.run_path(str(PROJECT / "scripts" / "measure_detection.py"))
     scenes, marks = [], np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.35, 0.7], [0.65, 0.7]])
     draw, values = script["scene"], script["measure"].__globals__
@@ -190,6 +191,7 @@ def test_a_perfect_detector_costs_nothing_but_interpolation(
     values["scene"] = lambda *arguments: scenes.append(draw(*arguments)) or scenes[-1]
     original, exact, once, again = script["measure"](RunDirectory(trained_run), Path("weights"), 4, 0)
     assert "4 faces, 0 not found; 32 px" in capsys.readouterr().out
-    assert original.more == 0 and exact.faces == 4
+    assert original["more, percent"] == 0 and exact["faces"] == 4
     for row in (once, again):
-        assert row.mae == pytest.approx(exact.mae, abs=1e-3) and max(row.scale, row.angle, row.centre) < 1e-6
+        assert row["MAE"] == pytest.approx(exact["MAE"], abs=1e-3)
+        assert max(row["scale, log"], row["angle, degrees"], row["centre, share"]) < 1e-6
