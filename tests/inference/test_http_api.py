@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from agegender.inference.bundle import Bundle
-from agegender.inference.faces import FaceDetector, FacePlace
+from agegender.inference.face_crop import FacePlace
+from agegender.inference.faces import FaceDetector
 from agegender.inference.http_api import FaceApi, PhotoAnswer, PhotoRequest
 from agegender.inference.model_options import add_model_options
 from agegender.inference.photos import NO_DETECTOR, Estimates
