@@ -9,7 +9,7 @@ import numpy as np
 
 from agegender.comparison.per_face import per_face_of
 from agegender.comparison.protocol import beside
-from agegender.configuration.paper import SPLITS, metric_problems
+from agegender.configuration.paper import SPLITS, metric_problems, paper_on
 from agegender.errors import AgeGenderError
 from agegender.metrics.registry import BY_KEY, shown
 from agegender.runs.finished_run import Run
@@ -101,6 +101,7 @@ def _check(run: Run) -> None:
         raise AgeGenderError(f"{run.path}: history.csv has no column epoch")
     paper = run.config.get("paper")
     if paper is not None:
+        paper = paper_on(paper, run.sources)
         if problems := metric_problems(paper["metrics"]):
             raise AgeGenderError(f"{run.path}: config.yaml, {problems[0]}")
         beside(paper, run)

@@ -231,11 +231,12 @@ def _paper_problems(paper: Any) -> list[str]:
     by_dataset = paper.get("by_dataset")
     for name, block in by_dataset.items() if isinstance(by_dataset, Mapping) else ():
         key = f"paper.by_dataset.{name}"
-        if isinstance(block, Mapping):
-            problems += [
-                _unknown(f"{key}.{one}", ("metrics", "protocol")) for one in block if one not in ("metrics", "protocol")
-            ]
-            problems += _block_problems(key, block)
+        if not isinstance(block, Mapping):
+            problems.append(f"{key}={block}: expected a mapping with metrics and protocol")
+            continue
+        known = ("metrics", "protocol")
+        problems += [_unknown(f"{key}.{one}", known) for one in block if one not in known]
+        problems += _block_problems(key, block)
     return problems
 
 

@@ -118,6 +118,8 @@ def test_the_recorded_cost_of_a_model_is_read(write_run: Write) -> None:
         ({"title": "T", "metrics": {"test": {"age_class_accuracy": 72.0}}}, r"age_class_accuracy=72\.0: expected a share"),
         ({"title": "T", "metrics": {"test": {"age_mae": 4}}, "protocol": {"n": 3556}}, "cannot be read"),
         ({"title": "T"}, "cannot be read"),
+        ({"title": "T", "metrics": {}, "by_dataset": {"utkface": 4.38}}, "cannot be read"),
+        ({"title": "T", "metrics": {}, "by_dataset": {"utkface": {"metrics": {"test": {"age_cs5": 72}}}}}, "expected a share"),
     ],
 )
 def test_a_mistake_in_a_paper_block_is_named(write_run: Write, paper: dict[str, object], message: str) -> None:
