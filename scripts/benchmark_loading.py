@@ -3,31 +3,61 @@
     python scripts/benchmark_loading.py
     python scripts/benchmark_loading.py --root FOLDER_OF_FACES --size 112 --augment geometric
 
-Prints the CPU time of one core with and without augmentation, then the images/s of the cache through a DataLoader with
-worker processes. All values are medians over rounds, in which the measurements alternate. Only their ratios apply to other
-machines. With small images, a DataLoader's transfer of batches through shared memory takes about as much time as the
-workers save; therefore a CPU trainer has no workers by default.
+The first table is the CPU time of one core: files or cache, not augmented, augmented by this package, or augmented by the same
+transforms of albumentations. The second is the wall time of a loop that takes batches from the cache through worker processes:
+by the loader of this package and by a DataLoader of PyTorch with its defaults. All values are medians over rounds, in which the
+sides alternate. Only their ratios apply to other machines.
 """
 
-import argparse
 import hashlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from measurements import Tables, alternated, command, ratio, require_same_work
 from torch.utils.data import DataLoader
 
-from agegender.data.augment import Flip, Geometric, Standard, Unchanged
-from agegender.data.batches import EvalBatches, TrainBatches
+from agegender.data.augment import Albumentations, Flip, Geometric, Standard, Unchanged
+from agegender.data.batches import TrainBatches
 from agegender.data.cache import DecodedImages, ImageCache
-from agegender.data.dataset import FaceDataset
+from agegender.data.dataset import FaceDataset, Images
+from agegender.data.timed_loader import TimedLoader
+from agegender.training.allocator import keep_freed_memory
 
-AUGMENTS = {"standard": Standard, "geometric": Geometric, "flip": Flip, "none": Unchanged}
+FLIP = {"HorizontalFlip": {"p": 0.5}}
+AUGMENTS: dict[str, tuple[Callable[[], Any], list[dict[str, Any]]]] = {
+    "standard": (
+        Standard,
+        [
+            FLIP,
+            {"RandomBrightnessContrast": {"brightness_limit": 0.3, "contrast_limit": 0.3, "p": 0.5}},
+            {"GaussianBlur": {"blur_limit": (3, 7), "p": 0.2}},
+            {"CoarseDropout": {
+                "num_holes_range": (4, 4), "hole_height_range": (30, 30), "hole_width_range": (30, 30), "p": 0.3,
+            }},
+        ],
+    ),
+    "geometric": (
+        Geometric,
+        [
+            FLIP,
+            {"Affine": {
+                "rotate": (-36, 36), "scale": (0.9, 1.1), "keep_ratio": True, "border_mode": cv2.BORDER_REFLECT,
+                "translate_percent": {"x": (-0.1, 0.1), "y": (-0.1, 0.1)}, "p": 1.0,
+            }},
+            {"ColorJitter": {"brightness": (1, 1), "contrast": (0.9, 1.1), "saturation": (1, 1), "hue": (0, 0), "p": 1.0}},
+        ],
+    ),
+    "flip": (Flip, [FLIP]),
+    "none": (Unchanged, []),
+}  # fmt: skip
 
 
 def draw_faces(folder: Path, count: int, side: int = 200) -> list[Path]:
@@ -43,26 +73,82 @@ def draw_faces(folder: Path, count: int, side: int = 200) -> list[Path]:
     return files
 
 
-def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
-    start = clock()
-    work()
-    return clock() - start
+def work_of(side: str, batches: Iterable[dict[str, torch.Tensor]]) -> dict[str, Any]:
+    """What a side does in an epoch: its faces, and a checksum of all pixels in the order of the faces."""
+    faces, pixels = 0, hashlib.sha256()
+    for batch in batches:
+        faces += len(batch["index"])
+        pixels.update(batch["index"].numpy().tobytes())
+        pixels.update(batch["image"].contiguous().numpy().tobytes())
+    return {"side": side, "faces": faces, "pixels": pixels.hexdigest()[:12]}
 
 
-def interleaved(ways: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Returns the median seconds of each way. Ways alternate, so that other load on the machine slows them equally."""
-    for work in ways.values():
-        work()
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, work in ways.items():
-            taken[name].append(seconds(work, clock))
-    return {name: statistics.median(times) for name, times in taken.items()}
+def one_core(
+    tables: Tables,
+    sources: dict[str, Images],
+    augments: dict[str, Any],
+    dataset: Any,
+    batches: TrainBatches,
+    rounds: int,
+    name: str,
+) -> None:
+    """The first table; images are the same from files and from the cache, before and after augmentation."""
+    sides = {(source, kind): dataset(sources[source], augments[kind]) for kind in augments for source in sources}
+    works = {side: work_of(" ".join(side), (data[index] for index in batches)) for side, data in sides.items()}
+    for kind in augments:
+        require_same_work([works[source, kind] for source in sources])
+    tables.add("work", "faces and pixels of each side", list(works.values()))
+
+    def epoch(data: FaceDataset) -> float:
+        began = time.process_time()
+        for index in batches:
+            data[index]
+        return time.process_time() - began
+
+    seconds = alternated({f"{source}, {kind}": partial(epoch, data) for (source, kind), data in sides.items()}, rounds)
+    faces = next(iter(works.values()))["faces"]
+    tables.add(
+        "one_core", name,
+        [{"side": side, "CPU us an image": 1e6 * statistics.median(values) / faces,
+          "times files, albumentations": ratio(seconds["files, albumentations"], values),
+          "times files": ratio(seconds[side.replace("cache", "files")], values)}
+         for side, values in seconds.items()],
+    )  # fmt: skip
+
+
+def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: list[int], rounds: int) -> None:
+    """The second table."""
+    loaders: dict[str, Any] = {}
+    for count in counts:
+        loaders[f"{count} workers"] = TimedLoader(data, count, sampler=batches)
+        if count:
+            options = {"batch_size": None, "num_workers": count, "persistent_workers": True}
+            loaders[f"{count} workers, PyTorch"] = DataLoader(data, sampler=batches, **options)  # type: ignore[arg-type]
+    works = [work_of(side, loader) for side, loader in loaders.items()]
+    tables.add("loader_work", "faces and pixels of each loader", works)
+    require_same_work(works)
+    cpu: dict[str, list[float]] = {side: [] for side in loaders}
+
+    def epoch(side: str) -> float:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        for batch in loaders[side]:
+            batch["image"].permute(0, 2, 3, 1).reshape(-1)[::4096].max()  # reads each page of memory
+        cpu[side].append(time.process_time() - cpu_began)
+        return time.perf_counter() - began
+
+    seconds = alternated({side: partial(epoch, side) for side in loaders}, rounds)
+    first, faces = next(iter(loaders)), works[0]["faces"]
+    tables.add(
+        "loaders", "cache, augmented here, taken through a loader",
+        [{"side": side, "images a second": faces / statistics.median(values), "speed": ratio(seconds[first], values),
+          "CPU us an image, parent": 1e6 * statistics.median(cpu[side]) / faces}
+         for side, values in seconds.items()],
+    )  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, help="folder of JPEG faces; by default, images are generated")
+    parser = command(__doc__)
+    parser.add_argument("--root", type=Path, help="folder of JPEG faces; by default, images are drawn")
     parser.add_argument("--faces", type=int, default=512)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -71,61 +157,33 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        root = arguments.root
-        files = sorted(root.rglob("*.jpg"))[: arguments.faces] if root else draw_faces(Path(folder), arguments.faces)
-        measure(files, Path(folder), arguments)
+    keep_freed_memory()  # as training does
+    tables = Tables()
+    with tempfile.TemporaryDirectory() as name:
+        folder, root = Path(name), arguments.root
+        files = sorted(root.rglob("*.jpg"))[: arguments.faces] if root else draw_faces(folder, arguments.faces)
+        count, size = len(files), arguments.size
+        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        sources: dict[str, Images] = {
+            "files": DecodedImages(files, size),
+            "cache": ImageCache.open_or_build(files, hashes, size, folder, progress=False),
+        }
+        unknown = np.full(count, np.nan)
+        batches = TrainBatches(np.arange(count), arguments.batch_size, seed=0)
 
+        def dataset(images: Images, augment: Any) -> FaceDataset:
+            return FaceDataset(images, unknown, unknown, np.full(count, -1), augment)
 
-def measure(files: list[Path], folder: Path, arguments: argparse.Namespace) -> None:
-    """Prints the three comparisons."""
-    count, size = len(files), arguments.size
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    cache = ImageCache.open_or_build(files, hashes, size, folder, progress=False)
-    unknown, rows = np.full(count, np.nan), np.arange(count)
-    batches = TrainBatches(rows, arguments.batch_size, seed=0)
-    loaded = len(batches) * min(arguments.batch_size, count)
-    augment = AUGMENTS[arguments.augment]()
-
-    def epoch(dataset: FaceDataset, order: TrainBatches | EvalBatches = batches) -> None:
-        for index in order:
-            dataset[index]
-
-    def dataset(images: object, augmented: bool = True) -> FaceDataset:
-        return FaceDataset(images, unknown, unknown, np.full(count, -1), augment if augmented else None)  # type: ignore[arg-type]
-
-    decoded = DecodedImages(files, size)
-    print(
-        f"{count} faces, {np.mean([file.stat().st_size for file in files]) / 1e3:.1f} kB each; {size} px, "
-        f"augment={arguments.augment}, batches of {arguments.batch_size}, {arguments.rounds} rounds"
-    )
-    ways = {
-        "decode at every use, augmented": lambda: epoch(dataset(decoded)),
-        "cache, augmented": lambda: epoch(dataset(cache)),
-        "decode at every use, plain": lambda: epoch(dataset(decoded, augmented=False)),
-        "cache, plain": lambda: epoch(dataset(cache, augmented=False)),
-    }
-    times = interleaved(ways, arguments.rounds, time.process_time)
-    print("\none process, CPU time of one core:")
-    for name, taken in times.items():
-        print(f"  {name:32} {1e6 * taken / loaded:7.0f} us an image {loaded / taken:9.0f} images/s")
-    augmented, plain = (times[f"decode at every use, {way}"] / times[f"cache, {way}"] for way in ("augmented", "plain"))
-    print(f"  the cache is {augmented:.1f} times as fast with augmentation, {plain:.1f} times without")
-
-    print("\ncache, augmented, through DataLoader, wall time:")
-    loaders = {
-        workers: DataLoader(
-            dataset(cache), batch_size=None, sampler=batches, num_workers=workers, persistent_workers=workers > 0
+        own, steps = AUGMENTS[arguments.augment]
+        augments = {"not augmented": None, "augmented here": own(), "albumentations": Albumentations(steps)}
+        kilobytes = np.mean([file.stat().st_size for file in files]) / 1e3
+        about = (
+            f"{count} faces of {kilobytes:.1f} kB at {size} px, augment={arguments.augment}, batches of {arguments.batch_size}"
         )
-        for workers in arguments.workers
-    }
-    walls = interleaved(
-        {f"{workers} workers": lambda loader=loader: list(map(len, loader)) for workers, loader in loaders.items()},
-        arguments.rounds,
-        time.perf_counter,
-    )
-    for name, taken in walls.items():
-        print(f"  {name:32} {1e6 * taken / loaded:7.0f} us an image {loaded / taken:9.0f} images/s")
+        one_core(tables, sources, augments, dataset, batches, arguments.rounds, about)
+        if arguments.workers:
+            workers(tables, dataset(sources["cache"], own()), batches, arguments.workers, arguments.rounds)
+    tables.write(arguments.json)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,6 @@ BENCHMARKS = {
         ["--faces=40", "--epochs=2", "--backbone=custom_cnn", "--image-size=16"],
         [r"custom_cnn at 16 px, 32-true, 40 faces, 2 epochs", r"times faster; largest weight .* largest difference"],
     ),
-    "benchmark_loading.py": (
-        ["--faces=8", "--size=16", "--augment=flip", "--batch-size=4", "--rounds=1", "--workers", "0", "1"],
-        [r"8 faces, .* 16 px, augment=flip, batches of 4, 1 rounds", r"1 workers +\d+ us an image +\d+ images/s"],
-    ),
 }
 
 
@@ -87,6 +83,19 @@ def test_both_sides_of_the_training_benchmark_train_on_the_same_pixels_to_the_sa
     assert (chosen["faces"], chosen["pixels"]) == (64, 64 * 32**2)
     assert tiny["images"] != chosen["images"]
     assert {row["side"]: row["speed by CPU time"] for row in tables["loading"]}["batches in memory"] == 1
+
+
+def test_all_sides_of_the_loading_benchmark_load_the_same_pixels(tmp_path: Path) -> None:
+    settings = ["--faces=8", "--size=32", "--batch-size=4", "--rounds=1", "--augment=geometric", "--workers", "0", "1"]
+    tables = tables_of("benchmark_loading.py", tmp_path, *settings)
+    work = {row["side"]: (row["faces"], row["pixels"]) for row in tables["work"]}
+    for kind in ("not augmented", "augmented here", "albumentations"):
+        assert work[f"files {kind}"] == work[f"cache {kind}"] and work[f"files {kind}"][0] == 8
+    assert len(set(work.values())) == 3
+    loaders = same_but_the_side(tables["loader_work"])
+    assert (loaders["faces"], loaders["pixels"]) == work["cache augmented here"]
+    assert [row["side"] for row in tables["loaders"]] == ["0 workers", "1 workers", "1 workers, PyTorch"]
+    assert all(row["times files, albumentations"] > 0 for row in tables["one_core"])
 
 
 def test_a_benchmark_ends_if_its_sides_did_different_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ PAPER_5 = ANY | AGE | {
 }  # fmt: skip
 PAPLHAM = ANY | AGE | {
     "data": ["UTKFace"], "fractions": None, "age_range": [0, 101], "image_size": 256, "crop": ("stretch", 1.1, "black"),
-    "augment": {"is": "ResizedCrop", "image_size": 256, "area": [0.8, 1.0], "flip": 0.5}, "backbone": "resnet50.tv2_in1k",
+    "augment": {"is": "ResizedCrop", "area": [0.8, 1.0], "flip": 0.5}, "backbone": "resnet50.tv2_in1k",
     "optimizer": adam(1e-4), "schedule": CONSTANT, "batch_size": 100, "epochs": 50, "patience": NEVER,
 }  # fmt: skip
 DLDL = {"is": "DLDL", "sigma": 2.0, "readout": "median"}
