@@ -60,8 +60,9 @@ class FaceDataModule(LightningDataModule):
         tasks: ``age`` and ``gender``, or one of them. Faces without a label for any of these tasks are not used in
             training.
         batch_size: Faces per process and step, at least 1.
-        num_workers: Number of loader worker processes. None means 0 with a CPU trainer, because the model needs the
-            cores; otherwise it means the process's share of the cores minus 1, at most 8.
+        num_workers: Number of loader worker processes. ``auto`` or None means, beside a CPU trainer, 0 in the first epoch;
+            from the second on, as many as training needs if loading took more than a tenth of the first. Beside a GPU it
+            means the process's share of the cores minus 1, at most 8.
         cache: ``disk`` decodes images once into a file; ``none`` decodes them at every use and stores
             nothing.
         cache_dir: Folder of the cache; None for ``$XDG_CACHE_HOME/agegender`` or ``~/.cache/agegender``.
@@ -87,7 +88,7 @@ class FaceDataModule(LightningDataModule):
         exclude: str | Path | None = None,
         tasks: Sequence[Literal["age", "gender"]] = ("age", "gender"),
         batch_size: int = 32,
-        num_workers: int | None = None,
+        num_workers: int | Literal["auto"] | None = "auto",
         cache: Literal["disk", "none"] = "disk",
         cache_dir: str | Path | None = None,
         seed: int = 0,
@@ -306,14 +307,22 @@ class FaceDataModule(LightningDataModule):
         return TimedLoader(
             dataset,
             self._workers(device),
+            self._shared_cores(device) if isinstance(batches, TrainBatches) else None,
             sampler=batches,
             pin_memory=device == "cuda",
             worker_init_fn=leave_signals_to_parent,
         )
 
     def _workers(self, device: str) -> int:
-        if self.num_workers is not None:
+        """Number of workers in the first epoch."""
+        if isinstance(self.num_workers, int):
             return self.num_workers
         if device == "cpu" or self.trainer is None:
             return 0
         return max(0, min(MAX_WORKERS, usable_cores() // self.trainer.num_devices - 1))
+
+    def _shared_cores(self, device: str) -> int | None:
+        """Cores that loader and trainer share, if the loader chooses its number of workers."""
+        if isinstance(self.num_workers, int) or device != "cpu" or self.trainer is None:
+            return None
+        return max(1, usable_cores() // self.trainer.num_devices)

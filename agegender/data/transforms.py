@@ -45,7 +45,7 @@ def apply_all(transforms: Sequence[Transform], images: np.ndarray, seed: int) ->
     drawn = [
         (
             transform.apply,
-            (generator.random(count) < transform.probability).tolist(),
+            np.less(generator.random(count), transform.probability).tolist(),
             transform.draw(generator, count, height, width),
         )
         for transform in transforms

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import huggingface_hub
-import timm
 from huggingface_hub.utils import get_session
-from timm.data import resolve_model_data_config
-from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg, group_parameters, is_model
-from timm.models.vgg import VGG
 from torch import Tensor, nn
 
 from agegender.errors import AgeGenderError
 from agegender.input_paths import InputFile
 from agegender.models.base import Backbone
+from agegender.models.quick_timm import timm
 from agegender.models.weights import load_weights
 
 HUB_TIMEOUT = 5.0  # seconds
@@ -57,7 +54,7 @@ class TimmBackbone(Backbone):
         super().__init__()
         _check_name(name)
         options: dict[str, Any] = {"num_classes": 0}
-        config = get_pretrained_cfg(name)
+        config = timm.models.get_pretrained_cfg(name)
         if config is not None and config.fixed_input_size:
             options["img_size"] = image_size
         if pad_type is not None:
@@ -72,7 +69,7 @@ class TimmBackbone(Backbone):
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
             raise AgeGenderError(f"backbone.name={name}: timm cannot build it with {options}: {error}") from error
 
-        if isinstance(net, VGG):
+        if isinstance(net, timm.models.vgg.VGG):
             # Without the two layers of 4096 features, which hold nine tenths of the weights: papers fine-tune the
             # convolutional layers only.
             net.pre_logits = nn.Identity()  # type: ignore[assignment]
@@ -86,7 +83,7 @@ class TimmBackbone(Backbone):
                 if isinstance(module, nn.BatchNorm2d):
                     module.momentum = bn_momentum
 
-        data_config = resolve_model_data_config(net)
+        data_config = timm.data.resolve_model_data_config(net)
         self.mean = [float(value) for value in (data_config["mean"] if mean is None else mean)]
         self.std = [float(value) for value in (data_config["std"] if std is None else std)]
         self.num_features = int(net.head_hidden_size)
@@ -102,7 +99,7 @@ class TimmBackbone(Backbone):
 
     def depth_groups(self) -> list[list[str]]:
         """Names of the parameters in timm's groups by depth, the group nearest the image first."""
-        groups = group_parameters(self.net, self.net.group_matcher(coarse=False))
+        groups = timm.models.group_parameters(self.net, self.net.group_matcher(coarse=False))
         return [[f"net.{name}" for name in groups[depth]] for depth in sorted(groups)]
 
     def cam_layer(self) -> nn.Module:
@@ -131,11 +128,11 @@ class TimmBackbone(Backbone):
 def _check_name(name: str) -> None:
     """Raises an error that lists similar names if timm does not know the name or its tag."""
     architecture, _, tag = name.partition(".")
-    if not is_model(architecture):
+    if not timm.models.is_model(architecture):
         close = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
         hint = f"Did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names."
         raise AgeGenderError(f"backbone.name={name}: timm {timm.__version__} has no such model. {hint}")
-    known = get_arch_pretrained_cfgs(architecture)
+    known = timm.models.get_arch_pretrained_cfgs(architecture)
     if tag and name not in known:
         raise AgeGenderError(f"backbone.name={name}: timm has no weights with this tag. It has {', '.join(known)}.")
 
@@ -145,7 +142,7 @@ def _check_hub(name: str) -> None:
 
     The hub's own client retries for a minute or more before it fails.
     """
-    config = get_pretrained_cfg(name)
+    config = timm.models.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise AgeGenderError(f"backbone.name={name}: timm has no weights for it, so set backbone.pretrained=false.")
     if not config.hf_hub_id:  # the weights are on another site

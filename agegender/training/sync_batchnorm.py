@@ -1,8 +1,9 @@
 """Batch norm with statistics over the batches of all ranks."""
 
 from lightning.pytorch.plugins.layer_sync import LayerSync
-from timm.layers import convert_sync_batchnorm
 from torch import nn
+
+from agegender.models.quick_timm import timm
 
 
 class SyncBatchNorm(LayerSync):
@@ -14,7 +15,7 @@ class SyncBatchNorm(LayerSync):
 
     def apply(self, model: nn.Module) -> nn.Module:
         """The model with synchronised layers that have the same weights, names and activations."""
-        synchronised: nn.Module = convert_sync_batchnorm(model)
+        synchronised: nn.Module = timm.layers.convert_sync_batchnorm(model)
         return synchronised
 
     def revert(self, model: nn.Module) -> nn.Module:

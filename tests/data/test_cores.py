@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from agegender.data.cores import usable_cores
+from agegender.data.cores import usable_cores, worker_count
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to cores")
@@ -24,3 +24,20 @@ def test_systems_without_core_binding_count_all_cores(monkeypatch: pytest.Monkey
     assert usable_cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("loading", "computing", "cores", "expected"),
+    [
+        (0.9, 10, 8, 0),  # less than a tenth of the time
+        (2, 10, 8, 1),
+        (25, 10, 8, 3),
+        (25, 10, 2, 1),  # the trainer keeps a core
+        (25, 10, 1, 0),
+        (1000, 1, 16, 15),
+        (1, 0, 4, 3),
+        (0, 0, 4, 0),
+    ],
+)
+def test_workers_load_as_fast_as_the_trainer_computes(loading: float, computing: float, cores: int, expected: int) -> None:
+    assert worker_count(loading, computing, cores) == expected

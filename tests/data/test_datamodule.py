@@ -390,7 +390,16 @@ def test_default_number_of_workers(folder, monkeypatch):
     for device, expected in (("cpu", 0), ("cuda", 3)):
         module.trainer = _trainer_stub(global_rank=0, world_size=2, num_devices=2, device=device)
         loader = module.val_dataloader()
-        assert (loader.num_workers, loader.pin_memory) == (expected, device == "cuda")
+        assert (loader.num_workers, loader.pin_memory, loader.cores) == (expected, device == "cuda", None)
+
+
+def test_the_training_loader_beside_a_cpu_trainer_chooses_its_workers_after_the_first_epoch(folder, monkeypatch):
+    monkeypatch.setattr("agegender.data.datamodule.usable_cores", lambda: 8)
+    for num_workers, cores in (("auto", 4), (None, 4), (0, None), (2, None)):
+        module = _ready(folder, num_workers=num_workers)
+        module.trainer = _trainer_stub(global_rank=0, world_size=2, num_devices=2, device="cpu")
+        loader = module.batches(module._train_batches(), None)
+        assert (loader.num_workers, loader.cores) == (num_workers if isinstance(num_workers, int) else 0, cores)
 
 
 def test_sizes_below_1_and_sources_of_the_same_name_raise(folder):

@@ -37,3 +37,39 @@ def test_batches_of_workers_are_those_of_the_loader_itself() -> None:
     for _ in range(2):
         assert [int(batch["index"]) for batch in loader] == [0, 1, 2, 3, 4]
     assert loader.faces == 10 and loader.waited > 0
+
+
+class Clocked(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Loading a batch takes a number of seconds on a clock that is set by hand."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        self.clock, self.seconds = clock, seconds
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        self.clock[0] += self.seconds
+        return {"index": torch.tensor([number])}
+
+    def __len__(self) -> int:
+        return 6
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, 0), (2.0, 1), (25.0, 3)])
+def test_the_second_epoch_has_the_workers_that_loading_needed_in_the_first(
+    seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(timed_loader, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    caplog.set_level("INFO")
+    loader = TimedLoader(Clocked(clock, seconds), cores=4)
+    numbers = []
+    for _ in range(3):
+        epoch = []
+        for batch in loader:
+            epoch += batch["index"].tolist()
+            clock[0] += 10.0  # computing
+        assert epoch == list(range(6))
+        numbers.append(loader.num_workers)
+    assert numbers == [0, expected, expected]
+    [said] = caplog.messages
+    share = 100 * seconds / (seconds + 10)
+    assert said.startswith(f"loading took {share:.0f}% of the first epoch: {expected} loader workers")
