@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAPPINGS = ("across",)  # settings at the top level that are mappings
+MAPPINGS = ("across", "paper")  # settings at the top level that are mappings
 FULL_ERROR = "HYDRA_FULL_ERROR"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no mistake in a program, but a full or broken disk
 

@@ -101,6 +101,21 @@ def test_values_that_cannot_be_resolved_are_named(overrides: list[str], named: s
     assert named in str(error.value)
 
 
+def test_an_experiment_with_a_paper_is_accepted() -> None:
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("train", ["experiment=custom_cnn_128", "data.root=/faces"])
+    assert plain(config)["paper"]["metrics"]["val"]["age_mae"] == 8.5
+
+
+def test_an_error_of_a_resolver_is_its_own_line() -> None:
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("train", ["data=facebase", "data.root=/faces", "data.database=none.yaml"])
+    with pytest.raises(AgeGenderError, match=r"^none.yaml cannot be read: No such file or directory$"):
+        plain(config)
+
+
 def test_a_mapping_that_others_refer_to_is_accepted() -> None:
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
