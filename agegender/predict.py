@@ -1,4 +1,4 @@
-"""``python -m agegender.predict PHOTO...``: age and apparent gender of every face in photos and folders."""
+"""``python -m agegender.predict PHOTO...``: age and apparent gender of every face in photos, folders and videos."""
 
 import argparse
 import os

@@ -124,6 +124,16 @@ def test_the_benchmark_of_a_report_measures_its_files(tmp_path: Path) -> None:
     assert [(row["faces"], row["page, kB"] > 0, row["figures, kB"] > 0) for row in tables["report"]] == [(200, True, True)]
 
 
+def test_the_benchmark_of_latency_compares_ways_that_estimate_the_same(tmp_path: Path) -> None:
+    settings = ["--backbones=custom_cnn:32", "--batches=2", "--threads=1", "--rounds=1"]
+    tables = tables_of("benchmark_latency.py", tmp_path, *settings, "--ways", "eager", "channels_last", "onnxruntime", "int8")
+    [row] = tables["latency"]
+    assert (row["backbone"], row["px"], row["batch"], row["threads"]) == ("custom_cnn", 32, 2, 1)
+    assert min(row[way] for way in ("eager", "channels_last", "onnxruntime", "int8", "onnxruntime is faster by")) > 0
+    [added] = tables["predictor"]
+    assert added["session ms"] > 0 and added["its CPU s"] > 0
+
+
 def test_javascript_predicts_the_same_numbers(bundle: Path, faces: Path, tmp_path: Path) -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js is not installed (apt-get install nodejs npm)")

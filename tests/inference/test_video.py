@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -94,3 +95,9 @@ def test_what_is_no_video_is_one_line(draw: Draw, tmp_path: Path) -> None:
 )
 def test_videos_are_known_by_their_name(name: str, video: bool) -> None:
     assert is_video(Path(name)) == video
+
+
+def test_without_pyav_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(AgeGenderError, match=r"pip install 'agegender\[video\]'"):
+        VideoReader(tmp_path / "v.mp4")
