@@ -108,7 +108,13 @@ def evaluate(
     """
     # Imported here because it takes seconds, and neither help nor a mistake in the configuration needs any of it.
     from agegender.data.assemble import assemble
-    from agegender.data.crop_report import difference_warnings, image_counts, stretch_warnings
+    from agegender.data.crop_report import (
+        difference_warnings,
+        image_counts,
+        region_kinds,
+        source_warnings,
+        stretch_warnings,
+    )
     from agegender.data.crop_scales import loader_at_scales
     from agegender.data.crops import crop_settings
     from agegender.data.summary import summary
@@ -148,7 +154,9 @@ def evaluate(
         log.info("\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256)))
     more["images"] = image_counts(data.table.frame.iloc[data.rows(split)], data.crops)
     if ranks.rank() == 0:
-        for warning in [*stretch_warnings(more["images"]), *difference_warnings(more["images"], data.crops, model.crops)]:
+        kinds = region_kinds(data.table.frame), model.hparams["about"].get("regions", {})
+        warnings = stretch_warnings(more["images"]) + difference_warnings(more["images"], data.crops, model.crops, *kinds)
+        for warning in warnings if crop_curve else [*warnings, *source_warnings(data.crops, model.crops)]:
             log.warning("%s", warning)
 
     def predicted(rows: Any, change: Any = None) -> Any:

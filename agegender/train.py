@@ -65,6 +65,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
 
     from agegender.configuration.build import build
     from agegender.data.assemble import assemble
+    from agegender.data.crop_report import region_kinds
     from agegender.data.crops import crop_settings
     from agegender.data.seen import seen_csv
     from agegender.data.summary import summary
@@ -121,6 +122,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         data.trainer, data.progress = trainer, first_rank
         ranks.on_rank_zero("data", data.prepare_data)  # one rank scans the files and fills the cache
         data.setup()
+        module.record_regions(region_kinds(data.table.frame))
         if checkpoint:
             require_same_faces(run, data.split_csv)
         if first_rank:

@@ -153,7 +153,10 @@ def test_near_copies_are_found_by_the_face_and_not_by_the_picture(
 
 
 def test_the_crop_curve_finds_the_scale_of_boxes_that_are_too_large(
-    configure: Callable[..., dict[str, Any]], make_utkface: Callable[..., Path], tmp_path: Path
+    configure: Callable[..., dict[str, Any]],
+    make_utkface: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """At half the scale of boxes that are twice as large as the faces, the metrics are those of the faces alone."""
     run = RunDirectory(tmp_path / "run")
@@ -174,6 +177,7 @@ def test_the_crop_curve_finds_the_scale_of_boxes_that_are_too_large(
         return evaluate(run, evaluated(run.read_config(), config), "test", others=True, report="none", **options)
 
     boxes = evaluated_on("data=mivolo_csv", f"data.root={tmp_path}", "data.csv=faces.csv", crop_curve=True)
+    assert "mivolo_csv has boxes; the model was trained on whole images" in "".join(capsys.readouterr())
     curve = boxes["crop_curve"]["mivolo_csv"]
     (out,) = map(RunDirectory, run.evaluation("test").path.parent.iterdir())
     split = pd.read_csv(out.split)

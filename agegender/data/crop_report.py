@@ -22,6 +22,20 @@ _FITTED = {
 }
 
 
+_KINDS = {0: "whole images", 4: "boxes", 8: "aligned boxes"}  # by how many numbers a box has
+
+
+def region_kinds(faces: pd.DataFrame) -> dict[str, str]:
+    """What the faces of each dataset are: ``whole images``, ``boxes`` or ``aligned boxes``, or several of them.
+
+    Args:
+        faces: Rows of a face table.
+    """
+    boxes = faces["box"] if "box" in faces else pd.Series("", index=faces.index)
+    kinds = boxes.str.split().str.len().map(_KINDS)
+    return {str(name): " and ".join(sorted(set(own))) for name, own in kinds.groupby(faces["dataset"])}
+
+
 def image_counts(faces: pd.DataFrame, crops: Mapping[str, Crop]) -> dict[str, dict[str, Any]]:
     """For each dataset: its crop, the number of images, and the number of those that are not square.
 
@@ -81,7 +95,11 @@ def stretch_warnings(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def difference_warnings(
-    counts: Mapping[str, Mapping[str, Any]], crops: Mapping[str, Crop], trained: Mapping[str, Crop]
+    counts: Mapping[str, Mapping[str, Any]],
+    crops: Mapping[str, Crop],
+    trained: Mapping[str, Crop],
+    kinds: Mapping[str, str],
+    trained_kinds: Mapping[str, str],
 ) -> list[str]:
     """A warning for each dataset of which the images are cropped in another way than those that a model was trained on.
 
@@ -91,16 +109,36 @@ def difference_warnings(
         counts: As ``image_counts`` returns them.
         crops: The crop of each dataset.
         trained: The crop of each dataset that the model was trained on.
+        kinds: What the faces of each dataset are, as ``region_kinds`` returns it.
+        trained_kinds: The same of the datasets that the model was trained on; empty if it was not recorded.
     """
     warnings = []
     for name, crop in crops.items():
-        learned = {trained[name]} if name in trained else set(trained.values())
-        fits = counts[name]["n_not_square"] == 0 or crop.fit in {one.fit for one in learned}
-        if fits and crop.scale in {one.scale for one in learned}:
+        names = [name] if name in trained else list(trained)
+        fits, scales = ({getattr(trained[one], key) for one in names} for key in ("fit", "scale"))
+        learned = {trained_kinds[one] for one in names if one in trained_kinds}
+        if learned and kinds.get(name, "") not in {*learned, ""}:
+            warnings.append(f"{name} has {kinds[name]}; the model was trained on {' or '.join(sorted(learned))}")
+        if (counts[name]["n_not_square"] == 0 or crop.fit in fits) and crop.scale in scales:
             continue
-        texts = sorted(f"data.fit={one.fit} data.crop_scale={one.scale:g}" for one in learned)
+        texts = sorted({f"data.fit={trained[one].fit} data.crop_scale={trained[one].scale:g}" for one in names})
         warnings.append(
             f"{name} is tested with data.fit={crop.fit} data.crop_scale={crop.scale:g}; the model was trained with "
             f"{' or '.join(texts)}"
         )
     return warnings
+
+
+def source_warnings(crops: Mapping[str, Crop], trained: Mapping[str, Crop]) -> list[str]:
+    """A warning if datasets are tested that the model was not trained on: their faces may be cropped in another way.
+
+    Args:
+        crops: The crop of each dataset.
+        trained: The crop of each dataset that the model was trained on.
+    """
+    if not (others := [name for name in crops if name not in trained]):
+        return []
+    return [
+        f"the model was trained on {', '.join(trained)}. Faces of {', '.join(others)} may be cropped more tightly or loosely: "
+        "crop_curve=true measures which data.crop_scale the model needs"
+    ]

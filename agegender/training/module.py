@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ class AgeGenderModule(L.LightningModule):
         seed: Seed of the random numbers of all steps, such as those of dropout.
         about: What a user of the network must know: ``age_range``, ``image_size``, ``gender`` (meaning of the labels),
             ``data`` (licence of each dataset by name, in the order in which batches number the datasets) and ``crops`` (crop of
-            each dataset by name; missing in earlier versions).
+            each dataset by name; missing in earlier versions). Training adds ``regions``: see ``record_regions``.
 
     Attributes:
         crops: The crop of each dataset that it is trained on, by name.
@@ -88,6 +88,14 @@ class AgeGenderModule(L.LightningModule):
         epoch = {"fit": EpochMetrics(tasks, classes=classes), "held_out": EpochMetrics(tasks, datasets, classes)}
         self.metrics: Any = nn.ModuleDict(epoch)
         self.losses: Any = nn.ModuleDict({phase: RunningLosses(tasks) for phase in epoch})
+
+    def record_regions(self, kinds: Mapping[str, str]) -> None:
+        """Adds to the checkpoint whether the faces of each dataset are whole images, boxes or aligned boxes.
+
+        Args:
+            kinds: As ``agegender.data.crop_report.region_kinds`` returns it.
+        """
+        self.hparams["about"] = {**self.hparams["about"], "regions": dict(kinds)}
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Estimates from uint8 images [B, 3, H, W]: ``age`` in years [B] and ``probability_female`` in 0..1 [B]."""

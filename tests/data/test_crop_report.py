@@ -2,7 +2,16 @@
 
 import pandas as pd
 
-from agegender.data.crop_report import FEW, SQUARE, crop_lines, difference_warnings, image_counts, stretch_warnings
+from agegender.data.crop_report import (
+    FEW,
+    SQUARE,
+    crop_lines,
+    difference_warnings,
+    image_counts,
+    region_kinds,
+    source_warnings,
+    stretch_warnings,
+)
 from agegender.sources.crop import Crop
 
 
@@ -42,7 +51,7 @@ def test_more_than_a_few_stretched_images_are_warned_of() -> None:
 def test_another_crop_than_in_training_is_warned_of() -> None:
     def warnings(crop: Crop, oblong: int = 1, **trained: Crop) -> list[str]:
         crops = {"a": crop}
-        return difference_warnings(image_counts(faces(oblong, 5), crops), crops, trained)
+        return difference_warnings(image_counts(faces(oblong, 5), crops), crops, trained, {"a": "boxes"}, {})
 
     assert warnings(Crop(), a=Crop(), b=Crop("pad", 0.5)) == [] == warnings(Crop(), b=Crop())
     assert warnings(Crop("pad"), b=Crop()) == [
@@ -51,3 +60,26 @@ def test_another_crop_than_in_training_is_warned_of() -> None:
     assert warnings(Crop("pad"), oblong=0, b=Crop()) == []  # square images have one fit only
     (scale,) = warnings(Crop(scale=0.8), b=Crop(), c=Crop(scale=0.9))
     assert scale.endswith("data.fit=crop data.crop_scale=0.9 or data.fit=crop data.crop_scale=1")
+
+
+def test_boxes_of_another_kind_than_in_training_are_warned_of() -> None:
+    def warnings(kind: str, **trained: str) -> list[str]:
+        crops = {"a": Crop()}
+        counts = image_counts(faces(1), crops)
+        return difference_warnings(counts, crops, {name: Crop() for name in trained}, {"a": kind}, trained)
+
+    assert warnings("boxes", a="boxes", b="whole images") == [] == warnings("boxes", b="whole images", c="boxes")
+    assert warnings("aligned boxes", b="whole images") == ["a has aligned boxes; the model was trained on whole images"]
+    assert warnings("whole images", a="boxes", b="whole images") == ["a has whole images; the model was trained on boxes"]
+
+
+def test_the_kind_of_the_faces_is_known_from_their_boxes() -> None:
+    table = faces(3).assign(box=["", "0 0 9 9", "0 0 9 0 9 9 0 9"])
+    assert region_kinds(table) == {"a": "aligned boxes and boxes and whole images"}
+    assert region_kinds(table.iloc[2:]) == {"a": "aligned boxes"} and region_kinds(faces(1)) == {"a": "whole images"}
+
+
+def test_another_dataset_than_in_training_is_warned_of() -> None:
+    assert source_warnings({"a": Crop()}, {"a": Crop(), "b": Crop()}) == []
+    (warning,) = source_warnings({"a": Crop(), "c": Crop()}, {"a": Crop()})
+    assert warning.startswith("the model was trained on a. Faces of c may be cropped")
