@@ -4,11 +4,12 @@
     python scripts/benchmark_frozen.py --faces 2000 --epochs 10 --backbone efficientnet_b0 --image-size 224
 
 Trains twice from the same cached images: once with the backbone running in every epoch, and once with its features
-computed once. The time of the second run includes the computation of the features; neither run is tested. Both runs should
-give the same heads; the largest difference of their weights is printed.
+computed once. The time of the second run includes the computation of the features; neither run is tested. Both runs have the
+same faces and must give the same heads: if their weights differ by more than a hundredth of the largest, the script ends with
+an error.
 """
 
-import argparse
+import hashlib
 import logging
 import tempfile
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measurements import Tables, command, require_same_work
 
 from agegender.configuration.command import compose
 from agegender.configuration.schema import validate
@@ -36,7 +38,7 @@ def timed(config: dict[str, Any], folder: Path) -> tuple[float, RunDirectory]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__)
     parser.add_argument("--faces", type=int, default=2000, help="number of generated toy faces; a tenth is the val split")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--backbone", default="efficientnet_b0")
@@ -60,17 +62,29 @@ def main() -> None:
         slow, images = timed(compose([*base, "finetune.frozen.views=0"]), Path(folder) / "images")
         fast, features = timed(compose(base), Path(folder) / "features")
         logging.getLogger("agegender").handlers.clear()  # the log file is in the temporary folder
-        one, two = (read_checkpoint(run.last)["state_dict"] for run in (images, features))
-        heads = [name for name in one if name.startswith("network.heads")]
-        difference = max(float((one[name] - two[name]).abs().max()) for name in heads)
-        size = max(float(one[name].abs().max()) for name in heads)
-    print(
-        f"{arguments.backbone} at {arguments.image_size} px, {arguments.precision}, {arguments.faces} faces, "
-        f"{arguments.epochs} epochs, {arguments.threads} thread(s)\n"
-        f"  backbone in every epoch: {slow:8.1f} CPU s\n"
-        f"  features computed once:  {fast:8.1f} CPU s\n"
-        f"  {slow / fast:.1f} times faster; largest weight of the heads {size:.2f}, largest difference {difference:.1e}"
-    )
+        sides = {"backbone in every epoch": images, "features computed once": features}
+        works = [
+            {"side": side, "faces": arguments.faces, "split": hashlib.sha256(run.split.read_bytes()).hexdigest()[:12],
+             "epochs": len(run.history.read_text().splitlines()) - 1}
+            for side, run in sides.items()
+        ]  # fmt: skip
+        one, two = (read_checkpoint(run.last)["state_dict"] for run in sides.values())
+    heads = [name for name in one if name.startswith("network.heads")]
+    difference = max(float((one[name] - two[name]).abs().max()) for name in heads)
+    largest = max(float(one[name].abs().max()) for name in heads)
+    tables = Tables()
+    tables.add(
+        "frozen", f"{arguments.backbone} at {arguments.image_size} px, {arguments.precision}, {arguments.faces} faces, "
+        f"{arguments.epochs} epochs, {arguments.threads} thread(s)",
+        [{"side": side, "CPU s": seconds, "times faster": slow / seconds}
+         for side, seconds in zip(sides, (slow, fast), strict=True)],
+    )  # fmt: skip
+    tables.add("heads", "weights of the heads", [{"largest": largest, "largest difference": difference}])
+    tables.add("work", "work of both sides", works)
+    require_same_work(works)
+    if difference > 0.01 * largest:
+        raise SystemExit("the sides trained different heads")
+    tables.write(arguments.json)
 
 
 if __name__ == "__main__":
