@@ -14,7 +14,7 @@ COLOUR = (255, 176, 0)  # RGB; amber, visible to colour-blind people on skin and
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """A copy of an RGB photo with a box and a line of text for each face.
+    """A copy of an RGB photo with a box and two lines of text for each face.
 
     Args:
         image: uint8 [height, width, 3].
@@ -26,7 +26,7 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         x0, y0, x1, y1 = (round(edge) for edge in face.box or (0, 0, image.shape[1], image.shape[0]))
         if face.box is not None:
             cv2.rectangle(drawn, (x0, y0), (x1, y1), COLOUR, unit * 2)
-        _write(drawn, caption(face), (max(x0, 0), max(y0 - 4 * unit, 14 * unit)), unit)
+        _write(drawn, caption(face).split(", "), x0, y0 - unit, unit)
     return drawn
 
 
@@ -42,9 +42,16 @@ def caption(face: Face) -> str:
     return ", ".join(parts)
 
 
-def _write(image: np.ndarray, text: str, origin: tuple[int, int], unit: int) -> None:
-    for colour, thickness in (((0, 0, 0), 4 * unit), (COLOUR, unit)):  # a dark outline, then the text
-        cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * unit, colour, thickness, cv2.LINE_AA)
+def _write(image: np.ndarray, lines: Sequence[str], left: int, bottom: int, unit: int) -> None:
+    """Writes lines on black, the last one above ``bottom``; shifted where they would leave the picture."""
+    font, size, height = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * unit, 16 * unit
+    width = max((cv2.getTextSize(line, font, size, unit)[0][0] for line in lines), default=0) + 4 * unit
+    left = max(0, min(left, image.shape[1] - width))
+    top = max(0, bottom - height * len(lines))
+    image[top : top + height * len(lines), left : left + width] = 0
+    for number, line in enumerate(lines, 1):
+        origin = (left + 2 * unit, top + height * number - 4 * unit)
+        cv2.putText(image, line, origin, font, size, COLOUR, unit, cv2.LINE_AA)
 
 
 def annotate_file(result: Result, path: Path) -> None:

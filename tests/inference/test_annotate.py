@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,16 @@ def test_the_box_is_drawn_and_the_photo_is_kept() -> None:
     assert not image.any()
     assert tuple(drawn[120, 50]) == COLOUR and tuple(drawn[180, 100]) == COLOUR
     assert not drawn[120, 100].any()
+
+
+@pytest.mark.parametrize("box", [(50.0, 60.0, 150.0, 180.0), (280.0, 5.0, 320.0, 60.0), (-20.0, -9.0, 20.0, 30.0), None])
+def test_the_text_is_on_black_inside_the_picture(box: tuple[float, float, float, float] | None) -> None:
+    drawn = annotate(np.full((300, 300, 3), 200, np.uint8), [replace(FACE, box=box)])
+    black = (drawn == 0).all(axis=2)
+    rows, columns = np.flatnonzero(black.any(axis=1)), np.flatnonzero(black.any(axis=0))
+    assert rows[-1] - rows[0] > 25 and columns[-1] - columns[0] > 70  # two lines
+    assert black[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > 0.5
+    assert columns[0] >= 0 and (drawn[: rows[-1] + 1] == COLOUR).all(axis=2).any()
 
 
 @pytest.mark.parametrize(
