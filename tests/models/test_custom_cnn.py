@@ -1,5 +1,6 @@
 """The custom CNN against arithmetic by hand."""
 
+import copy
 from itertools import pairwise
 
 import pytest
@@ -42,6 +43,20 @@ def test_a_block_is_convolution_norm_relu_maxpool():
                 expected[0, channel, y, x] = scaled[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].clamp(min=0).max()
     assert convolution.bias is None
     torch.testing.assert_close(cnn(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_and_gradients_are_those_of_pooling_after_relu():
+    torch.manual_seed(0)
+    cnn, images = CustomCNN(widths=[5, 6]), torch.rand(3, 3, 18, 18)
+    usual = copy.deepcopy(cnn)
+    for block in usual.blocks:
+        block[2], block[3] = torch.nn.ReLU(), torch.nn.MaxPool2d(2)
+    outputs = [net(images) for net in (cnn, usual)]
+    for output in outputs:
+        output.square().sum().backward()
+    assert torch.equal(*outputs) and outputs[0].eq(0).any() and outputs[0].gt(0).any()
+    for one, other in zip(cnn.parameters(), usual.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
 
 
 def test_depth_groups_name_every_parameter_once_from_the_image_inwards():

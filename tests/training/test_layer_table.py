@@ -29,8 +29,8 @@ def test_every_layer_has_its_output_shape_and_parameters():
     assert table[1:5] == [
         ["backbone.blocks.0.0", "Conv2d", "4 x 16 x 16", "108", "108"],
         ["backbone.blocks.0.1", "BatchNorm2d", "4 x 16 x 16", "8", "8"],
-        ["backbone.blocks.0.2", "ReLU", "4 x 16 x 16", "0", "0"],
-        ["backbone.blocks.0.3", "MaxPool2d", "4 x 8 x 8", "0", "0"],
+        ["backbone.blocks.0.2", "MaxPool2d", "4 x 8 x 8", "0", "0"],
+        ["backbone.blocks.0.3", "ReLU", "4 x 8 x 8", "0", "0"],
     ]
     assert ["trunk.0", "Linear", "1000", "129,000", "129,000"] in table
     assert ["towers.age.0", "Dropout", "1000", "0", "0"] in table
