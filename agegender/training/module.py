@@ -133,6 +133,13 @@ class AgeGenderModule(L.LightningModule):
             f"(step {trainer.global_step + 1}): lower optimizer.lr, or set trainer.gradient_clip_val. {saved}"
         )
 
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clips as ``trainer.gradient_clip_val`` says; without a value, Lightning's checks of it are skipped in every step."""
+        if gradient_clip_val is not None:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch. It may be empty, on a rank with fewer faces than the others."""
         if len(batch["index"]):

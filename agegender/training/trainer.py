@@ -16,6 +16,7 @@ from agegender.processes.interruption import raise_again_on_signals
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.checkpoints import epoch_checkpoint
 from agegender.training.finetuning.stages import ddp_strategy
+from agegender.training.step_cost import NoProfiler, ask_cuda_directly, skip_empty_hooks
 from agegender.training.stopping import StopFile
 from agegender.training.sync_batchnorm import SyncBatchNorm
 
@@ -42,6 +43,7 @@ def build_trainer(callbacks: Iterable[Callback] = (), sync_batchnorm: bool = Fal
     Raises:
         AgeGenderError: Lightning rejects them, for example because there is no such device.
     """
+    ask_cuda_directly()
     # In a SLURM job Lightning would otherwise choose SLURM's environment by itself, with SLURM's number of tasks and with
     # signal handlers of its own.
     environment = TorchElasticEnvironment() if ranks.started() else LightningEnvironment()
@@ -77,18 +79,19 @@ def training_trainer(config: Mapping[str, Any], run: RunDirectory, callbacks: It
         enable_checkpointing=True,
         enable_progress_bar=terminal,
     )
+    skip_empty_hooks(trainer.callbacks)  # type: ignore[attr-defined]
     epoch_checkpoint(trainer)  # without it there would be nothing to test
     if trainer.world_size > 1 and settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
         raise AgeGenderError("trainer.sync_batchnorm=true: PyTorch synchronises batch norm on GPUs only")
     return trainer
 
 
-def profiler(settings: Mapping[str, Any], run: RunDirectory) -> Profiler | None:
-    """The profiler that ``trainer.profiler`` names, which writes below the run directory; None without one.
+def profiler(settings: Mapping[str, Any], run: RunDirectory) -> Profiler:
+    """The profiler that ``trainer.profiler`` names, which writes below the run directory; without one, it measures nothing.
 
     Args:
         settings: Arguments of the Trainer; those of an earlier version have no ``profiler``.
         run: Its ``profile`` folder gets the tables and, from ``pytorch``, traces for a Chrome browser.
     """
     name = settings.get("profiler")
-    return None if name is None else PROFILERS[name](dirpath=run.profile, filename=name)
+    return NoProfiler() if name is None else PROFILERS[name](dirpath=run.profile, filename=name)
