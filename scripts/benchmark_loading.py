@@ -5,11 +5,13 @@
 
 The first table is the CPU time of one core: files or cache, not augmented, augmented by this package, or augmented by the same
 transforms of albumentations. The second is the wall time of a loop that takes batches from the cache through worker processes:
-by the loader of this package and by a DataLoader of PyTorch with its defaults. All values are medians over rounds, in which the
-sides alternate. Only their ratios apply to other machines.
+by the loader of this package and by a DataLoader of PyTorch with its defaults. The last is the CPU time of faces in boxes: the
+files are decoded, and boxes with 80% of the sides are cut out, upright or rotated by 20 degrees, instead of resizing the whole
+image. All values are medians over rounds, in which the sides alternate. Only their ratios apply to other machines.
 """
 
 import hashlib
+import math
 import statistics
 import tempfile
 import time
@@ -29,6 +31,8 @@ from agegender.data.batches import TrainBatches
 from agegender.data.cache import DecodedImages, ImageCache
 from agegender.data.dataset import FaceDataset, Images
 from agegender.data.timed_loader import TimedLoader
+from agegender.sources.box import Region
+from agegender.sources.images import read
 from agegender.training.allocator import keep_freed_memory
 
 FLIP = {"HorizontalFlip": {"p": 0.5}}
@@ -146,6 +150,35 @@ def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: li
     )  # fmt: skip
 
 
+def boxes(tables: Tables, files: list[Path], size: int, rounds: int) -> None:
+    """The last table. All sides decode the same files."""
+    upright, rotated = [], []
+    cosine, sine = math.cos(math.radians(20)), math.sin(math.radians(20))
+    for file in files:
+        height, width = read(file).shape[:2]
+        box = Region.of_image(width, height).scaled(0.8, 0.8)
+        upright.append(box)
+        across, down = box.sides
+        rotated.append(Region(box.x, box.y, across * cosine, across * sine, -down * sine, down * cosine))
+    sides = {"whole image": DecodedImages(files, size), "box": DecodedImages(files, size, upright)}
+    sides["rotated box"] = DecodedImages(files, size, rotated)
+    rows = np.arange(len(files))
+
+    def load(images: DecodedImages) -> float:
+        began = time.process_time()
+        for start in range(0, len(rows), 32):
+            images[rows[start : start + 32]]
+        return time.process_time() - began
+
+    seconds = alternated({side: partial(load, images) for side, images in sides.items()}, rounds)
+    tables.add(
+        "boxes", "decoded files, one core",
+        [{"side": side, "CPU us an image": 1e6 * statistics.median(values) / len(files),
+          "times whole image": ratio(values, seconds["whole image"])}
+         for side, values in seconds.items()],
+    )  # fmt: skip
+
+
 def main() -> None:
     parser = command(__doc__)
     parser.add_argument("--root", type=Path, help="folder of JPEG faces; by default, images are drawn")
@@ -183,6 +216,7 @@ def main() -> None:
         one_core(tables, sources, augments, dataset, batches, arguments.rounds, about)
         if arguments.workers:
             workers(tables, dataset(sources["cache"], own()), batches, arguments.workers, arguments.rounds)
+        boxes(tables, files, size, arguments.rounds)
     tables.write(arguments.json)
 
 
