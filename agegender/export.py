@@ -46,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
         choices=("onnx", "torch_export", "safetensors"),
         default="onnx",
         help="onnx (default): a bundle for agegender.predict and for ONNX Runtime in any language; torch_export: a program for "
-        "torch.export.load; safetensors: the weights and the configuration of the network",
+        "torch.export.load; safetensors: for further training with init_from=BUNDLE_DIR: the weights and the configuration of "
+        "the network, and hashes of the images it has learned from",
     )
     parser.add_argument(
         "--precision",
@@ -176,13 +177,9 @@ def _torch_export(run: "RunDirectory", network: "DeployedNetwork", precision: st
 
 
 def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str) -> tuple[Files, list[str]]:
-    from safetensors.torch import save
+    from agegender.inference.safetensors_bundle import safetensors_files
 
-    from agegender.models.checkpoint import read_model
-
-    arguments, _ = read_model(run.best)
-    weights = {name: value.contiguous() for name, value in network.network.state_dict().items()}
-    return {"model.safetensors": save(weights), "network.json": {"network": arguments["network"]}}, []
+    return safetensors_files(run, network.network), []
 
 
 def _text(file: Path) -> str:

@@ -7,7 +7,7 @@ datasets and their licences), ``licenses.md``, ``config.yaml`` (of the training)
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class Bundle:
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self.path = Path(path)
-        files = _read_checked(self.path)
+        files = read_checked(self.path, REQUIRED)
         self.preprocess = _described(self.path / PREPROCESS, files[PREPROCESS])
         self.labels = _described(self.path / LABELS, files[LABELS])
         self.calibration = _json(self.path / CALIBRATION, files[CALIBRATION]) if CALIBRATION in files else None
@@ -142,14 +142,22 @@ def listed_files(checksums: Path) -> dict[str, str]:
     return files
 
 
-def _read_checked(folder: Path) -> dict[str, bytes]:
-    """All files that ``checksums.txt`` lists, by name, after a check of their SHA-256."""
+def read_checked(folder: Path, required: Sequence[str]) -> dict[str, bytes]:
+    """All files that ``checksums.txt`` lists, by name, after a check of their SHA-256.
+
+    Args:
+        folder: The bundle.
+        required: Names of files that it must list.
+
+    Raises:
+        AgeGenderError: A file is missing, is a link, or does not have its checksum.
+    """
     files = {}
     for name, expected in listed_files(folder / CHECKSUMS).items():
         files[name] = _read(folder, name)
         if hashlib.sha256(files[name]).hexdigest() != expected:
             raise AgeGenderError(f"{folder / name}: damaged or changed: its SHA-256 is not the one in {CHECKSUMS}")
-    for name in REQUIRED:
+    for name in required:
         if name not in files:
             raise AgeGenderError(f"{folder / CHECKSUMS}: does not list {name}; not a bundle of agegender")
     return files
