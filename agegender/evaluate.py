@@ -126,7 +126,8 @@ def evaluate(
     from agegender.evaluation.report.section import Evidence
     from agegender.evaluation.report.writing import write_report
     from agegender.evaluation.robustness import measure_robustness
-    from agegender.evaluation.unseen import require_unseen
+    from agegender.evaluation.unseen import require_unseen, require_unseen_before
+    from agegender.models.checkpoint import recorded_licenses
     from agegender.runs.leakage import require_same_faces
     from agegender.training.module import AgeGenderModule
     from agegender.training.prediction import predict
@@ -147,6 +148,9 @@ def evaluate(
         if crop_curve and split != "val":
             require_unseen(data, run, "val", seen)
     else:
+        if seen_before := run.read_seen_before():
+            excluded = require_unseen_before(data, seen_before, run.seen_before, config.get("seen", "refuse"))
+            more |= {"excluded": excluded} if split == "test" else {}
         require_same_faces(run, data.split_csv)
     held_out = bool(crop_curve) and split != "val" and data.hold_out(split)
     if others:
@@ -201,8 +205,9 @@ def evaluate(
     if report == "html":
         name = config.get("name") or run.path.resolve().name
         licenses = {source.name: source.license for source in data.sources.values()}
+        trained_on = recorded_licenses(model.hparams["about"])
         evidence = Evidence(
-            name, metrics, predictions, licenses, model.hparams["about"]["data"], config, run.read_model(), run.read_versions(),
+            name, metrics, predictions, licenses, trained_on, config, run.read_model(), run.read_versions(),
             roots=data.table.roots if faces else None,
             explained=explain_faces(model.network, predictions, data.table.roots, data.crops) if faces else None,
         )  # fmt: skip

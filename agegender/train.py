@@ -67,14 +67,16 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     from agegender.data.assemble import assemble
     from agegender.data.crop_report import region_kinds
     from agegender.data.crops import crop_settings
-    from agegender.data.seen import seen_csv
+    from agegender.data.seen import joined, seen_csv
     from agegender.data.summary import summary
     from agegender.evaluation.results_table import results_table
+    from agegender.evaluation.unseen import require_unseen_before
     from agegender.runs.leakage import require_same_faces
     from agegender.runs.provenance import record_settings
     from agegender.training.allocator import keep_freed_memory
     from agegender.training.assemble import assemble_module
     from agegender.training.checkpoints import epoch_checkpoint
+    from agegender.training.finetuning.earlier_model import EarlierModel
     from agegender.training.finetuning.stages import check_freezing
     from agegender.training.log import log_to, silence_libraries
     from agegender.training.loggers.sessions import sessions
@@ -97,10 +99,19 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
 
     # Everything is built before any work on the data, so that a mistake is reported within seconds.
     checkpoint = checkpoint_of(run) if resuming else None
-    data = assemble(config)
+    earlier = None
+    if config.get("init_from") is not None and not checkpoint:
+        earlier = EarlierModel.read(config["init_from"])
+        earlier.require_unchanged(run)
+        config["init_from"] = str(earlier.path)
+    data = assemble(config, earlier.crops if earlier else None)
     config["data"] = {**config["data"], **crop_settings(data.crops)}
     licenses = {name: source.license for name, source in data.sources.items()}
-    module = AgeGenderModule.load_from_checkpoint(checkpoint) if checkpoint else assemble_module(config, licenses, data.crops)
+    if checkpoint:
+        module = AgeGenderModule.load_from_checkpoint(checkpoint)
+    else:
+        module = assemble_module(config, licenses, data.crops, earlier)
+    loaded = earlier.load_into(module) if earlier else {}
     callbacks = build({**config["callbacks"], **config["finetune"]}, "callbacks").values()
     check_freezing(callbacks, module, data)
     trainer = training_trainer(config, run, callbacks)
@@ -117,18 +128,23 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
     log.info("run directory: %s%s", run.path, f", continued from {checkpoint.name}" if checkpoint else "")
     if first_rank and not checkpoint:
         record_settings(run, config, trainer.precision)
+        if earlier:
+            earlier.record(run, module, loaded)
 
     with advised(partial(advice, run)), sessions(trainer.loggers, config), ranks.one_line_if_connection_lost():
         data.trainer, data.progress = trainer, first_rank
         ranks.on_rank_zero("data", data.prepare_data)  # one rank scans the files and fills the cache
         data.setup()
+        excluded = None
+        if seen_before := earlier.seen if earlier else run.read_seen_before():
+            excluded = require_unseen_before(data, seen_before, run.seen_before, config.get("seen", "refuse"))
         module.record_regions(region_kinds(data.table.frame))
         if checkpoint:
             require_same_faces(run, data.split_csv)
         if first_rank:
             record_settings(run, config, trainer.precision)  # of a resumed run not before it is certain that it continues
             run.write_split(data.split_csv)
-            run.write_seen(seen_csv(data.table))
+            run.write_seen(joined(seen_csv(data.table), seen_before or ""))
             log.info(
                 "\n".join(summary(data.table, licenses, data.crops, data.split_name, data.split_sha256, data.content_sha256))
             )
@@ -139,7 +155,7 @@ def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> 
         else:
             trainer.fit(module.train(), datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if not is_stopped(trainer):
-            measure_best(config, run, data, trainer)
+            measure_best(config, run, data, trainer, excluded)
         ranks.disconnect()
     return epoch_checkpoint(trainer).best
 

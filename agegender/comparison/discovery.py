@@ -9,9 +9,11 @@ import numpy as np
 
 from agegender.comparison.per_face import per_face_of
 from agegender.comparison.protocol import beside
+from agegender.comparison.rows import settings_of
 from agegender.configuration.paper import SPLITS, metric_problems, paper_on
 from agegender.errors import AgeGenderError
 from agegender.metrics.registry import BY_KEY, shown
+from agegender.runs.chain import chain_of
 from agegender.runs.finished_run import Run
 from agegender.runs.run_directory import RunDirectory
 
@@ -71,7 +73,7 @@ def read(path: Path) -> Run:
     config = _holding(path, "config.yaml", folder.read_config(), CONFIG)
     metrics = _holding(path, "metrics.json", folder.read_metrics(), METRICS)
     history, model = (trained.history, trained.model) if trained else (folder.read_history(), folder.read_model())
-    run = Run(path, config, metrics, folder.read_predictions(), history, model, trained)
+    run = Run(path, config, metrics, folder.read_predictions(), history, model, trained, chain_of(folder))
     try:
         _check(run)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -99,6 +101,7 @@ def _check(run: Run) -> None:
         raise AgeGenderError(f"{run.path}: cannot be read as a run directory: config.yaml, age_range: expected two numbers")
     if any("epoch" not in row for row in run.history):
         raise AgeGenderError(f"{run.path}: history.csv has no column epoch")
+    settings_of(run)
     paper = run.config.get("paper")
     if paper is not None:
         paper = paper_on(paper, run.sources)

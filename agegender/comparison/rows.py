@@ -15,13 +15,14 @@ from agegender.runs.finished_run import Run
 # Settings that do not put runs into different rows: names, and how the machine is used. For input files see ``_flat``.
 FOLD = "split.number"
 DEFAULTS = {"views": "one"}  # of settings that runs of earlier versions lack
-IGNORED = {"name", "paper", "resume", "logger", "test", "compile"}
+IGNORED = {"name", "paper", "resume", "init_from", "seen", "logger", "test", "compile"}
 IGNORED_ANYWHERE = {"seed", "cache", "num_workers", "download", "draw", "missing", "log_every_n_steps"}
 # All other keys of the data section are copied into its sources, so they would be counted twice.
 DATA_KEYS = {"sources", *(one.name for one in fields(DataSettings))}
 WATCHERS = {"callbacks.history", "callbacks.layers", "callbacks.progress", "callbacks.throughput"}  # they only record
 PREDICTED = {"age_pred": 1e-3, "probability_female": 1e-4}  # tolerance between predictions of the same model
 TRAINED_ON = "data.sources._target_"  # names of all sources; their other settings follow from it
+EARLIER = "earlier"  # start of the keys of earlier trainings, which only runs with init_from have
 
 MANY = 4  # items of a list; of a longer one only the first two and the last are shown
 
@@ -78,7 +79,7 @@ def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
     """
     alike: dict[str, tuple[dict[str, Any], list[Run]]] = {}
     for run in runs:
-        settings = dict(sorted(_flat(run.origin.config)))
+        settings = settings_of(run.origin)
         key = f"{run.config.get('name')} {settings} {run.sources} {run.tested}"
         alike.setdefault(key, (settings, []))[1].append(run)
     rows, repeats = [], []
@@ -94,6 +95,17 @@ def rows_of(runs: Sequence[Run]) -> tuple[list[Row], list[str]]:
         _tell_apart(own)
         rows += own
     return rows, repeats
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """The settings of a run, by dotted key, then those of the earlier trainings that it starts from."""
+    settings = dict(sorted(_flat(run.config)))
+    if run.chain:
+        settings[TRAINED_ON] = run.trained_on
+    for number, stage in enumerate(reversed(run.chain), 1):
+        flat = [("sha256", stage.sha256)] if stage.config is None else sorted(_flat(stage.config))
+        settings |= {f"{EARLIER}{number}.{key}": value for key, value in flat}
+    return settings
 
 
 def _repeats(first: Run, run: Run) -> bool:
@@ -199,7 +211,7 @@ def name_apart(rows: Sequence[Row]) -> None:
 def _differing(rows: Sequence[Row]) -> list[str]:
     """Keys with different values, without those that follow from another key; data, head and other classes come first."""
     known = dict.fromkeys(key for row in rows for key in row.settings)
-    differing = [key for key in known if any(row.settings.get(key) != rows[0].settings.get(key) for row in rows)]
+    differing = [key for key in known if _differs(key, rows)]
     classes = [key for key in differing if key.endswith("._target_")]
     swaps = [*classes, *(key for key in differing if key.endswith(".name"))]
 
@@ -225,6 +237,12 @@ def _differing(rows: Sequence[Row]) -> list[str]:
 
     first = [key for key in (TRAINED_ON, "head._target_", *classes) if key in differing]
     return [key for key in dict.fromkeys([*first, *differing]) if not follows(key)]
+
+
+def _differs(key: str, rows: Sequence[Row]) -> bool:
+    """Whether rows have different values; rows without earlier trainings do not count for the settings of those."""
+    values = [row.settings.get(key) for row in rows if key in row.settings or not key.startswith(EARLIER)]
+    return any(value != values[0] for value in values)
 
 
 def _word(key: str, value: Any) -> str:

@@ -46,7 +46,7 @@ def validate(config: Mapping[str, Any]) -> None:
     shapes = shape_problems(config, GROUPS)
     refuse(shapes)  # the other checks need every section
     problems = key_problems(config, settings, GROUPS, own_groups=True)
-    problems += _task_problems(config) + _limit_problems(config) + _paper_problems(config.get("paper"))
+    problems += _init_problems(config) + _task_problems(config) + _limit_problems(config) + _paper_problems(config.get("paper"))
     problems += section_problems({key: value for key, value in config.items() if key not in settings})
     refuse(problems)
 
@@ -185,6 +185,14 @@ def _argument_problems(path: str, values: Mapping[str, Any], signature: Signatur
 
 def _unknown(key: str, known: Sequence[str]) -> str:
     return f"{key}: unknown key{did_you_mean(key.rpartition('.')[2], known)}. Allowed: {', '.join(known)}"
+
+
+def _init_problems(config: Mapping[str, Any]) -> list[str]:
+    """Weights from two places."""
+    earlier, weights = config.get("init_from"), config["backbone"].get("weights")
+    if earlier is None or weights is None:
+        return []
+    return [f"backbone.weights={weights}: not together with init_from, which loads the weights of the backbone too; use null"]
 
 
 def _task_problems(config: Mapping[str, Any]) -> list[str]:

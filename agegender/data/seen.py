@@ -23,11 +23,13 @@ class SeenImages(NamedTuple):
 
     Attributes:
         sha256: SHA-256 of their files, hexadecimal.
-        phash: Their perceptual hashes, hexadecimal; None if a version without this hash recorded the images.
+        phash: Their perceptual hashes, hexadecimal.
+        unhashed: Number of images without this hash, because an earlier version recorded them.
     """
 
     sha256: frozenset[str]
-    phash: frozenset[str] | None
+    phash: frozenset[str]
+    unhashed: int = 0
 
     @classmethod
     def parsed(cls, text: str) -> Self:
@@ -41,14 +43,32 @@ class SeenImages(NamedTuple):
         for line in lines:
             if not _LINE.fullmatch(line):
                 raise ValueError(f"{shorten(line, 80)!r} is not the SHA-256 and the perceptual hash of an image")
-        sha256, phash = zip(*(line.partition(",")[::2] for line in lines), strict=True) if lines else ((), ())
-        return cls(frozenset(sha256), frozenset(phash) if header == HEADER else None)
+        images = [line.partition(",")[::2] for line in lines]
+        phash = frozenset(phash for _, phash in images if phash and header == HEADER)
+        unhashed = sum(not phash for _, phash in images) if header == HEADER else len(images)
+        return cls(frozenset(sha256 for sha256, _ in images), phash, unhashed)
 
 
 def seen_csv(table: FaceTable) -> str:
     """Returns SHA-256 and perceptual hash of every image of the train and validation splits as sorted CSV."""
     held = table.frame[table.frame["split"].isin(SEEN_SPLITS)]
     return "\n".join([HEADER, *sorted(set(held["sha256"] + "," + held["phash"])), ""])
+
+
+def joined(*texts: str) -> str:
+    """Joins texts that ``seen_csv`` returned or earlier versions wrote; perceptual hashes of another kind are left out.
+
+    Raises:
+        ValueError: A text is damaged.
+    """
+    lines: set[str] = set()
+    for text in texts:
+        SeenImages.parsed(text)
+        header, *rows = text.splitlines() or [""]
+        rows = rows if header.startswith("sha256,") else text.splitlines()
+        lines |= set(rows if header == HEADER else (row.partition(",")[0] for row in rows))
+    hashed = {line.partition(",")[0] for line in lines if "," in line}
+    return "\n".join([HEADER, *sorted(line for line in lines if "," in line or line not in hashed), ""])
 
 
 def find_copies(faces: pd.DataFrame, seen: SeenImages, near_copies: int | None) -> "pd.Series[str]":

@@ -56,6 +56,7 @@ class TimmBackbone(Backbone):
         options: dict[str, Any] = {"num_classes": 0}
         config = timm.models.get_pretrained_cfg(name)
         if config is not None and config.fixed_input_size:
+            self.fixed_input_size = True
             options["img_size"] = image_size
         if pad_type is not None:
             options["pad_type"] = pad_type

@@ -12,11 +12,13 @@ class Backbone(nn.Module, ABC):
         mean: Mean of each RGB channel, of images in 0..1, that its images are normalised with.
         std: Standard deviation of each RGB channel, of images in 0..1.
         num_features: Size of the pooled features.
+        fixed_input_size: Whether its weights are of one image size only.
     """
 
     mean: list[float]
     std: list[float]
     num_features: int
+    fixed_input_size: bool = False
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class TrainedNetwork:
         tasks: Those it estimates, of ``age`` and ``gender``.
         age_range: Lowest and highest age in years.
         gender: Name of each label (``0``: male, ``1``: female) and, as ``meaning``, what the labels stand for: appearance.
-        licenses: Licence and source of each dataset it was trained on, by name of the dataset.
+        licenses: Licence and source of each dataset that it and the models it started from were trained on, by name.
     """
 
     network: Network
@@ -82,7 +82,7 @@ def load_network(path: str | Path) -> TrainedNetwork:
             tasks=tuple(arguments["tasks"]),
             age_range=(low, high),
             gender=dict(about["gender"]),
-            licenses=dict(about["data"]),
+            licenses=recorded_licenses(about),
         )
 
 
@@ -120,6 +120,16 @@ def recorded_crops(about: Mapping[str, Any]) -> dict[str, Crop]:
     """
     recorded = about.get("crops") or {}
     return {name: Crop(**recorded[name]) if name in recorded else EARLIER for name in about.get("data") or ["faces"]}
+
+
+def recorded_licenses(about: Mapping[str, Any]) -> dict[str, str]:
+    """Licence of each dataset that a model and the models it started from were trained on, by name, the earliest first.
+
+    Args:
+        about: The argument of that name of an ``AgeGenderModule``.
+    """
+    earlier = {name: text for stage in about.get("earlier") or () for name, text in stage["data"].items()}
+    return {**earlier, **about["data"]}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from agegender.runs.chain import Stage
+
 FACE = ["dataset", "path", "sha256", "age_low", "age_high", "gender"]  # identify a face, its pixels and its labels
 FOLDS = "agegender.data.folds.Folds"
 NUMBERED = (FOLDS, "agegender.data.benchmark.BenchmarkSplit")  # splits of which ``number`` chooses the test faces
@@ -25,6 +27,7 @@ class Run:
         history: Metrics of each epoch by name.
         model: ``parameters``, ``trainable``, ``flops`` of an image and ``latency_ms``, as far as recorded or measured.
         trained: The run that trained the model, if this is a later test of it.
+        chain: The earlier trainings that the run starts from, the oldest first.
     """
 
     path: Path
@@ -34,6 +37,7 @@ class Run:
     history: list[dict[str, float]]
     model: dict[str, float]
     trained: "Run | None" = None
+    chain: tuple[Stage, ...] = ()
 
     @property
     def origin(self) -> "Run":
@@ -57,8 +61,10 @@ class Run:
 
     @property
     def trained_on(self) -> str:
-        """The data sets that the model was trained on."""
-        return "unknown" if self.is_audit else "+".join(self.origin.sources)
+        """The data sets that the model was trained on, those of earlier trainings first: ``fairface then utkface``."""
+        if self.is_audit:
+            return "unknown"
+        return " then ".join(map("+".join, [*(stage.data for stage in self.origin.chain), self.origin.sources]))
 
     @property
     def elsewhere(self) -> bool:

@@ -34,7 +34,10 @@ class RunDirectory:
         config: ``config.yaml``, the resolved configuration.
         versions: ``versions.json``, the versions of the code and the packages; a session that resumes with others is added.
         split: ``split.csv``, all faces with labels, split and SHA-256; earlier versions wrote no SHA-256.
-        seen: ``seen.txt``, SHA-256 and perceptual hash of every image of the train and validation splits, one a line.
+        seen: ``seen.txt``, SHA-256 and perceptual hash of every image of the train and validation splits, one a line; those of
+            earlier models that it started from too.
+        seen_before: ``seen_before.txt``, those images of it that earlier models have learned from (``init_from``).
+        init: ``init_from.yaml``, the earlier models that the run started from, and how much of their weights was loaded.
         history: ``history.csv``, one row of metrics an epoch.
         curves: ``curves.png``, the history drawn.
         layers: ``layers.txt``, the layers of the network.
@@ -72,6 +75,8 @@ class RunDirectory:
         self.versions = self.path / "versions.json"
         self.split = self.path / "split.csv"
         self.seen = self.path / "seen.txt"
+        self.seen_before = self.path / "seen_before.txt"
+        self.init = self.path / "init_from.yaml"
         self.history = self.path / "history.csv"
         self.curves = self.path / "curves.png"
         self.layers = self.path / "layers.txt"
@@ -220,6 +225,40 @@ class RunDirectory:
             AgeGenderError: There is no such file, so the faces that the model was trained on are unknown.
         """
         return self._read_faces(self.seen)
+
+    def write_seen_before(self, images: str) -> None:
+        """Writes ``seen_before.txt``.
+
+        Args:
+            images: Content of the ``seen.txt`` of the earlier model.
+        """
+        _write(self.seen_before, images)
+
+    def read_seen_before(self) -> str | None:
+        """The text of ``seen_before.txt``; None if there is no earlier model, or its images are not recorded.
+
+        Raises:
+            AgeGenderError: The file cannot be read.
+        """
+        return self._read_faces(self.seen_before) if self.seen_before.exists() else None
+
+    def write_init(self, record: Mapping[str, Any]) -> None:
+        """Writes ``init_from.yaml``: ``chain``, the earlier models, the oldest first; ``loaded``, the weights of each part."""
+        _write(self.init, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))
+
+    def read_init(self) -> dict[str, Any]:
+        """What ``write_init`` wrote; an empty chain if the run does not start from an earlier model.
+
+        Raises:
+            AgeGenderError: The file is damaged.
+        """
+        if not self.init.exists():
+            return {"chain": [], "loaded": {}}
+        with _reading(self.init):
+            record = read_yaml(_read(self.init))
+            if not isinstance(record, dict):
+                raise ValueError(f"expected a mapping, not {type(record).__name__}")
+        return record
 
     def _read_faces(self, file: Path) -> str:
         if not file.exists():

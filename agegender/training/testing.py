@@ -22,7 +22,13 @@ from agegender.training.prediction import predict_held_out
 log = logging.getLogger(__name__)
 
 
-def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataModule, trainer: L.Trainer) -> None:
+def measure_best(
+    config: Mapping[str, Any],
+    run: RunDirectory,
+    data: FaceDataModule,
+    trainer: L.Trainer,
+    excluded: Mapping[str, Any] | None = None,
+) -> None:
     """Predicts the validation split and, with ``test=true``, the test split with the best checkpoint; records the metrics.
 
     Without test the validation split is the measured one, and the log says what that means.
@@ -32,6 +38,7 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         run: Where everything is written.
         data: Set up.
         trainer: The one that has trained.
+        excluded: Numbers of test faces that were left out, because an earlier model has learned from them; None without one.
     """
     log.info("measuring %s in full precision", run.best.name)
     model = AgeGenderModule.load_from_checkpoint(run.best)
@@ -44,6 +51,7 @@ def measure_best(config: Mapping[str, Any], run: RunDirectory, data: FaceDataMod
         "age_range": config["age_range"],
         "images": image_counts(list(predictions.values())[-1], data.crops),
         "views": config.get("views", "one"),
+        **({} if excluded is None else {"excluded": excluded}),
     }
 
     def explain(faces: pd.DataFrame) -> ExplainedFaces | None:

@@ -4,8 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agegender.comparison.discovery import read
 from agegender.comparison.rows import Row, name_apart, rows_of
+from agegender.errors import AgeGenderError
+from agegender.runs.chain import Stage, write_chain
+from agegender.runs.run_directory import RunDirectory
 
 Write = Callable[..., Path]
 UTKFACE = "agegender.sources.utkface.UTKFace"
@@ -149,3 +154,24 @@ def test_files_count_by_name_and_arguments_of_a_source_are_named_once(write_run:
         "data.sources.appa_real.age=real, split.train=y.csv",
         "data.sources.appa_real.age=apparent, split.train=x.csv",
     ]
+
+
+def test_earlier_trainings_are_settings_but_their_seeds_are_not(write_run: Write) -> None:
+    def chained(name: str, seed: int, sigma: float) -> Path:
+        folder = write_run(name, [float(seed)], seed=seed)
+        source = {"_target_": "agegender.sources.fairface.FairFace", "root": "/f"}
+        config = {"seed": seed, "data": {"sources": {"fairface": source}}, "head": {**DLDL, "sigma": sigma}}
+        stage = Stage({"fairface": "CC BY 4.0"}, f"{seed:064d}", 5, f"/runs/{name}", config)
+        write_chain(RunDirectory(folder), [stage], {})
+        return folder
+
+    found = rows(chained("a", 0, 2.0), chained("b", 1, 2.0), chained("c", 0, 3.0), write_run("d", [0.0]))
+    assert [(row.name, len(row.runs)) for row in found] == [
+        ("trained on fairface then utkface, earlier1.head.sigma=2.0", 2),
+        ("trained on fairface then utkface, earlier1.head.sigma=3.0", 1),
+        ("trained on utkface", 1),
+    ]
+    alone = write_run("e", [0.0])
+    write_chain(RunDirectory(alone), [Stage({"x": "y"}, "0" * 64, None, None, {"data": 3})], {})
+    with pytest.raises(AgeGenderError, match="cannot be read as a run directory"):
+        read(alone)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from agegender.data.near_copies import BITS
-from agegender.data.seen import HEADER, SeenImages, find_copies, seen_csv
+from agegender.data.seen import HEADER, SeenImages, find_copies, joined, seen_csv
 from agegender.sources.faces import FaceTable
 
 SHA256 = [f"{number:064x}" for number in range(6)]
@@ -33,13 +33,26 @@ def test_images_of_train_and_val_are_recorded_and_read() -> None:
     seen = SeenImages.parsed(text)
     assert seen.sha256 == {SHA256[0], SHA256[2], SHA256[3]}
     assert seen.phash == {phash(), phash(0, 1), phash(0, 1, 2)}
-    assert SeenImages.parsed(seen_csv(table(["test"]))) == (frozenset(), frozenset())
+    assert SeenImages.parsed(seen_csv(table(["test"]))) == (frozenset(), frozenset(), 0)
 
 
 def test_an_earlier_version_recorded_no_perceptual_hashes() -> None:
-    assert SeenImages.parsed(f"{SHA256[0]}\n{SHA256[1]}\n") == (frozenset(SHA256[:2]), None)
+    assert SeenImages.parsed(f"{SHA256[0]}\n{SHA256[1]}\n") == (frozenset(SHA256[:2]), frozenset(), 2)
     other_hash = f"sha256,phash 0 another one\n{SHA256[0]},{phash()}\n"
-    assert SeenImages.parsed(other_hash) == (frozenset(SHA256[:1]), None)
+    assert SeenImages.parsed(other_hash) == (frozenset(SHA256[:1]), frozenset(), 1)
+
+
+def test_the_images_of_two_trainings_are_joined() -> None:
+    first, second = seen_csv(table(["train", "val", "test"])), seen_csv(table(["test", "val", "val", "train"]))
+    assert joined(first, second) == seen_csv(table(["train"] * 4)) == joined(second, first)
+    assert joined(first, "") == first
+    earlier = f"{SHA256[0]}\n{SHA256[5]}\n"  # of a version without perceptual hashes
+    seen = SeenImages.parsed(joined(earlier, first))
+    assert seen == (frozenset([*SHA256[:2], SHA256[5]]), frozenset([phash(), phash(0)]), 1)
+    other_hash = f"sha256,phash 0 another one\n{SHA256[3]},{phash()}\n"
+    assert SeenImages.parsed(joined(first, other_hash)).unhashed == 1
+    with pytest.raises(ValueError, match="'x' is not the SHA-256"):
+        joined(first, f"{HEADER}\nx\n")
 
 
 @pytest.mark.parametrize("line", ["x", SHA256[0][:-1], f"{SHA256[0]},", f"{SHA256[0]},{phash()},1", "", 1000 * "a"])
@@ -62,6 +75,6 @@ def test_copies_are_found_up_to_the_threshold(threshold: int | None, near: list[
 
 
 def test_without_perceptual_hashes_only_identical_images_are_found() -> None:
-    seen = SeenImages(frozenset([SHA256[0]]), None)
+    seen = SeenImages(frozenset([SHA256[0]]), frozenset(), 1)
     assert find_copies(faces(SHA256[:2], [phash(), phash()]), seen, 32).to_dict() == {10: "byte-identical"}
     assert find_copies(faces(SHA256[:2], [phash(), phash()]), SeenImages(frozenset(), frozenset()), 32).empty

@@ -12,7 +12,8 @@ from agegender.data.assemble import assemble
 from agegender.data.datamodule import FaceDataModule
 from agegender.data.seen import seen_csv
 from agegender.errors import AgeGenderError
-from agegender.evaluation.unseen import require_unseen
+from agegender.evaluation.unseen import require_unseen, require_unseen_before
+from agegender.runs.chain import Stage, write_chain
 from agegender.runs.run_directory import RunDirectory
 
 Configure = Callable[..., dict[str, Any]]
@@ -97,3 +98,24 @@ def test_a_damaged_file_is_named(run: RunDirectory, configure: Configure) -> Non
     run.write_seen("abc\n")
     with pytest.raises(AgeGenderError, match=rf"^{run.seen}: 'abc' is not the SHA-256"):
         require_unseen(ready(configure("loader.cache=none")), run, "test")
+
+
+def test_images_of_an_earlier_model_are_kept_out_of_the_test(run: RunDirectory, others: dict[str, Any]) -> None:
+    seen = run.read_seen()
+    with pytest.raises(AgeGenderError, match=r"^54 of 80 .* of an earlier model \(init_from\) .* seen=exclude tests"):
+        require_unseen_before(ready(others), seen, run.seen, "refuse")
+    data = ready(others)
+    counts = require_unseen_before(data, seen, run.seen, "exclude")
+    assert counts["by_dataset"] == {"new": 0, "again": 54} and len(data.table) == 26
+
+
+def test_known_validation_faces_and_unrecorded_trainings_are_said(
+    run: RunDirectory, configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = ready(configure("loader.cache=none"))
+    require_unseen_before(data, run.read_seen(), run.seen, "refuse")
+    count = len(data.rows("val"))
+    assert f"{count} of {count} validation faces are copies of images that an earlier model" in caplog.text
+    write_chain(run, [Stage({"fairface": ""}, "0" * 64, None)], {})
+    require_unseen(data, run, "test")
+    assert "trained on fairface" in caplog.text and "it is not checked" in caplog.text

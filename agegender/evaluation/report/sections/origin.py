@@ -1,6 +1,7 @@
 """Which model was tested on which faces."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agegender.configuration.model_name import part_name
@@ -23,6 +24,7 @@ def section(evidence: Evidence) -> Section:
         "checksum of the split (SHA-256)": split["sha256"],
         "checksum of the images (SHA-256)": split.get("content_sha256"),
         **_counts(evidence.metrics),
+        "started from": Path(earlier).name if (earlier := evidence.config.get("init_from")) else None,
         "training faces": f"{train['n']:,}" if "n" in train else None,
         "tested epoch": train.get("epoch"),
         "backbone": part_name(evidence.config, "backbone"),
@@ -44,7 +46,8 @@ def _counts(metrics: Mapping[str, Any]) -> dict[str, str]:
         found["rows in the file of estimates"] = f"{audit['rows']:,}"
         found["faces without an estimate, left out"] = f"{audit['missing']:,}"
         found["rows without a face, left out"] = f"{audit['extra']:,}"
-    if known := sum((metrics.get("excluded") or {}).values()):
+    excluded = metrics.get("excluded") or {}
+    if known := excluded.get("byte_identical", 0) + excluded.get("near_identical", 0):
         found["faces left out because the model was trained on them"] = f"{known:,}"
     return found
 
