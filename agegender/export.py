@@ -204,7 +204,7 @@ def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace
     return {
         PREPROCESS: preprocess(trained, place),
         LABELS: labels(trained),
-        LICENSES: license_note(trained.licenses, _initial_weights(run.read_config()["backbone"]), terms),
+        LICENSES: license_note(trained.licenses, _initial_weights(run), terms),
         CONFIG: yaml.safe_dump(_without_folders(run.read_config()), sort_keys=False, allow_unicode=True),
         **({} if card is None else {CARD: card}),
         **({METRICS: test.read_metrics()} if test.metrics.is_file() else {}),
@@ -221,8 +221,19 @@ def _without_folders(config: Any) -> Any:
     return Path(config).name if isinstance(config, str) and Path(config).is_absolute() else config
 
 
-def _initial_weights(backbone: Mapping[str, Any]) -> str:
-    """What the training of a backbone began with."""
+def _initial_weights(run: "RunDirectory") -> str:
+    """What the training began with; with ``init_from``, what the first training of the chain began with too."""
+    from agegender.runs.chain import chain_of
+
+    if not (chain := chain_of(run)):
+        return _weights_of_backbone(run.read_config()["backbone"])
+    first = chain[0].config
+    began = "unknown weights" if first is None else _weights_of_backbone(first["backbone"])
+    trainings = " then ".join("+".join(stage.data) for stage in chain)
+    return f"a model trained on {trainings}, which began with: {began}"
+
+
+def _weights_of_backbone(backbone: Mapping[str, Any]) -> str:
     name = backbone.get("name") or str(backbone["_target_"]).rpartition(".")[2]
     if backbone.get("weights"):
         return f"the file {Path(str(backbone['weights'])).name} for {name}"

@@ -15,6 +15,7 @@ from agegender.configuration.command import compose
 from agegender.configuration.resume import continued
 from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
+from agegender.export import main as export
 from agegender.models.checkpoint import load_network, read_checkpoint
 from agegender.runs.chain import chain_of
 from agegender.runs.run_directory import RunDirectory
@@ -82,6 +83,9 @@ def test_the_first_run_is_not_needed_again(second: Path, tmp_path: Path, capsys:
     assert metrics["excluded"] == {"byte_identical": 0, "near_identical": 0}
     card = (run.evaluation("test").model_card).read_text()
     assert "- utkface: " in card and "- toyfaces: " in card
+    export([str(run.path), str(tmp_path / "bundle"), "--format", "safetensors"])
+    note = (tmp_path / "bundle" / "licenses.md").read_text()
+    assert "| utkface |" in note and "a model trained on utkface, which began with: random" in note
     compare([str(run.path)])
     assert "trained on utkface then toyfaces" in capsys.readouterr().out
 

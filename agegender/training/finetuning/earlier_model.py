@@ -54,20 +54,18 @@ class EarlierModel:
         """
         path = Path(path).expanduser().absolute()
         try:
-            if path.is_file() and path.suffix not in (".onnx", ".pt2"):
+            if (path / safetensors_bundle.WEIGHTS).is_file():
+                return cls._of_bundle(path)
+            if path.suffix in (".onnx", ".pt2") or bundle.is_bundle(path) or any(path.glob("*.pt2")):
+                raise AgeGenderError(f"{path}: cannot be trained further; export the run with --format safetensors")
+            if path.is_file():
                 run = RunDirectory(path.parent.parent)
                 return cls._of_checkpoint(path, path, run if path.parent == run.best.parent and run.config.is_file() else None)
             run = RunDirectory(path)
             if run.config.is_file():
                 return cls._of_checkpoint(path, run.best, run)
-            if (path / safetensors_bundle.WEIGHTS).is_file():
-                return cls._of_bundle(path)
         except AgeGenderError as error:
             raise AgeGenderError(f"init_from: {error}") from error
-        if path.is_file() or bundle.is_bundle(path) or any(path.glob("*.pt2")):
-            raise AgeGenderError(
-                f"init_from={path}: this format cannot be trained further; export the run with --format safetensors"
-            )
         raise AgeGenderError(
             f"init_from={path}: "
             + (
