@@ -39,12 +39,12 @@ def second(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def with_copies(trained_run: Path, faces: Path, folder: Path, kind: str) -> Path:
-    """Adds copies of 16 training faces of a run to a folder of new faces, under new names."""
+def with_copies(trained_run: Path, faces: Path, folder: Path) -> Path:
+    """Adds 16 training faces of a run to a folder of new faces, under new names: 8 as they are, and 8 encoded again."""
     split = pd.read_csv(RunDirectory(trained_run).split)
-    for name in split[split["split"] == "train"]["path"].iloc[:16]:
+    for number, name in enumerate(split[split["split"] == "train"]["path"].iloc[:16]):
         target = folder / name.replace("_2017", "_2018")
-        if kind == "byte-identical":
+        if number % 2:
             shutil.copy(faces / name, target)
         else:
             cv2.imwrite(str(target), cv2.imread(str(faces / name)), [cv2.IMWRITE_JPEG_QUALITY, 94])
@@ -90,11 +90,10 @@ def test_the_first_run_is_not_needed_again(second: Path, tmp_path: Path, capsys:
     assert "trained on utkface then toyfaces" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["byte-identical", "near-identical"])
-def test_a_leaked_face_is_refused_or_left_out(
-    kind: str, trained_run: Path, faces: Path, make_utkface: Callable[..., Path], tmp_path: Path
+def test_leaked_faces_are_refused_or_left_out(
+    trained_run: Path, faces: Path, make_utkface: Callable[..., Path], tmp_path: Path
 ) -> None:
-    root = with_copies(trained_run, faces, make_utkface(tmp_path / "faces", 24, seed=7), kind)
+    root = with_copies(trained_run, faces, make_utkface(tmp_path / "faces", 24, seed=7))
     overrides = ["data=utkface", f"data.root={root}", "head=dldl", f"init_from={trained_run}", "split.fractions=[0.3,0.3,0.4]"]
     with pytest.raises(AgeGenderError, match=r"^(\d+) of (\d+) faces are copies of images of .* seen=exclude") as error:
         train(compose([*SETTINGS, *overrides]), RunDirectory(tmp_path / "refused"))
@@ -104,8 +103,8 @@ def test_a_leaked_face_is_refused_or_left_out(
     run = RunDirectory(tmp_path / "excluded")
     train(compose([*SETTINGS, *overrides, "seen=exclude"]), run)
     metrics = run.read_metrics()
-    left_out = metrics["excluded"][kind.replace("-", "_")]
-    assert left_out == sum(metrics["excluded"].values()) == copies and metrics["test"]["n"] == tested - copies
+    assert all(metrics["excluded"].values()) and sum(metrics["excluded"].values()) == copies
+    assert metrics["test"]["n"] == tested - copies
     split = pd.read_csv(run.split).query("split == 'test'")
     assert not split["path"].str.contains("_2018").any()
     assert "validation faces are copies of images that an earlier model" in run.log.read_text()
