@@ -1,5 +1,6 @@
 """Runs that differ only in their seed or fold are one row of a table. It has a given name, or is named by its own settings."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -54,6 +55,13 @@ class Row:
     def folds(self) -> tuple[int, ...]:
         """Numbers of the tested folds; empty without folds."""
         return tuple(sorted({run.fold for run in self.runs if run.fold is not None}))
+
+    @property
+    def retested(self) -> int:
+        """Number of faces that are in the test sets of several folds, as in a benchmark; 0 without predictions."""
+        sets = [faces for faces in {run.test_set: run.faces() for run in self.runs}.values() if faces is not None]
+        tested = Counter(face for faces in sets for face in zip(faces["dataset"], faces["path"], strict=True))
+        return sum(times > 1 for times in tested.values()) if self.folds else 0
 
     @property
     def paper(self) -> dict[str, Any] | None:

@@ -91,6 +91,10 @@ def _remarks(comparison: Comparison, records: Sequence[Record], called: Mapping[
         lines.append(f"{measured[0].title}: of the predicted age{ranked}; classes: {ages(comparison.classes)}.")
     if run.tested == "val" and not run.elsewhere:
         lines.append("The best epoch was selected on these faces, so these metrics are too good.")
+    if retested := rows[0].retested:
+        lines.append(
+            f"{retested:,} faces are in several of the test sets: the folds are not independent, the deviation is too small."
+        )
     if len({entry["split_sha256"] for entry in records}) > 1:
         lines.append("Same test faces, but different training and validation splits: see the checksums.")
     if without := [called[row.name] for row in rows if any(one.predictions is None for one in row.runs)]:

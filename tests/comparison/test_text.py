@@ -42,3 +42,15 @@ def test_pairs_have_the_key_of_their_metric(write_run: Write) -> None:
     tables = found(write_run("a", [1.0, 2.0], name="a"), write_run("b", [1.0, 3.0], name="b", image_size=1))
     (pair,) = (pair for pair in csv_pairs(tables) if pair["metric"] == "age_mae")
     assert (pair["table"], pair["first"], pair["second"], pair["value"]) == (1, "a", "b", -0.5)
+
+
+def test_overlapping_test_splits_of_a_benchmark_are_counted(write_run: Write) -> None:
+    split = {"_target_": "agegender.data.benchmark.BenchmarkSplit", "benchmark": "/f/A.yaml"}
+    runs = [write_run(f"{number}", [1.0] * (20 + number), split=split | {"number": number}) for number in range(2)]
+    shown = as_text(sections(found(*runs), ()))
+    assert "2 sets of 20 or 21 test faces of utkface, one for each fold" in shown
+    assert "20 faces are in several of the test sets: the folds are not independent" in shown
+    apart = [
+        write_run(f"apart {number}", [1.0] * 20, faces=f"{number}", split=split | {"number": number}) for number in range(2)
+    ]
+    assert "several of the test sets" not in as_text(sections(found(*apart), ()))
