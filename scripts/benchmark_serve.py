@@ -5,7 +5,6 @@ python scripts/benchmark_serve.py FOLDER --requests 1000 --parallel 1 8 32 --mod
 Further arguments are those of agegender.serve. A request that gets no answer or another status than it must ends the script.
 """
 
-import argparse
 import base64
 import json
 import os
@@ -16,11 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
+from measurements import Row, Tables, command
 
 UNUSABLE = [b"{", b'{"image": 1}', json.dumps({"image": base64.b64encode(b"no image").decode()}).encode()]
 
@@ -53,16 +53,23 @@ def healthy(port: int) -> bool:
         return False
 
 
+def processes(group: int) -> Iterator[Path]:
+    """Folders in /proc of the processes of a group."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getpgid(int(folder.name)) == group:
+                yield folder
+
+
 def memory(group: int) -> float:
     """Memory of all processes of a group in MB; pages that several of them share are counted once."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(folder.name)) == group:
-                total += int((folder / "smaps_rollup").read_text().split("\nPss:")[1].split()[0])
-        except (OSError, IndexError):  # it has ended
-            continue
-    return total / 1e3
+    return sum(int((one / "smaps_rollup").read_text().split("\nPss:")[1].split()[0]) for one in processes(group)) / 1e3
+
+
+def cpu_seconds(group: int) -> float:
+    """CPU time of all processes of a group so far."""
+    ticks = [(one / "stat").read_text().rpartition(")")[2].split()[11:13] for one in processes(group)]
+    return sum(int(ticks) for both in ticks for ticks in both) / os.sysconf("SC_CLK_TCK")
 
 
 def load(port: int, bodies: list[bytes], parallel: int) -> list[tuple[int, float]]:
@@ -83,9 +90,8 @@ def load(port: int, bodies: list[bytes], parallel: int) -> list[tuple[int, float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = command(__doc__)
+    parser.allow_abbrev = False
     parser.add_argument("folder", type=Path, help="photos or faces; the first 100 are sent again and again")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--parallel", type=int, nargs="+", default=[1, 8, 32])
@@ -98,21 +104,29 @@ def main() -> None:
         bodies.append(UNUSABLE[number // 10 % 3] if unusable else photos[number % len(photos)])
         expected.append(422 if unusable else 200)
 
+    rows: list[Row] = []
     with server(further) as (port, group):
         load(port, photos[:32], 8)  # the first batches allocate memory
-        print(f"{options.requests} requests, one in ten unusable; memory {memory(group):.0f} MB before")
-        print(f"{'at once':>8}  {'requests/s':>10}  {'median':>8}  {'90%':>8}  {'99%':>8}  {'longest':>8}  {'memory':>8}")
+        before = memory(group)
         for parallel in options.parallel:
-            start = time.perf_counter()
+            start, used = time.perf_counter(), cpu_seconds(group)
             answers = load(port, bodies, parallel)
-            seconds = time.perf_counter() - start
+            seconds, used = time.perf_counter() - start, cpu_seconds(group) - used
             wrong = sum(status != wanted for (status, _), wanted in zip(answers, expected, strict=True))
             if wrong:
                 raise SystemExit(f"{wrong} of {len(answers)} answers have the wrong status")
             times = np.array([taken for _, taken in answers]) * 1e3
-            middle = "  ".join(f"{value:5.0f} ms" for value in (*np.percentile(times, [50, 90, 99]), times.max()))
-            print(f"{parallel:8}  {len(answers) / seconds:10.0f}  {middle}  {memory(group):5.0f} MB", flush=True)
-        print("every request was answered with the status that it must have")
+            percentiles = dict(
+                zip(("median, ms", "90%, ms", "99%, ms"), np.percentile(times, [50, 90, 99]).tolist(), strict=True)
+            )
+            rows.append({
+                "at once": parallel, "requests": len(answers), "requests/s": len(answers) / seconds,
+                "CPU, ms a request": used / len(answers) * 1e3, **percentiles, "longest, ms": float(times.max()),
+                "memory before, MB": before, "memory after, MB": (before := memory(group)),
+            })  # fmt: skip
+    tables = Tables()
+    tables.add("serve", "every request was answered with its status; one in ten was unusable", rows)
+    tables.write(options.json)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ SHOWN = {page: list(dict.fromkeys(commands(page))) for page in PAGES}
 EVERY = list({(c.name, c.arguments): c for page in PAGES if page != EXTEND for c in SHOWN[page]}.values())
 COMPARED = [c for c in EVERY if c.name == "compare"]
 INFERRED = [c for c in EVERY if c.name in ("predict", "export") and not re.search("--detector-weights|VIDEO|hf://", str(c))]
-PARSED = [c for c in EVERY if c.name in ("predict", "export", "serve") and c not in INFERRED]
+PARSED = [c for c in EVERY if c.name in ("predict", "export", "serve", "demo") and c not in INFERRED]
 COMPOSED = [c for c in EVERY if c.name in CONFIGURATIONS and ABSENT.search(str(c))]
 RUN = [c for c in EVERY if c.name in CONFIGURATIONS and c not in COMPOSED]
 

@@ -23,7 +23,7 @@ FLOORS = {
     "evaluation": 5, "inference": 5, "sweeps": 5,
     "comparison": 6, "training": 6,
 }  # fmt: skip
-ENTRY_POINTS = {"agegender", "train", "evaluate", "compare", "predict", "export", "demo", "serve", "data.__main__"}
+ENTRY_POINTS = {"agegender", "train", "evaluate", "compare", "predict", "export", "demo", "serve", "data.__main__", "__main__"}
 TOP = 7  # floor of the entry points, and of rooms without one
 
 LIGHTNING = {"lightning", "lightning_fabric", "pytorch_lightning"}
