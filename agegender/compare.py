@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agegender import whole_package  # noqa: F401
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
 from agegender.whole_files import whole

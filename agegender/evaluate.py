@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from agegender import whole_package  # noqa: F401
 from agegender.configuration import job
 from agegender.configuration.command import entry
 from agegender.configuration.evaluation import audited, evaluated, measured, validate_evaluation

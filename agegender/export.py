@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agegender import whole_package  # noqa: F401
 from agegender.errors import AgeGenderError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agegender import whole_package  # noqa: F401
 from agegender.configuration import job
 from agegender.configuration.command import entry
 from agegender.configuration.own_places import confined

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agegender import whole_package  # noqa: F401
 from agegender.configuration.command import entry
 from agegender.configuration.schema import validate_faces
 from agegender.errors import AgeGenderError

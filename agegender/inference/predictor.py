@@ -137,8 +137,10 @@ class Predictor:
             if device != "cpu":
                 raise AgeGenderError(f"device {device}: a bundle runs on the CPU only")
             return cls(Bundle(path, threads), detector, **options)
-        from agegender.inference.run_model import run_model  # needs torch
-
+        try:
+            from agegender.inference.run_model import run_model
+        except ModuleNotFoundError as error:
+            raise AgeGenderError(f"{path}: not a bundle; a run directory needs {error.name}: pip install agegender") from error
         return cls(run_model(path, detector, device, threads), detector, **options)
 
     def __call__(self, photos: Iterable[Photo]) -> list[list[Face]]:
