@@ -120,7 +120,7 @@ def _distribution(number: int, face: Face, distribution: np.ndarray) -> str:
     marks = [
         f'<text x="{place:.2f}" y="{HEIGHT + AXIS - 4}" text-anchor="middle">{year}</text>'
         for year, place in places.items()
-        if 8 < place < WIDTH - 40
+        if 8 < place < WIDTH - 50
     ]
     marks.append(f'<text x="{WIDTH}" y="{HEIGHT + AXIS - 4}" text-anchor="end">years</text>')
     middle = years[np.searchsorted(np.cumsum(distribution), [0.25, 0.75]).clip(max=len(years) - 1)]
