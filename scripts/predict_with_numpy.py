@@ -6,12 +6,15 @@ The images are square crops like the training faces. Prints a JSON object for ea
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later send usage data to Microsoft otherwise
+import onnxruntime  # noqa: E402
 
 
 def main(bundle: Path, *images: str) -> None:

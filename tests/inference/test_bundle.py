@@ -149,3 +149,11 @@ def test_labels_and_licences_travel_with_it(bundle: Path) -> None:
     assert labels["gender"]["0"] == "male"
     assert "appearance" in labels["gender"]["meaning"].lower()
     assert "non-commercial" in labels["licenses"]["utkface"]
+
+
+def test_onnx_runtime_sends_no_usage_data(bundle: Path, tmp_path: Path) -> None:
+    code = f"from agegender.inference.bundle import Bundle; Bundle({str(bundle)!r}); from time import sleep; sleep(0.3)"
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment = {**kept, "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []  # no identifier of this machine: the uploader was not started
