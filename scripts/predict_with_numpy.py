@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later send usage data to Microsoft otherwise
-import onnxruntime  # noqa: E402
+import onnxruntime
 
 
 def main(bundle: Path, *images: str) -> None:
