@@ -78,7 +78,7 @@ def address(python: Path, trained_run: Path, tmp_path_factory: pytest.TempPathFa
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "Traceback" not in err and "binary by appearance" in err
-    assert list(folder.iterdir()) == []  # no photo is left
+    assert [path for path in folder.rglob("*") if path.is_file()] == []  # no photo is left
 
 
 @pytest.fixture(params=WIDTHS)
