@@ -48,7 +48,7 @@ def python(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "parent.pth").write_text(sysconfig.get_path("purelib"))
     python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     done = subprocess.run([*pip, GRADIO], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"{GRADIO} cannot be installed: {done.stderr[-300:]}")
