@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
 from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor
-from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free
+from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free, url
 
 if TYPE_CHECKING:
     from agegender.inference.demo_page import Explain
@@ -60,7 +60,7 @@ def demo(options: argparse.Namespace, folder: Path) -> None:
     require_free(options.host, options.port)
     predictor = load_predictor(options)
     page = demo_page(predictor, options.detector == "auto", _grad_cam(predictor), folder)
-    print(f"http://{options.host}:{options.port}  Ctrl-C ends the server. {CAVEAT}", file=sys.stderr, flush=True)
+    print(f"{url(options.host, options.port)}  Ctrl-C ends the server. {CAVEAT}", file=sys.stderr, flush=True)
     launch(page, options.host, options.port, options.max_mb)
 
 

@@ -26,9 +26,9 @@ class Server(NamedTuple):
     process: "subprocess.Popen[str]"
     port: int
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+    def ask(self, method: str, path: str, body: bytes | None = None, key: str = "") -> tuple[int, str]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, body, {"Content-Type": "application/json"})
+        connection.request(method, path, body, {"Content-Type": "application/json", "X-API-Key": key})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -52,7 +52,7 @@ def wait_until_ready(server: Server) -> None:
     while True:
         assert server.process.poll() is None, server.process.communicate()
         try:
-            if server.ask("GET", "/health")[0] == 200:
+            if server.ask("GET", "/health", key="secret")[0] == 200:
                 return
         except OSError:
             time.sleep(0.1)
@@ -137,9 +137,14 @@ def test_only_this_machine_reaches_the_server(server: Server) -> None:
     assert [address for address in listening if address.endswith(f":{server.port:04X}")] == [f"0100007F:{server.port:04X}"]
 
 
-def test_ctrl_c_ends_every_process_quietly(bundle: Path) -> None:
+def test_a_key_is_needed_if_there_is_one_and_ctrl_c_ends_every_process_quietly(
+    bundle: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIT_SERVER_API_KEY", "secret")
     server = start("--model", bundle, "--threads", 1)
     wait_until_ready(server)
+    request = body(next(faces.glob("*.jpg")).read_bytes())
+    assert [server.ask("POST", "/predict", request, key)[0] for key in ("", "other", "secret")] == [401, 401, 200]
     os.killpg(server.process.pid, signal.SIGINT)  # a terminal sends it to the whole group
     _, err = server.process.communicate(timeout=60)
     assert server.process.returncode == 0 and "Traceback" not in err

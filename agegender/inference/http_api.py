@@ -18,6 +18,7 @@ from agegender.errors import AgeGenderError
 from agegender.inference.model_options import CAVEAT, load_predictor
 from agegender.inference.photos import NO_FACE, Estimates, predict_photos
 from agegender.inference.prediction_file import face_rows
+from agegender.inference.server_options import url
 from agegender.version import __version__
 
 WAIT = 0.005  # seconds between two looks for requests, and of waiting for more requests of a batch
@@ -79,7 +80,7 @@ class FaceApi(litserve.LitAPI):
             print(f"error: {error}", file=sys.stderr, flush=True)
             logging.disable()  # LitServe logs a traceback and ends the server
             raise
-        print(f"ready: http://{self.options.host}:{self.options.port}/predict", file=sys.stderr, flush=True)
+        print(f"ready: {url(self.options.host, self.options.port)}predict", file=sys.stderr, flush=True)
 
     def decode_request(self, request: PhotoRequest) -> bytes:
         """Returns the bytes of the image file."""

@@ -37,6 +37,11 @@ def require_free(host: str, port: int) -> None:
             raise AgeGenderError(f"--port {port}: {error.strerror or error}") from error
 
 
+def url(host: str, port: int) -> str:
+    """The address of a server for a browser."""
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
 def interrupt_on_signals() -> None:
     """Makes Ctrl-C and SIGTERM raise KeyboardInterrupt in this process, and end the processes that are forked from it."""
     own = os.getpid()

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from agegender.errors import AgeGenderError
-from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free
+from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free, url
 
 
 def test_a_server_is_for_this_machine_unless_told_otherwise() -> None:
@@ -29,6 +29,10 @@ def test_a_port_that_is_used_is_refused() -> None:
         with pytest.raises(AgeGenderError, match=f"--port {port}: Address already in use"):
             require_free("127.0.0.1", port)
     require_free("127.0.0.1", port)
+
+
+def test_the_address_is_one_for_a_browser() -> None:
+    assert [url(host, 8000) for host in ("127.0.0.1", "::")] == ["http://127.0.0.1:8000/", "http://[::]:8000/"]
 
 
 def test_signals_interrupt_this_process_and_end_forked_ones() -> None:
