@@ -12,6 +12,8 @@ from agegender.errors import AgeGenderError
 from agegender.sources.images import MAX_PIXELS
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+# FFmpeg looks at the content: a playlist named like a video could make it read other files, or the network.
+SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"}
 CAMERA = "/dev/video"  # Linux: a camera is a file such as /dev/video0
 MISSING_END = 1.0  # seconds that a video may be shorter than its header says
 
@@ -49,7 +51,8 @@ class VideoReader:
         self.path = path
         av = _pyav()
         try:
-            self._container = av.open(str(path), format="v4l2" if str(path).startswith(CAMERA) else None)
+            is_camera = str(path).startswith(CAMERA)
+            self._container = av.open(str(path), format="v4l2") if is_camera else av.open(str(path), options=SAFE)
         except (OSError, ValueError) as error:  # errors of FFmpeg are both
             raise AgeGenderError(f"{path}: cannot be read as a video: {_reason(error)}") from error
         if not self._container.streams.video:

@@ -97,6 +97,16 @@ def test_videos_are_known_by_their_name(name: str, video: bool) -> None:
     assert is_video(Path(name)) == video
 
 
+def test_a_playlist_named_like_a_video_reads_nothing_else(draw: Draw, tmp_path: Path) -> None:
+    other = draw("other.mkv")
+    ffconcat = f"ffconcat version 1.0\nfile '{other.name}'\n"
+    hls = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{other}\n#EXT-X-ENDLIST\n"
+    for text in (ffconcat, hls):
+        (tmp_path / "playlist.mp4").write_text(text)
+        with pytest.raises(AgeGenderError, match=r"playlist\.mp4: cannot be read as a video"):
+            VideoReader(tmp_path / "playlist.mp4")
+
+
 def test_without_pyav_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(AgeGenderError, match=r"pip install 'agegender\[video\]'"):
