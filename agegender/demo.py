@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agegender.errors import AgeGenderError
+from agegender.escaping import one_line
 from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor
 from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free, url
 
@@ -59,12 +60,12 @@ def demo(options: argparse.Namespace, folder: Path) -> None:
         raise AgeGenderError(f"demo needs more packages: pip install 'agegender[demo]' ({error})") from error
     require_free(options.host, options.port)
     predictor = load_predictor(options)
-    page = demo_page(predictor, options.detector == "auto", _grad_cam(predictor), folder)
+    page = demo_page(predictor, options.detector == "auto", grad_cam_of(predictor), folder)
     print(f"{url(options.host, options.port)}  Ctrl-C ends the server. {CAVEAT}", file=sys.stderr, flush=True)
     launch(page, options.host, options.port, options.max_mb)
 
 
-def _grad_cam(predictor: "Predictor") -> "Explain | None":
+def grad_cam_of(predictor: "Predictor") -> "Explain | None":
     """Grad-CAM of the model of a run directory; a bundle has no gradients."""
     from agegender.inference.bundle import Bundle
 
@@ -83,6 +84,11 @@ def _grad_cam(predictor: "Predictor") -> "Explain | None":
         images = torch.from_numpy(crops).permute(0, 3, 1, 2).to(device)
         return {task: grad_cam(network, images, task).cpu().numpy() for task in network.heads}
 
+    try:
+        explain(np.zeros((1, network.image_size, network.image_size, 3), np.uint8))
+    except Exception as error:  # the backbone has no feature map; the estimates do not need one
+        print(f"no Grad-CAM: {one_line(error)}", file=sys.stderr)
+        return None
     return explain
 
 

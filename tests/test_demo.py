@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from agegender import Predictor
-from agegender.demo import main
+from agegender.demo import grad_cam_of, main
 
 ROOT = Path(__file__).resolve().parents[1]
 GRADIO = "gradio==6.31.0"  # it does not allow the Pillow of constraints.txt yet, so it gets an environment of its own
@@ -151,6 +152,19 @@ def test_only_this_machine_reaches_the_page(address: str) -> None:
     port = int(address.rstrip("/").rpartition(":")[2])
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
     assert [one for one in listening if one.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+def test_grad_cam_is_there_for_a_run_and_left_out_where_it_cannot_be(
+    trained_run: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain = grad_cam_of(Predictor.load(trained_run))
+    assert explain is not None
+    maps = explain(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8))
+    assert {task: heat.shape for task, heat in maps.items()} == {"age": (3, 32, 32), "gender": (3, 32, 32)}
+    assert grad_cam_of(Predictor.load(bundle)) is None
+    monkeypatch.setattr("agegender.evaluation.grad_cam.interpolate", lambda *_, **__: 1 / 0)
+    assert grad_cam_of(Predictor.load(trained_run)) is None
+    assert capsys.readouterr().err == "no Grad-CAM: division by zero\n"
 
 
 def test_without_the_extra_one_line_says_what_to_install(
