@@ -21,7 +21,7 @@ Files = dict[str, Any]  # content by file name
 
 CALIBRATION_FACES = 256  # training faces for the ranges of int8
 CHECKED_FACES = 1000  # validation faces on which a smaller model is compared
-YEARS, ACCURACY = 0.1, 0.005  # largest loss of MAE and of gender accuracy of a smaller model
+YEARS, ACCURACY = 0.1, 0.005  # largest loss of label distance and of gender accuracy of a smaller model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
         "--precision",
         choices=("fp32", "fp16", "int8"),
         default="fp32",
-        help=f"of an ONNX model; fp16 and int8 are refused if MAE grows by more than {YEARS:g} years or gender accuracy "
-        f"falls by more than {ACCURACY:.1%} on validation faces",
+        help="of an ONNX model; fp16 and int8 are refused if the distance from the labelled ages grows by more than "
+        f"{YEARS:g} years or gender accuracy falls by more than {ACCURACY:.1%} on validation faces",
     )
     parser.add_argument(
         "--detector-weights",
@@ -65,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
         "(default: the downloaded one, if there is one)",
     )
     parser.add_argument(
-        "--license", type=Path, metavar="FILE", help="text that is added to licenses.md: your terms for the exported weights"
+        "--license",
+        type=Path,
+        metavar="FILE",
+        help="Markdown that is added to licenses.md and to the model card: your terms for the exported weights",
     )
     parser.add_argument("--push", metavar="hf://USER/NAME", help="upload the bundle to the Hugging Face Hub")
     return parser
@@ -207,7 +210,7 @@ def _described(run: "RunDirectory", trained: "TrainedNetwork", place: "FacePlace
         LABELS: labels(trained),
         LICENSES: license_note(trained.licenses, _initial_weights(run), terms),
         CONFIG: yaml.safe_dump(_without_folders(run.read_config()), sort_keys=False, allow_unicode=True),
-        **({} if card is None else {CARD: card}),
+        **({} if card is None else {CARD: card if terms is None else f"{card.rstrip()}\n\n{terms.strip()}\n"}),
         **({METRICS: test.read_metrics()} if test.metrics.is_file() else {}),
         **({} if calibration is None else {CALIBRATION: calibration}),
     }

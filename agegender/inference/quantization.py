@@ -76,19 +76,20 @@ class Loss:
 
     Attributes:
         faces: Number of faces.
-        age_mae: MAE in years of the network and of the smaller model; None without exact ages.
+        age_distance: Mean distance in years from the labelled age or range, of the network and of the smaller model; None
+            without age labels.
         gender_accuracy: Share of right answers of both; None without gender labels.
     """
 
     faces: int
-    age_mae: tuple[float, float] | None
+    age_distance: tuple[float, float] | None
     gender_accuracy: tuple[float, float] | None
 
     def __str__(self) -> str:
         """Both values of each metric, and the number of faces."""
         parts = []
-        if self.age_mae is not None:
-            parts.append(f"MAE {self.age_mae[0]:.3f} becomes {self.age_mae[1]:.3f} years")
+        if self.age_distance is not None:
+            parts.append(f"label distance {self.age_distance[0]:.3f} becomes {self.age_distance[1]:.3f} years")
         if self.gender_accuracy is not None:
             parts.append(f"gender accuracy {self.gender_accuracy[0]:.2%} becomes {self.gender_accuracy[1]:.2%}")
         return f"{'; '.join(parts) or 'no labels to compare on'} (n={self.faces}, validation split)"
@@ -97,15 +98,17 @@ class Loss:
         """Checks that the smaller model is nearly as good.
 
         Args:
-            years: Largest increase of the MAE.
+            years: Largest increase of the label distance.
             accuracy: Largest decrease of the gender accuracy.
 
         Raises:
             AgeGenderError: It is worse; the message has all values.
         """
         worse = []
-        if self.age_mae is not None and not self.age_mae[1] - self.age_mae[0] <= years:
-            worse.append(f"MAE {self.age_mae[0]:.2f} becomes {self.age_mae[1]:.2f} years (allowed: {years:g} more)")
+        if self.age_distance is not None and not self.age_distance[1] - self.age_distance[0] <= years:
+            worse.append(
+                f"label distance {self.age_distance[0]:.2f} becomes {self.age_distance[1]:.2f} years (allowed: {years:g} more)"
+            )
         if self.gender_accuracy is not None and not self.gender_accuracy[0] - self.gender_accuracy[1] <= accuracy:
             before, after = self.gender_accuracy
             worse.append(f"gender accuracy {before:.1%} becomes {after:.1%} (allowed: {accuracy:.1%} less)")
@@ -119,12 +122,13 @@ def loss_of_precision(before: dict[str, np.ndarray], after: dict[str, np.ndarray
     Args:
         before: Outputs of the network.
         after: Outputs of the smaller model.
-        age: Exact age in years, [N]; NaN if unknown or a range.
+        age: Lowest and highest age in years, [N, 2], which are equal for an exact age; NaN if unknown.
         gender: 0 male, 1 female, NaN unknown; [N].
     """
 
-    def mae(outputs: dict[str, np.ndarray]) -> float:
-        return float(np.nanmean(np.abs(outputs["age"] - age)))
+    def distance(outputs: dict[str, np.ndarray]) -> float:
+        estimate = outputs["age"]
+        return float(np.nanmean(np.maximum(0, np.maximum(age[:, 0] - estimate, estimate - age[:, 1]))))
 
     def accuracy(outputs: dict[str, np.ndarray]) -> float:
         known = ~np.isnan(gender)
@@ -134,6 +138,6 @@ def loss_of_precision(before: dict[str, np.ndarray], after: dict[str, np.ndarray
     genders = "probability_female" in before and not np.isnan(gender).all()
     return Loss(
         faces=len(age),
-        age_mae=(mae(before), mae(after)) if ages else None,
+        age_distance=(distance(before), distance(after)) if ages else None,
         gender_accuracy=(accuracy(before), accuracy(after)) if genders else None,
     )

@@ -124,8 +124,8 @@ def labelled_crops(run: RunDirectory, split: str, number: int, size: int) -> tup
     """At most ``number`` faces of a split as the network takes them, with their labels.
 
     Returns:
-        Images, uint8 [N, size, size, 3]; exact ages in years, [N], NaN for a range or no label; genders, [N], 0 male, 1
-        female, NaN unknown.
+        Images, uint8 [N, size, size, 3]; lowest and highest age in years, [N, 2], NaN without a label; genders, [N], 0 male,
+        1 female, NaN unknown.
 
     Raises:
         AgeGenderError: The split has no faces, or a file is missing or damaged.
@@ -133,7 +133,7 @@ def labelled_crops(run: RunDirectory, split: str, number: int, size: int) -> tup
     faces = _spread(run_faces(run, split), number)
     if not faces:
         raise AgeGenderError(f"{run.path}: its {split} split has no faces")
-    ages = np.array([face.age_low if face.age_low == face.age_high else np.nan for face in faces])
+    ages = np.array([(face.age_low, face.age_high) for face in faces])
     return np.stack([_crop(face, size) for face in faces]), ages, np.array([face.gender for face in faces])
 
 

@@ -48,6 +48,7 @@ def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path,
     subset = ["split.subset=40"] if paper["split"].get("subset") else []
     benchmark = "split.benchmark" if "benchmark" in paper["split"] else ""
     own = [f"data.root={facebase}", f"{benchmark}={facebase}/UTKFace.yaml"] if benchmark else [f"data.root={faces}"]
+    own += ["data=utkface"] if "fairface" in paper["data"]["sources"] else []
     size = 128 if paper["pool"] == "none" else 32
     small = [f"image_size={size}", "loader.batch_size=8", "trainer.limit_train_batches=1", "logger=none"]
     config = experiment(name, *own, *small, *stages, *subset)

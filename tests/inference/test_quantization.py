@@ -31,12 +31,13 @@ def test_int8_has_int8_weights_and_is_close(bundle: Path, trained_run: Path) -> 
     assert np.abs(after["age"] - before["age"]).max() > 0
 
 
-def test_loss_counts_exact_ages_and_known_genders_only() -> None:
-    before = {"age": np.array([10.0, 20, 30]), "probability_female": np.array([0.9, 0.1, 0.6])}
-    after = {"age": np.array([11.0, 22, 99]), "probability_female": np.array([0.4, 0.1, 0.1])}
-    loss = loss_of_precision(before, after, np.array([10.0, 21, np.nan]), np.array([1.0, 0, np.nan]))
-    assert loss == Loss(3, (0.5, 1.0), (1.0, 0.5))
-    with pytest.raises(AgeGenderError, match=r"MAE 0.50 becomes 1.00 years .*gender accuracy 100.0% becomes 50.0%"):
+def test_loss_counts_known_ages_ranges_and_genders() -> None:
+    before = {"age": np.array([10.0, 20, 30, 25]), "probability_female": np.array([0.9, 0.1, 0.6, 0.5])}
+    after = {"age": np.array([11.0, 22, 99, 33]), "probability_female": np.array([0.4, 0.1, 0.1, 0.5])}
+    ages = np.array([(10.0, 10), (21, 21), (np.nan, np.nan), (20, 29)])  # distances: 0, 1, -, 0 and 1, 1, -, 4
+    loss = loss_of_precision(before, after, ages, np.array([1.0, 0, np.nan, np.nan]))
+    assert loss == Loss(4, (1 / 3, 2.0), (1.0, 0.5))
+    with pytest.raises(AgeGenderError, match=r"label distance 0.33 becomes 2.00 years .*gender accuracy 100.0% becomes 50.0%"):
         loss.require_small(0.1, 0.005)
-    loss.require_small(0.6, 0.5)
-    assert loss_of_precision(before, after, np.full(3, np.nan), np.full(3, np.nan)) == Loss(3, None, None)
+    loss.require_small(1.7, 0.5)
+    assert loss_of_precision(before, after, np.full((4, 2), np.nan), np.full(4, np.nan)) == Loss(4, None, None)
