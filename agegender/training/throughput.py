@@ -89,7 +89,9 @@ class Throughput(Callback):
         if self._utilisations:
             speed["gpu_utilisation"] = float(busy_ranks.nanmean())
         pl_module.log_dict({f"speed/{name}": value for name, value in speed.items()}, rank_zero_only=False)
-        if share > WAIT_SHARE and float(waited.max()) > WAIT_SECONDS and not self._warned and trainer.is_global_zero:
+        slow = share > WAIT_SHARE and float(waited.max()) > WAIT_SECONDS
+        # A loader that has yet to choose its number of workers needs no advice on it.
+        if slow and not self._warned and trainer.is_global_zero and loader.cores is None:
             self._warned = True
             log.warning("training waits for data %.0f%% of the time: %s", 100 * share, _advice(trainer, loader))
 

@@ -79,6 +79,18 @@ def test_one_warning_names_the_setting_that_loads_faster(
     assert advice in line and " WARNING " in line
 
 
+def test_a_loader_that_chooses_its_workers_does_so_before_any_advice(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throughput, "WAIT_SHARE", -1.0)
+    monkeypatch.setattr(throughput, "WAIT_SECONDS", -1.0)
+    run = RunDirectory(tmp_path)
+    train(configure("test=false", "trainer.max_epochs=2", "loader.num_workers=auto"), run)
+    said = run.log.read_text()
+    assert 0 < said.index("% of the first epoch: ") < said.index("waits for data")
+    assert len(run.read_history()) == 2
+
+
 def test_a_run_that_hardly_waits_is_not_warned(configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
     run = RunDirectory(tmp_path)
