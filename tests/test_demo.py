@@ -1,5 +1,6 @@
 """The page of the demo: a real server in an environment with Gradio, in a real headless Chromium."""
 
+import json
 import os
 import re
 import shutil
@@ -137,6 +138,21 @@ def test_a_drawn_face_is_chosen_with_the_keyboard_and_the_result_is_announced(pa
             break
     page.keyboard.press("Enter")
     expect(page.locator("#result article")).to_have_count(1, timeout=60_000)
+
+
+def test_a_request_reads_no_file_of_the_server(address: str, faces: Path) -> None:
+    functions = json.load(urllib.request.urlopen(f"{address}config"))["dependencies"]
+    [show] = [one["id"] for one in functions if any(event == "change" for _, event in one["targets"])]
+    secret = str(sorted(faces.glob("*.jpg"))[0])
+    names = [{"path": secret}, {"path": secret, "meta": {"_type": "x"}}, {"path": secret, "url": f"file://{secret}"}]
+    for number, name in enumerate(names):
+        sent = json.dumps({"data": [name], "fn_index": show, "session_hash": f"s{number}"}).encode()
+        request = urllib.request.Request(f"{address}gradio_api/queue/join", sent, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request).close()
+        with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash=s{number}", timeout=60) as events:
+            answer = next(line.decode() for line in events if b"process_completed" in line)
+        assert "not an uploaded file" in answer
+        assert "base64" not in answer
 
 
 def test_an_upload_over_the_limit_is_refused(browser: Any, address: str, tmp_path: Path) -> None:

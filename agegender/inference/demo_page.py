@@ -13,6 +13,7 @@ from agegender.inference.faces_html import CSS, FACES, faces_html, reason_html
 from agegender.inference.model_options import CAVEAT
 from agegender.inference.photos import find_faces
 from agegender.inference.predictor import Predictor, rgb
+from agegender.sources.images import ImageError, read_bytes
 from agegender.sources.toyfaces.drawing import draw
 from agegender.sources.toyfaces.traits import sample
 
@@ -37,13 +38,20 @@ def demo_page(predictor: Predictor, crops_by_size: bool, explain: Explain | None
         predictor: Estimates the photos.
         crops_by_size: See `agegender.inference.photos.predict_photos`.
         explain: Computes Grad-CAM; None shows none.
-        folder: Where the drawn example faces are written.
+        folder: Where the drawn example faces are written. Gradio keeps uploaded files in its subfolder ``uploads``.
     """
+    uploads = (folder / "uploads").resolve()
 
     def show(upload: dict[str, Any] | None) -> str:
         if upload is None:
             return HINT
-        photo = Path(upload["path"]).read_bytes()
+        file = Path(upload["path"]).resolve()
+        if not file.is_relative_to(uploads):  # a request may name any file; Gradio checks only those that it knows as uploads
+            return reason_html("not an uploaded file")
+        try:
+            photo = read_bytes(file)
+        except ImageError as error:
+            return reason_html(str(error))
         found, reason = find_faces(predictor, photo, crops_by_size)
         if not found:
             return reason_html(reason)
