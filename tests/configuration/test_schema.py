@@ -20,6 +20,8 @@ def error_of(*overrides: str, name: str = "train") -> str:
 def test_every_choice_of_every_group_composes_and_is_valid() -> None:
     required = {
         ("split", "file"): ["split.train=a.csv", "split.test=b.csv"],
+        ("split", "facebase"): ["data.root=/faces", "split.benchmark=A.yaml"],
+        ("data", "facebase"): ["data.root=/faces", "data.database=A.json"],
         ("data", "folder"): ["data.root=/faces", "data.csv=faces.csv"],
         ("data", "mivolo_csv"): ["data.root=/faces", "data.csv=faces.csv"],
         ("data", "folder_names"): ["data.root=/faces", "data.pattern=x"],
@@ -29,6 +31,7 @@ def test_every_choice_of_every_group_composes_and_is_valid() -> None:
     for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
         for choice in sorted(group.glob("*.yaml")):
             extra = required.get((group.name, choice.stem), ["data.root=/faces"])
+            extra += ["data.database=A.json", "split.benchmark=A.yaml"] if choice.stem.startswith("paplham_") else []
             validate(compose([f"{group.name}={choice.stem}", *extra]))
             checked += 1
     assert checked > 30

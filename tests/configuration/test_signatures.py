@@ -23,7 +23,9 @@ def all_targets() -> list[str]:
     for group in (path for path in CONF.iterdir() if path.is_dir()):
         for choice in group.glob("*.yaml"):
             paths = {"data": ["data.root=/x"] if choice.stem not in ("toyfaces", "mixed") else []}.get(group.name, [])
-            extra = ["split.train=a", "split.test=b"] if (group.name, choice.stem) == ("split", "file") else []
+            needed = {"split/file": ["split.train=a", "split.test=b"], "split/facebase": ["split.benchmark=a"],
+                      "data/facebase": ["data.database=a.json"]}  # fmt: skip
+            extra = needed.get(f"{group.name}/{choice.stem}", [])
             try:
                 found |= targets(compose([f"{group.name}={choice.stem}", *paths, *extra]))
             except Exception:
