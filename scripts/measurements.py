@@ -9,12 +9,13 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 Value = str | int | float | None
 Row = Mapping[str, Value]
+Result = TypeVar("Result")
 
 
 def command(doc: str | None) -> argparse.ArgumentParser:
@@ -24,9 +25,9 @@ def command(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def alternated(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def alternated(ways: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
     """Calls each way once a round and returns its results. Other load on the machine so affects all ways equally."""
-    results: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, list[Result]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, measure in ways.items():
             results[name].append(measure())

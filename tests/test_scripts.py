@@ -109,6 +109,38 @@ def test_the_benchmark_of_growth_prepares_and_trains_on_the_faces_that_it_draws(
     assert 30 < trained["faces"] < 60 and trained["seconds"] > 0 and trained["memory"] > 0
 
 
+def test_the_benchmark_of_a_step_trains_each_way_to_the_same_loss(tmp_path: Path) -> None:
+    ways = ["plain", "default", "bf16"]
+    settings = ["--image-size=16", "--batch-size=4", "--rounds=1", "--steps=1", "--ways", *ways]
+    rows = tables_of("benchmark_step.py", tmp_path, *settings)["step"]
+    assert [row["way"] for row in rows] == ways and rows[0]["speed by plain"] == 1
+    plain, default, bf16 = (row["loss"] for row in rows)
+    assert default == pytest.approx(plain, rel=1e-4)
+    assert bf16 == pytest.approx(plain, rel=0.05) and bf16 != plain  # bfloat16 rounds
+
+
+def test_the_recipe_and_the_plain_script_train_on_the_same_faces(faces: Path, tmp_path: Path) -> None:
+    settings = [
+        f"--root={faces}",
+        "--size=32",
+        "--batch-size=16",
+        "--epochs",
+        "1",
+        "1",
+        "--maes",
+        "1000",
+        f"--out={tmp_path / 'runs'}",
+    ]
+    tables = tables_of("benchmark_accuracy.py", tmp_path, *settings)
+    work = same_but_the_side(tables["work"])
+    assert work["train faces"] > work["val faces"] > 0
+    assert [(row["side"], row["epoch"]) for row in tables["epochs"]] == [("recipe", 1), ("plain", 1)]
+    maes = [row["MAE"] for row in tables["epochs"]]
+    first, own = tables["times"]
+    assert first["times plain"] == first["plain, CPU min"] / first["recipe, CPU min"]
+    assert own["MAE"] == maes[1] and (own["recipe, min"] is None) == (maes[0] > maes[1])
+
+
 def test_a_benchmark_ends_if_its_sides_did_different_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT / "scripts")
     from measurements import require_same_work
