@@ -338,7 +338,7 @@ def test_a_benchmark_is_tested_on_all_its_databases_that_are_there(
 
 
 def test_views_and_robustness_are_measured_and_remembered(run: RunDirectory, tmp_path: Path) -> None:
-    options = ["accelerator=cpu", "views=flip", "robustness=true", "report=none", "explain=3", "faces=true"]
+    options = ["accelerator=cpu", "views=flip", "robustness=true", "crop_curve=4", "report=none", "explain=3", "faces=true"]
     result = command(f"checkpoint={run.path}", *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     own = run.evaluation("test-flip")
@@ -352,6 +352,8 @@ def test_views_and_robustness_are_measured_and_remembered(run: RunDirectory, tmp
     flipped = robustness["corruptions"]["flip"]["values"]["age_mae"][0]
     assert flipped == pytest.approx(metrics["test"]["age_mae"], rel=1e-5)  # the mean over both views is the same
     assert robustness["corruptions"]["brighter"]["values"]["age_mae"][-1] != metrics["test"]["age_mae"]
+    assert metrics["crop_curve"]["utkface"]["n"] == 4 and len(pd.read_csv(own.crop_curve)) == 11
+    assert "crop curve of utkface (4 faces): " in result.stdout
     before = own.robustness.read_bytes()
     assert command(f"checkpoint={run.path}", *options, "batch_size=3", cwd=tmp_path).returncode == 0
     again = [[float(cell) for cell in line.split(",")[4:8]] for line in own.robustness.read_text().splitlines()[1:]]
