@@ -26,13 +26,13 @@ class TrainSettings:
             (``schedule=plateau``) and is returned to sweepers. Default: ``val/age_distance``, the distance in years from the
             labelled interval, or ``val/gender_error`` without an age task.
         resume: Run directory to continue, in place.
+        test: Test once, at the end, on the test split, or on the validation split where there is no test split.
         init_from: Earlier model to start from: a run directory, a checkpoint of a run, or a bundle of
             ``agegender.export --format safetensors``. The weights of backbone, trunk, towers and heads are loaded where name
             and shape fit. Mean and standard deviation of the backbone and the crop are those of the earlier model where they
             are null here. Pretrained weights are not loaded then. null: no earlier model.
         seen: Test faces that are copies of images that the earlier model was trained or selected on, identical or re-encoded:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
-        test: Test once, at the end, on the test split, or on the validation split where there is no test split.
         views: Views of each face over which the test averages its estimates: ``one``, ``flip`` (with the mirror image) or
             ``crops`` (centre and corners, each with its mirror image; ten times slower).
         name: Name of the run in tables of ``agegender.compare``; null shows the settings in which it differs from other runs.
