@@ -13,7 +13,7 @@ from agegender.inference.predictor import Face, FoundFace, Photo, Predictor, rgb
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 CROP_SIDE = 320  # pixels: a nearly square image of at most this size is taken as a cropped face
 NO_FACE = "no face found"
-NO_DETECTOR = "looks like a photo, not like a cropped face, and there is no face detector"
+NO_DETECTOR = "looks like a photo, and no face detector is there (--download-detector or --detector-weights FILE)"
 
 
 class Estimates(NamedTuple):
