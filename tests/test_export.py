@@ -1,12 +1,16 @@
 """The command with each format and precision, and its mistakes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from agegender.configuration.paths import PACKAGE
 from agegender.export import main
 from agegender.inference.bundle import Bundle
 from agegender.models.checkpoint import load_network
@@ -65,15 +69,24 @@ def test_a_precision_that_costs_too_much_is_refused(
 
 
 def test_a_program_for_torch(trained_run: Path, tmp_path: Path) -> None:
-    import torch
+    # In processes of their own: PyTorch has crashed in this after many other tests.
+    command = [sys.executable, "-m", "agegender.export", trained_run, tmp_path / "b", "--format", "torch_export"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)})
+    subprocess.run([sys.executable, "-c", CHECK_PROGRAM, tmp_path / "b" / "model.pt2", trained_run], check=True,
+                   env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)})  # fmt: skip
 
-    main([str(trained_run), str(tmp_path / "b"), "--format", "torch_export"])
-    program = torch.export.load(tmp_path / "b" / "model.pt2").module()
-    images = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
-    network = load_network(RunDirectory(trained_run).best).network
-    with torch.inference_mode():
-        expected = network.estimate(network(images.permute(0, 3, 1, 2)))["age"]
-        torch.testing.assert_close(program(images)[0], expected, atol=1e-3, rtol=0)
+
+CHECK_PROGRAM = """
+import sys, torch
+from agegender.models.checkpoint import load_network
+from agegender.runs.run_directory import RunDirectory
+program = torch.export.load(sys.argv[1]).module()
+images = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
+network = load_network(RunDirectory(sys.argv[2]).best).network
+with torch.inference_mode():
+    expected = network.estimate(network(images.permute(0, 3, 1, 2)))["age"]
+    torch.testing.assert_close(program(images)[0], expected, atol=1e-3, rtol=0)
+"""
 
 
 def test_weights_as_safetensors(trained_run: Path, tmp_path: Path) -> None:
