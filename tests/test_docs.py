@@ -348,4 +348,6 @@ def test_scripts_and_make_targets_exist(page: str) -> None:
         assert re.search(rf"^{''.join(target)}:", makefile, re.M), target
     for script, options in re.findall(r"python (scripts/\w+\.py)([^`\n]*)", PAGES[page]):
         source = (ROOT / script).read_text(encoding="utf-8")
+        if "parse_known_args" in source:  # the others are those of the server
+            source += (ROOT / "agegender/inference/model_options.py").read_text(encoding="utf-8")
         assert all(f'"{option}"' in source for option in re.findall(r"--[\w-]+", options)), f"{page}: {script}{options}"

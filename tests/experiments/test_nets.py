@@ -139,7 +139,7 @@ def test_custom_cnn_128(name: str, flat: int, experiment: Experiment) -> None:
     network = module_of(config).network
     convolutions = sum(9 * i * o + 2 * o for i, o in ((3, 32), (32, 64), (64, 128), (128, 256)))
     assert trainable(network) == convolutions + flat * 512 + 2 * 512 + 2 * (linear(512, 256) + linear(256, 1))
-    assert [kinds(block) for block in network.backbone.blocks] == [["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]] * 4
+    assert [kinds(block) for block in network.backbone.blocks] == [["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU"]] * 4
     assert norms(network) == [(0.01, 1e-3)] * 5
     assert {layer.bias for layer in network.modules() if isinstance(layer, nn.Conv2d)} == {None}
     assert kinds(network.trunk) == ["Linear", "BatchNorm1d", "ReLU"]
