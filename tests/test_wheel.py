@@ -46,7 +46,8 @@ def test_the_wheel_holds_the_whole_package_and_its_configuration_and_nothing_els
     package = {p.relative_to(ROOT).as_posix() for name in ("agegender", "hydra_plugins") for p in (ROOT / name).rglob("*.py")}
     conf = {f"agegender/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "conf").rglob("*.yaml")}
     templates = {p.relative_to(ROOT).as_posix() for p in (ROOT / "agegender").rglob("templates/*")}
-    assert held == package | conf | templates and templates
+    released = {p.relative_to(ROOT).as_posix() for p in (ROOT / "agegender/inference/released").iterdir()}
+    assert held == package | conf | templates | released and templates and released
     # what a careless .gitignore line would drop
     assert {"agegender/data/datamodule.py", "agegender/conf/data/utkface.yaml", "agegender/conf/train.yaml"} <= held
     assert len(licenses) == 1 and "Requires-Dist: torch" in description
