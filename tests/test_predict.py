@@ -260,8 +260,9 @@ def test_mistakes_are_one_line(
     assert message in failed(capsys, *arguments, *model)
 
 
-def test_a_model_is_needed(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--model RUN_DIR_OR_BUNDLE is needed" in failed(capsys, next(faces.glob("*.jpg")))
+def test_the_released_model_needs_no_option(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(next(faces.glob("*.jpg")))])
+    assert "probability female" in capsys.readouterr().out
 
 
 def test_predictor_is_imported_when_it_is_used() -> None:
