@@ -105,8 +105,9 @@ def test_a_signal_to_one_rank_ends_the_job(number: int, endless: Any) -> None:
     pid = job.rank(number)
     os.kill(pid, signal.SIGTERM)
     output = assert_gone(job)
-    assert f"process {number} of 2 (pid {pid}) was ended by SIGTERM, so the whole job was ended" in output
-    assert job.process.returncode == 128 + signal.SIGTERM
+    # Gloo aborts a rank that the signal interrupts between two halves of an exchange with the other rank.
+    ended = [one for one in (signal.SIGTERM, signal.SIGABRT) if f"(pid {pid}) was ended by {one.name}, so the whole" in output]
+    assert f"process {number} of 2" in output and job.process.returncode in [128 + one for one in ended]
 
 
 def test_a_signal_to_torchrun_ends_the_job(endless: Any) -> None:
