@@ -66,7 +66,7 @@ class RunDirectory:
         job: ``job.yaml``, configuration and overrides of a job of a sweep.
         output: ``output.txt``, standard output and error of a job of a sweep.
         slurm: ``slurm_job.txt``, id of the SLURM job that runs it.
-        stop: ``stop.txt``, with which a search tells a job to stop at the end of the epoch, and why.
+        stop: ``stop.txt``, which a search writes to stop a job at the end of the epoch; it holds the reason.
     """
 
     def __init__(self, path: str | Path) -> None:
