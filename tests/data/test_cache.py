@@ -49,7 +49,7 @@ print("sum", int(built[np.arange(len(built))].sum(dtype="int64")), flush=True)
 
 
 @pytest.fixture
-def faces(tmp_path: Path) -> Path:
+def own_faces(tmp_path: Path) -> Path:
     folder = tmp_path / "faces"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -85,9 +85,9 @@ def _read_until(process: subprocess.Popen[str], word: str) -> None:
     raise AssertionError(f"the process ended without printing {word!r}")
 
 
-def test_rows_are_the_images_in_the_order_of_the_files(faces, tmp_path):
-    built = _open(faces, tmp_path / "cache")
-    pixels = _pixels(faces)
+def test_rows_are_the_images_in_the_order_of_the_files(own_faces, tmp_path):
+    built = _open(own_faces, tmp_path / "cache")
+    pixels = _pixels(own_faces)
     assert len(built) == 90 and np.array_equal(_all(built), pixels)
     rows = np.array([80, 3, 3, 0])
     taken = built[rows]
@@ -96,49 +96,51 @@ def test_rows_are_the_images_in_the_order_of_the_files(faces, tmp_path):
     assert np.array_equal(built[rows], pixels[rows])
 
 
-def test_decoding_at_every_use_gives_the_same_pixels(faces, tmp_path):
+def test_decoding_at_every_use_gives_the_same_pixels(own_faces, tmp_path):
     rows = np.array([5, 89, 5])
     for size in (SIZE, 10, 40):
-        assert np.array_equal(DecodedImages(sorted(faces.iterdir()), size)[rows], _open(faces, tmp_path, size)[rows])
+        assert np.array_equal(DecodedImages(sorted(own_faces.iterdir()), size)[rows], _open(own_faces, tmp_path, size)[rows])
 
 
-def test_a_second_opening_decodes_nothing(faces, tmp_path, monkeypatch):
-    _open(faces, tmp_path / "cache")
+def test_a_second_opening_decodes_nothing(own_faces, tmp_path, monkeypatch):
+    _open(own_faces, tmp_path / "cache")
     monkeypatch.setattr(cache_module, "decode", lambda data: pytest.fail("decoded again"))
-    assert np.array_equal(_all(_open(faces, tmp_path / "cache")), _pixels(faces))
+    assert np.array_equal(_all(_open(own_faces, tmp_path / "cache")), _pixels(own_faces))
 
 
-def test_content_order_size_and_decoder_determine_the_cache_file(faces, tmp_path, monkeypatch):
-    paths = {_open(faces, tmp_path / "cache").path, _open(faces, tmp_path / "cache", size=8).path}
-    files = sorted(faces.iterdir(), reverse=True)
+def test_content_order_size_and_decoder_determine_the_cache_file(own_faces, tmp_path, monkeypatch):
+    paths = {_open(own_faces, tmp_path / "cache").path, _open(own_faces, tmp_path / "cache", size=8).path}
+    files = sorted(own_faces.iterdir(), reverse=True)
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     reverse = ImageCache.open_or_build(files, hashes, SIZE, tmp_path / "cache", progress=False)
-    assert np.array_equal(_all(reverse), _pixels(faces)[::-1])
+    assert np.array_equal(_all(reverse), _pixels(own_faces)[::-1])
     paths.add(reverse.path)
     monkeypatch.setattr(cache_module, "DECODER", "another decoder")
-    paths.add(_open(faces, tmp_path / "cache").path)
+    paths.add(_open(own_faces, tmp_path / "cache").path)
     assert len(paths) == 4
 
 
-def test_whole_images_keep_the_cache_file_of_earlier_versions(faces, tmp_path):
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(faces.iterdir())]
+def test_whole_images_keep_the_cache_file_of_earlier_versions(own_faces, tmp_path):
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(own_faces.iterdir())]
     recipe = {
         "layout": 1, "size": SIZE, "interpolation": "area to shrink, linear to enlarge", "decoder": cache_module.DECODER
     }  # fmt: skip
     key = hashlib.sha256(json.dumps([recipe, hashes], sort_keys=True).encode()).hexdigest()
-    assert _open(faces, tmp_path / "cache").path == tmp_path / "cache" / "images" / f"{key[:32]}.uint8"
-    whole = ImageCache.open_or_build(sorted(faces.iterdir()), hashes, SIZE, tmp_path / "cache", False, [None] * 90, "reflect")
+    assert _open(own_faces, tmp_path / "cache").path == tmp_path / "cache" / "images" / f"{key[:32]}.uint8"
+    whole = ImageCache.open_or_build(
+        sorted(own_faces.iterdir()), hashes, SIZE, tmp_path / "cache", False, [None] * 90, "reflect"
+    )
     assert whole.path.name == f"{key[:32]}.uint8"
 
 
-def test_regions_determine_the_cache_file_and_its_pixels(faces, tmp_path):
-    files, rows = sorted(faces.iterdir()), np.array([0, 7, 89])
+def test_regions_determine_the_cache_file_and_its_pixels(own_faces, tmp_path):
+    files, rows = sorted(own_faces.iterdir()), np.array([0, 7, 89])
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    paths = {_open(faces, tmp_path / "cache").path}
+    paths = {_open(own_faces, tmp_path / "cache").path}
     for crop in (Crop(scale=0.5), Crop(scale=0.75), Crop(scale=1.5), Crop(scale=1.5, outside="black")):
         regions = [crop.region(SIZE, SIZE)] * 89 + [None]
         built = ImageCache.open_or_build(files, hashes, 16, tmp_path / "cache", False, regions, crop.outside)
-        expected = [crop(image, 16) for image in _pixels(faces)[rows[:2]]] + [squared(_pixels(faces)[89], 16)]
+        expected = [crop(image, 16) for image in _pixels(own_faces)[rows[:2]]] + [squared(_pixels(own_faces)[89], 16)]
         assert np.array_equal(built[rows], expected)
         assert np.array_equal(DecodedImages(files, 16, regions, crop.outside)[rows], expected)
         paths.add(built.path)
@@ -164,30 +166,30 @@ DAMAGES = [_zeroed, _flipped, lambda path: os.truncate(path, 0), lambda path: os
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=["zeroed", "one bit", "empty", "longer"])
-def test_a_damaged_cache_is_built_again_with_a_warning(faces, tmp_path, damage, caplog):
-    path = _open(faces, tmp_path / "cache").path
+def test_a_damaged_cache_is_built_again_with_a_warning(own_faces, tmp_path, damage, caplog):
+    path = _open(own_faces, tmp_path / "cache").path
     damage(path)
-    assert np.array_equal(_all(_open(faces, tmp_path / "cache")), _pixels(faces))
+    assert np.array_equal(_all(_open(own_faces, tmp_path / "cache")), _pixels(own_faces))
     assert f"{path} is damaged" in caplog.text
 
 
-def test_a_cache_that_is_shortened_while_it_is_used_raises(faces, tmp_path):
-    cache = _open(faces, tmp_path / "cache")
+def test_a_cache_that_is_shortened_while_it_is_used_raises(own_faces, tmp_path):
+    cache = _open(own_faces, tmp_path / "cache")
     os.truncate(cache.path, SIZE * SIZE * 3 * 10)
-    assert np.array_equal(cache[np.arange(10)], _pixels(faces)[:10])
+    assert np.array_equal(cache[np.arange(10)], _pixels(own_faces)[:10])
     with pytest.raises(AgeGenderError, match=rf"^{cache.path} has been shortened by another program while it is used"):
         cache[np.array([3, 10])]
 
 
-def test_a_changed_file_gives_its_new_pixels(faces, tmp_path):
-    _open(faces, tmp_path / "cache")
-    Image.new("RGB", (SIZE, SIZE), (1, 2, 3)).save(faces / "007.png")
-    assert (_all(_open(faces, tmp_path / "cache"))[7] == (1, 2, 3)).all()
+def test_a_changed_file_gives_its_new_pixels(own_faces, tmp_path):
+    _open(own_faces, tmp_path / "cache")
+    Image.new("RGB", (SIZE, SIZE), (1, 2, 3)).save(own_faces / "007.png")
+    assert (_all(_open(own_faces, tmp_path / "cache"))[7] == (1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("change", ["rewritten", "deleted"])
-def test_a_file_that_changed_since_the_scan_raises(faces, tmp_path, change):
-    files = sorted(faces.iterdir())
+def test_a_file_that_changed_since_the_scan_raises(own_faces, tmp_path, change):
+    files = sorted(own_faces.iterdir())
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     if change == "deleted":
         files[40].unlink()
@@ -198,10 +200,10 @@ def test_a_file_that_changed_since_the_scan_raises(faces, tmp_path, change):
     assert [file.suffix for file in (tmp_path / "cache" / "images").iterdir()] == [".lock"]
 
 
-def test_after_a_killed_build_the_next_one_succeeds(faces, tmp_path):
+def test_after_a_killed_build_the_next_one_succeeds(own_faces, tmp_path):
     root, hold = tmp_path / "cache", tmp_path / "hold"
     hold.touch()
-    process = _start(faces, root, hold)
+    process = _start(own_faces, root, hold)
     for _ in range(10):
         _read_until(process, "decoded")
     os.kill(process.pid, signal.SIGKILL)
@@ -209,37 +211,37 @@ def test_after_a_killed_build_the_next_one_succeeds(faces, tmp_path):
     assert process.returncode == -signal.SIGKILL
     left = {file.suffix for file in (root / "images").iterdir()}
     assert left == {".lock", ".partial"}  # the build was interrupted, and there is no cache file
-    assert np.array_equal(_all(_open(faces, root)), _pixels(faces))
+    assert np.array_equal(_all(_open(own_faces, root)), _pixels(own_faces))
     assert {file.suffix for file in (root / "images").iterdir()} == {".json", ".lock", ".uint8"}
 
 
-def test_of_two_processes_one_builds_the_cache(faces, tmp_path):
+def test_of_two_processes_one_builds_the_cache(own_faces, tmp_path):
     root, hold = tmp_path / "cache", tmp_path / "hold"
     hold.touch()
-    first = _start(faces, root, hold)
+    first = _start(own_faces, root, hold)
     _read_until(first, "decoded")
-    second = _start(faces, root, hold)
+    second = _start(own_faces, root, hold)
     _read_until(second, "another process is building")
     hold.unlink()
     outputs = [process.communicate()[0] for process in (first, second)]
-    expected = f"sum {_pixels(faces).sum(dtype=np.int64)}"
+    expected = f"sum {_pixels(own_faces).sum(dtype=np.int64)}"
     assert [process.returncode for process in (first, second)] == [0, 0]
     assert all(expected in output for output in outputs)
     assert "decoded" not in outputs[1]
 
 
-def test_the_second_process_builds_the_cache_if_the_first_is_killed(faces, tmp_path):
+def test_the_second_process_builds_the_cache_if_the_first_is_killed(own_faces, tmp_path):
     root, hold = tmp_path / "cache", tmp_path / "hold"
     hold.touch()
-    first = _start(faces, root, hold)
+    first = _start(own_faces, root, hold)
     _read_until(first, "decoded")
-    second = _start(faces, root, hold)
+    second = _start(own_faces, root, hold)
     _read_until(second, "another process is building")
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     hold.unlink()
     output = second.communicate()[0]
-    assert second.returncode == 0 and f"sum {_pixels(faces).sum(dtype=np.int64)}" in output
+    assert second.returncode == 0 and f"sum {_pixels(own_faces).sum(dtype=np.int64)}" in output
 
 
 def _refused(faces: Path, root: Path) -> str:
@@ -250,19 +252,19 @@ def _refused(faces: Path, root: Path) -> str:
     return message
 
 
-def test_a_folder_that_cannot_be_written_is_a_one_line_error(faces, tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_one_line_error(own_faces, tmp_path):
     (tmp_path / "file").touch()
-    assert "Not a directory" in _refused(faces, tmp_path / "file" / "cache")
+    assert "Not a directory" in _refused(own_faces, tmp_path / "file" / "cache")
 
 
 @pytest.mark.parametrize("reserves", [True, False], ids=["reserved", "written"])
-def test_a_limit_on_file_sizes_is_a_one_line_error(faces, tmp_path, reserves):
+def test_a_limit_on_file_sizes_is_a_one_line_error(own_faces, tmp_path, reserves):
     """The operating system's limit is reached when space is reserved or, on systems without reservation, when it is written."""
     script = BUILDER.replace("decode = report", "decode = decode") + "print('built')"
     limit = "import os, resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
     unreserved = "" if reserves else "del os.posix_fallocate\n"
     done = subprocess.run(
-        [sys.executable, "-c", limit + unreserved + script, faces, tmp_path / "cache", tmp_path / "hold"],
+        [sys.executable, "-c", limit + unreserved + script, own_faces, tmp_path / "cache", tmp_path / "hold"],
         capture_output=True,
         text=True,
         cwd=Path(cache_module.__file__).parents[2],
@@ -274,23 +276,23 @@ def test_a_limit_on_file_sizes_is_a_one_line_error(faces, tmp_path, reserves):
     assert [file.suffix for file in (tmp_path / "cache" / "images").iterdir()] == [".lock"]
 
 
-def test_a_full_or_read_only_disk_is_a_one_line_error(faces, tmp_path):
+def test_a_full_or_read_only_disk_is_a_one_line_error(own_faces, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("mounting a small file system needs more permissions")
     try:
-        assert "No space left on device" in _refused(faces, disk)
+        assert "No space left on device" in _refused(own_faces, disk)
         assert [file.suffix for file in (disk / "images").iterdir()] == [".lock"]
         subprocess.run(["mount", "-o", "remount,ro", disk], capture_output=True, check=True)
-        assert "Read-only file system" in _refused(faces, disk)
+        assert "Read-only file system" in _refused(own_faces, disk)
     finally:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_a_pickled_cache_holds_the_path_only(faces, tmp_path):
-    built = _open(faces, tmp_path / "cache")
+def test_a_pickled_cache_holds_the_path_only(own_faces, tmp_path):
+    built = _open(own_faces, tmp_path / "cache")
     data = pickle.dumps(built)
     assert len(data) < 1000
     assert np.array_equal(_all(pickle.loads(data)), _all(built))

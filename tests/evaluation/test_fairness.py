@@ -18,7 +18,7 @@ def table(faces: pd.DataFrame, minimum: int = 10) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def faces() -> pd.DataFrame:
+def estimated() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     n = 400
     low, gender = rng.integers(1, 80, n).astype(float), rng.integers(0, 2, n)
@@ -29,21 +29,21 @@ def faces() -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def test_every_group_has_a_row_for_every_metric(faces: pd.DataFrame) -> None:
-    rows = table(faces)
+def test_every_group_has_a_row_for_every_metric(estimated: pd.DataFrame) -> None:
+    rows = table(estimated)
     assert tuple(rows.columns) == COLUMNS
     metrics = rows["metric"].unique()
     assert {"age_mae", "age_cs10", "gender_auc", "age_minors_passed"} <= set(metrics)
     assert (rows.groupby(["kind", "group"])["metric"].nunique() == len(metrics)).all()
     assert set(rows["kind"]) == {"gender", "race", "age_band", "race_gender", "age_band_gender", "age_band_race",
                                  "age_band_race_gender"}  # fmt: skip
-    own = faces[(faces["race"] == "Black") & (faces["gender"] == 1)]
+    own = estimated[(estimated["race"] == "Black") & (estimated["gender"] == 1)]
     row = rows[(rows["group"] == "Black female") & (rows["metric"] == "age_mae")].iloc[0]
     assert (row["kind"], row["n"], row["value"]) == ("race_gender", len(own), pytest.approx(9, rel=0.02))
 
 
-def test_the_summary_names_the_best_and_the_worst_and_leaves_small_groups_unranked(faces: pd.DataFrame) -> None:
-    rows = table(faces)
+def test_the_summary_names_the_best_and_the_worst_and_leaves_small_groups_unranked(estimated: pd.DataFrame) -> None:
+    rows = table(estimated)
     found = fairness(rows, 10)["kinds"]["race"]["age_mae"]
     assert (found["best"], found["worst"], found["n_ranked"], found["gap"]) == ("White", "Black", 2, pytest.approx(5, rel=0.05))
     assert found["gap_ci95"][0] < found["gap"] < found["gap_ci95"][1] and found["p_holm"] < 1e-3
@@ -51,14 +51,14 @@ def test_the_summary_names_the_best_and_the_worst_and_leaves_small_groups_unrank
     assert (rare["n"], rare["value"], rare["ranked"]) == (3, pytest.approx(4, abs=0.5), False) and np.isnan(rare["gap"])
 
 
-def test_p_values_are_corrected_over_all_groups_of_a_metric(faces: pd.DataFrame) -> None:
-    rows = table(faces)
+def test_p_values_are_corrected_over_all_groups_of_a_metric(estimated: pd.DataFrame) -> None:
+    rows = table(estimated)
     own = rows[(rows["metric"] == "gender_accuracy") & rows["p"].notna()]
     assert len(own) > 20 and own["kind"].nunique() == 7
     assert own["p_holm"].tolist() == holm(own["p"].tolist())
 
 
-def test_without_groups_the_table_is_empty(faces: pd.DataFrame) -> None:
-    unknown = faces.assign(age_low=np.nan, age_high=np.nan, gender=pd.array([None] * 400, dtype="Int8"), race=None)
+def test_without_groups_the_table_is_empty(estimated: pd.DataFrame) -> None:
+    unknown = estimated.assign(age_low=np.nan, age_high=np.nan, gender=pd.array([None] * 400, dtype="Int8"), race=None)
     rows = table(unknown)
     assert tuple(rows.columns) == COLUMNS and not len(rows) and fairness(rows, 10)["kinds"] == {}

@@ -23,7 +23,7 @@ def reference_loss(output, low, high, loss, unit, delta):
 
 
 @pytest.fixture
-def faces():
+def ages():
     generator = torch.Generator().manual_seed(0)
     low = torch.randint(0, 100, (300,), generator=generator).double()
     width = torch.randint(0, 3, (300,), generator=generator) * torch.randint(0, 9, (300,), generator=generator)
@@ -32,8 +32,8 @@ def faces():
 
 @pytest.mark.parametrize("target", ["years", "standardised"])
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_loss_of_an_exact_age_equals_the_loss_of_torch(loss, target, faces):
-    output, age, _ = faces
+def test_loss_of_an_exact_age_equals_the_loss_of_torch(loss, target, ages):
+    output, age, _ = ages
     head = Regression([0, 116], loss, target, center=40, scale=20, delta=1.5)
     pred, label = output.squeeze(1), age
     if target == "standardised":
@@ -43,16 +43,16 @@ def test_loss_of_an_exact_age_equals_the_loss_of_torch(loss, target, faces):
 
 @pytest.mark.parametrize("target, unit", [("years", 1.0), ("standardised", 20.0)])
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_loss_of_an_interval_equals_a_reference(loss, target, unit, faces):
-    output, low, high = faces
+def test_loss_of_an_interval_equals_a_reference(loss, target, unit, ages):
+    output, low, high = ages
     head = Regression([0, 116], loss, target, scale=20, delta=1.5)
     expected = reference_loss(output[:, 0].tolist(), low.tolist(), high.tolist(), loss, unit, 1.5)
     np.testing.assert_allclose(head.loss(output, low, high), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["l1", "mse", "huber"])
-def test_gradients_equal_numerical_gradients(loss, faces):
-    output, low, high = (column[:30] for column in faces)
+def test_gradients_equal_numerical_gradients(loss, ages):
+    output, low, high = (column[:30] for column in ages)
     head = Regression([0, 116], loss, "standardised", delta=0.7)
     assert torch.autograd.gradcheck(lambda x: head.loss(x, low, high), output.clone().requires_grad_())
 

@@ -104,29 +104,29 @@ def fill(root: Path, good: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def faces(world: Any) -> Path:
+def good_faces(world: Any) -> Path:
     """A folder of good faces and files of every kind."""
     fill(world.path / "faces", GOOD)
     return world.path / "faces"
 
 
-def test_the_summary_lists_every_file_that_is_skipped(world: Any, faces: Path) -> None:
+def test_the_summary_lists_every_file_that_is_skipped(world: Any, good_faces: Path) -> None:
     listed = world.runs / "skipped.csv"
-    result = world("agegender.data", "data=utkface", f"data.root={faces}", f"skipped={listed}", "image_size=16")
+    result = world("agegender.data", "data=utkface", f"data.root={good_faces}", f"skipped={listed}", "image_size=16")
     result.must_be_decent()
     assert result.status == 0, result.output
     with listed.open(newline="") as file:
         skipped = {row["path"]: row["reason"] for row in csv.DictReader(file)}
     used = int(result.output.split("utkface: ")[1].split(" faces")[0])
-    files = [path for path in faces.iterdir() if not path.is_dir() or path.is_symlink()]
+    files = [path for path in good_faces.iterdir() if not path.is_dir() or path.is_symlink()]
     assert used + len(skipped) == len(files)
     assert used >= GOOD and all(skipped.values())
     assert not [path for path in skipped if int(path.split("_")[3][:17]) < 20170101000005000]
 
 
-def test_train_and_compare(world: Any, faces: Path) -> None:
+def test_train_and_compare(world: Any, good_faces: Path) -> None:
     run = world.runs / "trained on these"
-    trained = world.train(f"data.root={faces}", f"hydra.run.dir='{run}'", data="data=utkface")
+    trained = world.train(f"data.root={good_faces}", f"hydra.run.dir='{run}'", data="data=utkface")
     compared = world("agegender.compare", str(run), "--out", str(world.runs / "compared"))
     for result in (trained, compared):
         result.must_be_decent()
@@ -134,9 +134,9 @@ def test_train_and_compare(world: Any, faces: Path) -> None:
     assert "skipped: " in trained.output
 
 
-def test_evaluate_on_these_faces_counts_what_it_skips(world: Any, faces: Path, damaged: Callable[[str], Path]) -> None:
+def test_evaluate_on_these_faces_counts_what_it_skips(world: Any, good_faces: Path, damaged: Callable[[str], Path]) -> None:
     run = damaged("evaluated")
-    result = world("agegender.evaluate", f"checkpoint={run}", "data=utkface", f"data.root={faces}")
+    result = world("agegender.evaluate", f"checkpoint={run}", "data=utkface", f"data.root={good_faces}")
     result.must_be_decent()
     assert (
         result.status == 0 and "skipped: " in result.output and "1 files are symbolic links to files outside" in result.output

@@ -60,26 +60,26 @@ def measured(faces: pd.DataFrame, classes: tuple[int, ...] = (), **more: Any) ->
 
 
 @pytest.fixture(scope="session")
-def faces() -> pd.DataFrame:
+def estimated() -> pd.DataFrame:
     """600 faces; copy before you change them."""
     return generate(600)
 
 
 @pytest.fixture(scope="session")
-def with_distribution(faces: pd.DataFrame) -> pd.DataFrame:
+def with_distribution(estimated: pd.DataFrame) -> pd.DataFrame:
     """The same faces, estimated by a head with a distribution over ages: normal with a deviation of 6 years."""
-    more = {f"age_q{name}": faces["age_pred"] + 6 * norm.ppf(float(f"0.{name}")) for name in QUANTILES}
-    more |= {f"probability_under_{age}": norm.cdf((age - faces["age_pred"]) / 6) for age in (18, 21)}
-    place = (faces["age_low"] - faces["age_pred"]) / 6
-    return faces.assign(
-        **more, age_crps=(faces["age_pred"] - faces["age_low"]).abs() * 0.7,
+    more = {f"age_q{name}": estimated["age_pred"] + 6 * norm.ppf(float(f"0.{name}")) for name in QUANTILES}
+    more |= {f"probability_under_{age}": norm.cdf((age - estimated["age_pred"]) / 6) for age in (18, 21)}
+    place = (estimated["age_low"] - estimated["age_pred"]) / 6
+    return estimated.assign(
+        **more, age_crps=(estimated["age_pred"] - estimated["age_low"]).abs() * 0.7,
         age_pit_low=norm.cdf(place - 1 / 12), age_pit_high=norm.cdf(place + 1 / 12),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def evidence(faces: pd.DataFrame) -> Evidence:
-    return measured(faces)
+def evidence(estimated: pd.DataFrame) -> Evidence:
+    return measured(estimated)
 
 
 @pytest.fixture(scope="session")

@@ -46,15 +46,15 @@ def test_every_table_has_as_many_cells_as_columns(evidence: Evidence) -> None:
         assert len(set(cells)) == 1, block
 
 
-def test_names_are_escaped(faces: pd.DataFrame, make_evidence: Make) -> None:
+def test_names_are_escaped(estimated: pd.DataFrame, make_evidence: Make) -> None:
     hostile = "a|b [x](http://evil) <script> `c`\n# heading"
-    evidence = make_evidence(faces.assign(race=hostile), name=hostile, licenses={hostile: hostile})
+    evidence = make_evidence(estimated.assign(race=hostile), name=hostile, licenses={hostile: hostile})
     html = MarkdownIt("gfm-like").render(card(evidence))
     assert "<a " not in html and "<script" not in html and "<code" not in html
     assert html.count("<h1>") == 1 and "a|b [x](http://evil) &lt;script&gt; `c`\\n# heading" in html
 
 
-def test_training_data_are_named_if_known(evidence: Evidence, faces: pd.DataFrame, make_evidence: Make) -> None:
+def test_training_data_are_named_if_known(evidence: Evidence, estimated: pd.DataFrame, make_evidence: Make) -> None:
     assert "The training data are not known" in card(evidence)
-    text = card(make_evidence(faces, trained_on={"learned": "research only"}))
+    text = card(make_evidence(estimated, trained_on={"learned": "research only"}))
     assert "- learned: research only" in text and "not known" not in text

@@ -68,10 +68,10 @@ def test_the_page_needs_nothing_from_outside(text: str) -> None:
     ]
 
 
-def test_names_from_outside_are_escaped(faces: pd.DataFrame, make_evidence: Make) -> None:
+def test_names_from_outside_are_escaped(estimated: pd.DataFrame, make_evidence: Make) -> None:
     name, race, dataset, split, licence, backbone = hostile = [f"{number} {HOSTILE}" for number in range(6)]
     evidence = make_evidence(
-        faces.assign(race=race, dataset=dataset),
+        estimated.assign(race=race, dataset=dataset),
         name=name,
         licenses={licence: licence},
         config={"backbone": {"name": backbone}},
@@ -93,27 +93,27 @@ def test_many_faces_and_many_groups_give_a_small_page_that_says_what_is_left_out
 
 
 @pytest.mark.parametrize("missing", ["age", "gender", "race", "labels"])
-def test_what_was_not_measured_is_left_out(missing: str, faces: pd.DataFrame, make_evidence: Make) -> None:
-    faces = faces.copy()
+def test_what_was_not_measured_is_left_out(missing: str, estimated: pd.DataFrame, make_evidence: Make) -> None:
+    estimated = estimated.copy()
     if missing == "age":
-        faces = faces.drop(columns="age_pred")
+        estimated = estimated.drop(columns="age_pred")
     if missing == "gender":
-        faces = faces.drop(columns="probability_female")
+        estimated = estimated.drop(columns="probability_female")
     if missing == "race":
-        faces["race"] = pd.array([pd.NA] * len(faces), "string")
+        estimated["race"] = pd.array([pd.NA] * len(estimated), "string")
     if missing == "labels":
-        faces[["age_low", "age_high"]], faces["gender"] = float("nan"), pd.NA
-    text = rendered(make_evidence(faces))
+        estimated[["age_low", "age_high"]], estimated["gender"] = float("nan"), pd.NA
+    text = rendered(make_evidence(estimated))
     assert ('id="age"' in text) == (missing not in ("age", "labels"))
     assert ('id="gender"' in text) == (missing not in ("gender", "labels"))
     assert ('id="groups-race"' in text) == (missing != "race")
 
 
-def test_age_ranges_alone_and_one_face(faces: pd.DataFrame, make_evidence: Make) -> None:
-    ranges = faces.assign(age_low=faces["age_low"] // 10 * 10, age_high=faces["age_low"] // 10 * 10 + 9)
+def test_age_ranges_alone_and_one_face(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    ranges = estimated.assign(age_low=estimated["age_low"] // 10 * 10, age_high=estimated["age_low"] // 10 * 10 + 9)
     text = rendered(make_evidence(ranges, (0, 20, 40)))
     assert "label distance" in text and 'id="confusion-age-class"' in text and 'id="predicted-ages"' not in text
-    assert "Predicted against labelled age" in rendered(make_evidence(faces.head(1)))
+    assert "Predicted against labelled age" in rendered(make_evidence(estimated.head(1)))
 
 
 def rows_of(text: str, table: str) -> dict[str, list[str]]:
@@ -123,9 +123,9 @@ def rows_of(text: str, table: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in rows}
 
 
-def test_the_rates_of_the_age_gate_are_those_counted_by_hand(faces: pd.DataFrame, make_evidence: Make) -> None:
-    rows = rows_of(rendered(make_evidence(faces)), "gate-groups-18")
-    minors = faces[faces["age_low"] < 18]
+def test_the_rates_of_the_age_gate_are_those_counted_by_hand(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    rows = rows_of(rendered(make_evidence(estimated)), "gate-groups-18")
+    minors = estimated[estimated["age_low"] < 18]
     some = minors[minors["age_low"].between(14, 17)]
     for name, group in {"under 18": minors, "14-17 years": some, "female": minors[minors["gender"] == 1]}.items():
         passing = [100 * (group["age_pred"] >= threshold).mean() for threshold in (18, 25)]
@@ -133,18 +133,18 @@ def test_the_rates_of_the_age_gate_are_those_counted_by_hand(faces: pd.DataFrame
         assert (cells[0], cells[1], cells[3]) == (str(len(group)), *(f"{rate:.1f}%" for rate in passing)), name
 
 
-def test_gaps_name_the_worst_and_the_best_group(faces: pd.DataFrame, make_evidence: Make) -> None:
-    text = rendered(make_evidence(faces))
-    error = (faces["age_pred"] - faces["age_low"]).abs().groupby(faces["race"]).mean().sort_values()
+def test_gaps_name_the_worst_and_the_best_group(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    text = rendered(make_evidence(estimated))
+    error = (estimated["age_pred"] - estimated["age_low"]).abs().groupby(estimated["race"]).mean().sort_values()
     best, worst = error.index[0], error.index[-1]
     assert f">{worst}: {error.iloc[-1]:.2f} years<" in text and f">{best}: {error.iloc[0]:.2f} years<" in text
     assert f">{error.iloc[-1] - error.iloc[0]:.2f} years<" in text
 
 
-def test_small_groups_are_marked_in_words(faces: pd.DataFrame, make_evidence: Make) -> None:
-    faces = faces.copy()
-    faces.loc[:4, "race"] = "Rare"
-    text = rendered(make_evidence(faces))
+def test_small_groups_are_marked_in_words(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    estimated = estimated.copy()
+    estimated.loc[:4, "race"] = "Rare"
+    text = rendered(make_evidence(estimated))
     assert "Rare <small>(fewer than 30 faces: too few to rank)</small>" in text
 
 
@@ -155,8 +155,8 @@ def test_a_distribution_adds_its_calibration_and_intervals(with_distribution: pd
     assert "from the predicted distribution" in text and "probability of being under 18" in text
 
 
-def test_what_was_left_out_is_counted(faces: pd.DataFrame, make_evidence: Make) -> None:
-    evidence = make_evidence(faces)
+def test_what_was_left_out_is_counted(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    evidence = make_evidence(estimated)
     evidence.metrics["audit"] = {"rows": 1000, "missing": 7, "extra": 3}
     evidence.metrics["excluded"] = {"byte_identical": 1, "near_identical": 4}
     rows = rows_of(rendered(evidence), "facts")
@@ -164,7 +164,7 @@ def test_what_was_left_out_is_counted(faces: pd.DataFrame, make_evidence: Make) 
     assert rows["faces left out because the model was trained on them"] == ["5"]
 
 
-def test_age_ranges_that_contain_a_legal_age_are_counted(faces: pd.DataFrame, make_evidence: Make) -> None:
-    ranges = faces.copy()
+def test_age_ranges_that_contain_a_legal_age_are_counted(estimated: pd.DataFrame, make_evidence: Make) -> None:
+    ranges = estimated.copy()
     ranges.loc[:9, "age_low"], ranges.loc[:9, "age_high"] = 10.0, 19.0
     assert "10 age ranges contain a legal age; these faces are excluded." in rendered(make_evidence(ranges))

@@ -146,7 +146,7 @@ def test_the_configuration_has_the_constructor_arguments():
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(tmp_path_factory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Float images [1500, 48, 48, 3] from 0 to 1, ages in years, and genders."""
     table = ToyFaces(str(tmp_path_factory.mktemp("toyfaces")), n=1500, size=48, seed=1).read()
     pixels = np.stack([images.read(file) for file in table.files()]) / 255.0
@@ -172,8 +172,8 @@ def skill(features: np.ndarray, ages: np.ndarray, genders: np.ndarray, penalty: 
     return baseline / error, right.mean()
 
 
-def test_mean_colour_and_single_pixels_do_not_predict_the_labels(faces):
-    pixels, ages, genders = faces
+def test_mean_colour_and_single_pixels_do_not_predict_the_labels(drawn):
+    pixels, ages, genders = drawn
     age, gender = skill(pixels.mean((1, 2)), ages, genders)
     assert age < 1.1 and gender < 0.62
     grid = [skill(pixels[:, y, x], ages, genders) for y in range(1, 48, 4) for x in range(1, 48, 4)]
@@ -191,8 +191,8 @@ def edges(image: np.ndarray) -> np.ndarray:
     return cells / np.linalg.norm(cells)
 
 
-def test_edges_predict_age_and_gender(faces):
-    pixels, ages, genders = faces
+def test_edges_predict_age_and_gender(drawn):
+    pixels, ages, genders = drawn
     age, gender = skill(np.stack([edges(image) for image in pixels]), ages, genders, penalty=0.3)
     assert age > 1.5 and gender > 0.83
 

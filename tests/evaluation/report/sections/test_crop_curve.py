@@ -16,8 +16,8 @@ def with_curve(evidence: Evidence, faces: pd.DataFrame) -> Evidence:
     return dataclasses.replace(evidence, metrics={**evidence.metrics, "crop_curve": record})
 
 
-def test_each_main_metric_has_a_curve_and_each_scale_a_row(evidence: Evidence, faces: pd.DataFrame) -> None:
-    own = with_curve(evidence, faces)
+def test_each_main_metric_has_a_curve_and_each_scale_a_row(evidence: Evidence, estimated: pd.DataFrame) -> None:
+    own = with_curve(evidence, estimated)
     found = section(own)
     assert found is not None and [chart.title for chart in found.charts] == [
         "MAE over the crop scale: faces", "gender accuracy over the crop scale: faces"

@@ -21,8 +21,8 @@ def with_robustness(evidence: Evidence, faces: pd.DataFrame) -> Evidence:
     return dataclasses.replace(evidence, metrics={**evidence.metrics, "robustness": record})
 
 
-def test_each_change_has_a_curve_and_each_level_a_row(evidence: Evidence, faces: pd.DataFrame) -> None:
-    found = section(with_robustness(evidence, faces))
+def test_each_change_has_a_curve_and_each_level_a_row(evidence: Evidence, estimated: pd.DataFrame) -> None:
+    found = section(with_robustness(evidence, estimated))
     assert found is not None and len(found.charts) == len(CORRUPTIONS)
     blur = found.charts[0]
     clean = evidence.values["age_mae"]
@@ -35,8 +35,8 @@ def test_each_change_has_a_curve_and_each_level_a_row(evidence: Evidence, faces:
     assert "Robustness" in page(evidence, [found])
 
 
-def test_a_model_of_gender_alone_has_curves_of_accuracy(evidence: Evidence, faces: pd.DataFrame) -> None:
-    found = section(with_robustness(evidence, faces.drop(columns="age_pred")))
+def test_a_model_of_gender_alone_has_curves_of_accuracy(evidence: Evidence, estimated: pd.DataFrame) -> None:
+    found = section(with_robustness(evidence, estimated.drop(columns="age_pred")))
     assert found is not None and found.charts[0].title == "gender accuracy: blur" and "age" not in found.tables[0].columns
 
 
@@ -45,8 +45,8 @@ def test_nothing_is_shown_where_it_was_not_measured(evidence: Evidence) -> None:
 
 
 @pytest.mark.parametrize("key", ["artificial", "unit"])
-def test_the_unit_and_the_hint_are_shown(key: str, evidence: Evidence, faces: pd.DataFrame) -> None:
-    found = section(with_robustness(evidence, faces))
+def test_the_unit_and_the_hint_are_shown(key: str, evidence: Evidence, estimated: pd.DataFrame) -> None:
+    found = section(with_robustness(evidence, estimated))
     assert found is not None
     text = page(evidence, [found])
     assert {"artificial": "invents pixels", "unit": "percent of the side"}[key] in text
