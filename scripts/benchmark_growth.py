@@ -6,7 +6,8 @@
 Draws small JPEG faces and measures, in new processes for each number of them: the first scan of the files, a later scan, the
 search for near-identical copies, the split, the image cache, and training of an epoch with a tiny network. The first table is
 CPU time for each face: what grows faster than the number of faces has a larger value in a later row. The second is the peak
-memory of a process that prepares the data and of one that trains on prepared data.
+memory of a process that prepares the data and of one that trains on prepared data. The tables come at the end; before, each
+of their rows is printed when it is measured.
 """
 
 import logging
@@ -23,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from measurements import Tables, command
+from measurements import Tables, announce, command
 
 SIDE, THRESHOLD = 48, 24
 TINY = ["image_size=16", "backbone.widths=[4,8]", "loader.num_workers=0", "loader.batch_size=128", "augment=flip"]
@@ -133,6 +134,7 @@ def main() -> None:
         memory.append({"faces": count, "preparing, MB": prepared["memory"], "training, MB": trained["memory"],
                        "CPU s of an epoch": trained["seconds"], "CPU s before it": trained["start"]})  # fmt: skip
         work.append({"drawn": count, **prepared["work"], "trained on": trained["faces"]})
+        announce(times[-1], memory[-1], work[-1])
     tables = Tables()
     tables.add("time", "CPU time for each face, us", times)
     tables.add("memory", "peak memory of the processes, and an epoch", memory)

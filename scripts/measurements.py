@@ -46,6 +46,12 @@ def require_same_work(rows: Sequence[Row]) -> None:
         raise SystemExit(f"the sides did different work: {rows}")
 
 
+def announce(*rows: Row) -> None:
+    """Prints each row of a long measurement as a line, before its table is complete."""
+    for row in rows:
+        print(", ".join(f"{name} {_text(value)}" for name, value in row.items()), flush=True)
+
+
 class Tables:
     """The tables of one benchmark. ``add`` prints a table; ``write`` saves all of them."""
 

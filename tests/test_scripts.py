@@ -109,6 +109,28 @@ def test_the_benchmark_of_growth_prepares_and_trains_on_the_faces_that_it_draws(
     assert 30 < trained["faces"] < 60 and trained["seconds"] > 0 and trained["memory"] > 0
 
 
+def test_the_benchmark_of_growth_prints_a_row_before_it_measures_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    import benchmark_growth
+
+    printed = []
+
+    def measured(threads: int, work: Any, folder: Path, *count: int) -> dict[str, Any]:
+        printed.append(capsys.readouterr().out)
+        if count:
+            return {"seconds": {"scan": 2.0}, "memory": 5.0, "work": {"faces": count[0]}}
+        return {"seconds": 1.0, "start": 3.0, "memory": 7.0, "faces": 100}
+
+    monkeypatch.setattr(benchmark_growth, "alone", measured)
+    monkeypatch.setattr("sys.argv", ["benchmark_growth.py", "--faces", "1000", "2000", f"--json={tmp_path / 'growth.json'}"])
+    benchmark_growth.main()
+    assert printed[0] == "" and "faces 1,000, scan 2,000, training 10,000" in printed[2]
+    tables = json.loads((tmp_path / "growth.json").read_text())["tables"]
+    assert [row["scan"] for row in tables["time"]["rows"]] == [2000, 1000]
+
+
 def test_the_benchmark_of_a_step_trains_each_way_to_the_same_loss(tmp_path: Path) -> None:
     ways = ["plain", "default", "bf16"]
     settings = ["--image-size=16", "--batch-size=4", "--rounds=1", "--steps=1", "--ways", *ways]
