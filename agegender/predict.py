@@ -1,10 +1,9 @@
 """``python -m agegender.predict PHOTO...``: age and apparent gender of every face in photos, folders and videos."""
 
 import argparse
-import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +120,8 @@ def _predict_video(options: argparse.Namespace) -> None:
     [path, *others] = options.paths
     if others or options.output is not None:
         raise AgeGenderError(f"{path}: a video is predicted alone, without --output; see --annotate and --summary")
+    if options.annotate is not None and options.annotate.exists() and options.annotate.samefile(path):
+        raise AgeGenderError(f"--annotate {options.annotate}: is the video that is read; choose another name")
     predictor = load_predictor(options)
     if predictor.detector is None:
         raise AgeGenderError(f"{path}: a video needs a face detector (--download-detector or --detector-weights FILE)")
@@ -167,12 +168,20 @@ def _gate(options: argparse.Namespace, predictor: "Predictor") -> "AgeGate | Non
 
 
 def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Sequence[Path], gate: "AgeGate | None") -> None:
+    from agegender.inference.annotate import AnnotatedFolder
     from agegender.inference.photos import predict_files
 
     by_size = options.detector == "auto"
-    if options.output is None:
+    annotated = None if options.annotate is None else AnnotatedFolder(options.annotate, options.paths)
+
+    def results(files: Sequence[Path]) -> Iterator["Result"]:
         for result in predict_files(predictor, files, by_size):
-            _annotate(options, files, result)
+            if annotated is not None and result.faces:
+                annotated.write(result)
+            yield result
+
+    if options.output is None:
+        for result in results(files):
             print("\n".join(_lines(result, gate)), flush=True)
         return
     from agegender.inference.prediction_file import PredictionFile
@@ -185,8 +194,7 @@ def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Seq
         if table.done:
             print(f"continues: {len(files) - len(left)} of {len(files)} files are done", file=sys.stderr)
         reasons: Counter[str] = Counter()
-        for number, result in enumerate(predict_files(predictor, left, by_size), 1):
-            _annotate(options, files, result)
+        for number, result in enumerate(results(left), 1):
             table.write(result)
             reasons[result.reason.split(":")[0]] += 1
             _progress(number, len(left))
@@ -221,15 +229,6 @@ def _estimate(face: "Face", gate: "AgeGate | None") -> list[str]:
     if gate is not None:
         parts.append(gate.explained(face))
     return parts
-
-
-def _annotate(options: argparse.Namespace, files: Sequence[Path], result: "Result") -> None:
-    if options.annotate is None or not result.faces:
-        return
-    from agegender.inference.annotate import annotate_file
-
-    top = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
-    annotate_file(result, options.annotate / Path(os.path.abspath(result.path)).relative_to(top))
 
 
 def _progress(done: int, total: int) -> None:

@@ -105,16 +105,22 @@ def test_an_interrupted_command_continues(bundle: Path, faces: Path, tmp_path: P
     assert [Path(row["path"]).name for row in table(tmp_path / "p.csv")] == sorted(path.name for path in folder.iterdir())
 
 
-def test_annotated_photos_keep_the_folders(bundle: Path, faces: Path, tmp_path: Path) -> None:
-    data = next(faces.glob("*.jpg")).read_bytes()
+def test_annotated_photos_keep_the_folders_and_no_photo_is_overwritten(
+    bundle: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, data = tmp_path / "photos", next(faces.glob("*.jpg")).read_bytes()
     for name in ("a/x.jpg", "b/x.jpg"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_bytes(data)
-    main([str(tmp_path), "--model", str(bundle), "--annotate", str(tmp_path / "out")])
+        (photos / name).parent.mkdir(parents=True)
+        (photos / name).write_bytes(data)
+    command = ["--model", bundle, "--annotate"]
+    main([*map(str, [photos, *command, tmp_path / "out"])])
     assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.jpg")} == {
         "a/x.jpg",
         "b/x.jpg",
     }
+    for path, folder in ((photos, photos), (photos / "a" / "x.jpg", photos), (photos, photos / "new")):
+        assert "choose another folder, so that no photo is overwritten" in failed(capsys, path, *command, folder)
+    assert [path.read_bytes() for path in photos.rglob("*.jpg")] == [data] * 2
 
 
 def test_an_age_gate_gives_a_verdict_for_each_face_and_its_error_rates(
@@ -214,6 +220,8 @@ def test_mistakes_about_videos_are_one_line(
     assert "a video is predicted alone" in failed(capsys, "a.mp4", "--output", "p.csv", *model)
     assert "--every: only for a video" in failed(capsys, "b.jpg", "--every", "2", *model)
     assert "a.mp4: a video needs a face detector" in failed(capsys, "a.mp4", *model)
+    (tmp_path / "a.mp4").write_bytes(b"a video")
+    assert "is the video that is read" in failed(capsys, tmp_path / "a.mp4", "--annotate", tmp_path / "a.mp4", *model)
 
 
 def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

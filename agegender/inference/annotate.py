@@ -1,5 +1,6 @@
 """Draws boxes and estimates on photos."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,17 +55,43 @@ def _write(image: np.ndarray, lines: Sequence[str], left: int, bottom: int, unit
         cv2.putText(image, line, origin, font, size, COLOUR, unit, cv2.LINE_AA)
 
 
-def annotate_file(result: Result, path: Path) -> None:
-    """Writes the annotated photo of a result as a JPEG; a suffix of another format is replaced.
+class AnnotatedFolder:
+    """Writes annotated photos into a folder, in the same subfolders as the photos.
+
+    Args:
+        folder: Is made if it does not exist.
+        paths: The photos and folders of photos that are predicted.
 
     Raises:
-        AgeGenderError: The file cannot be written.
+        AgeGenderError: The folder contains one of the paths or is inside of one. It could then overwrite a photo, and the next
+            command would take its annotated photos for photos.
     """
-    pixels = annotate(rgb(result.path), result.faces)
-    path = path.with_suffix(".jpg")
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise AgeGenderError(f"--annotate {path}: cannot be written: {error.strerror or error}") from error
+
+    def __init__(self, folder: Path, paths: Sequence[Path]) -> None:
+        self.folder = folder
+        written = os.path.realpath(folder)
+        for path in paths:
+            read = os.path.realpath(path)
+            if (common := os.path.commonpath([written, read])) in (written, read):
+                lies = f"contains {path}" if common == written else f"is inside of {path}"
+                raise AgeGenderError(f"--annotate {folder}: {lies}; choose another folder, so that no photo is overwritten")
+        self._top = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in paths])
+
+    def write(self, result: Result) -> None:
+        """Writes the annotated photo of a result as a JPEG; the name of another format gets ``.jpg`` at its end.
+
+        Raises:
+            AgeGenderError: The file cannot be written, or is the photo itself.
+        """
+        path = self.folder / os.path.relpath(os.path.abspath(result.path), self._top)
+        if path.suffix.lower() not in (".jpg", ".jpeg"):
+            path = path.with_name(f"{path.name}.jpg")
+        pixels = annotate(rgb(result.path), result.faces)
+        _, data = cv2.imencode(".jpg", pixels[..., ::-1])
+        try:
+            if path.exists() and path.samefile(result.path):  # a link
+                raise AgeGenderError(f"--annotate {self.folder}: {result.path} is a link to {path}, which would be overwritten")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data.tobytes())
+        except OSError as error:
+            raise AgeGenderError(f"--annotate {path}: cannot be written: {error.strerror or error}") from error

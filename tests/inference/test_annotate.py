@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agegender.errors import AgeGenderError
-from agegender.inference.annotate import COLOUR, annotate, annotate_file, caption
+from agegender.inference.annotate import COLOUR, AnnotatedFolder, annotate, caption
 from agegender.inference.photos import Result
 from agegender.inference.predictor import Face
 
@@ -44,11 +44,35 @@ def test_caption(face: Face, text: str) -> None:
     assert caption(face) == text
 
 
-def test_writes_a_jpeg_under_the_same_name(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "p.png"), np.full((300, 300, 3), 255, np.uint8))
-    annotate_file(Result(tmp_path / "p.png", [FACE], ""), tmp_path / "out" / "p.png")
-    drawn = cv2.imread(str(tmp_path / "out" / "p.jpg"))
+def white(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), np.full((300, 300, 3), 255, np.uint8))
+    return path
+
+
+def test_every_photo_has_a_file_of_its_own(tmp_path: Path) -> None:
+    photos = [white(tmp_path / "in" / name) for name in ("p.png", "p.jpg", "p.JPEG")]
+    folder = AnnotatedFolder(tmp_path / "out", photos)
+    for photo in photos:
+        folder.write(Result(photo, [FACE], ""))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"p.png.jpg", "p.jpg", "p.JPEG"}
+    drawn = cv2.imread(str(tmp_path / "out" / "p.png.jpg"))
     assert drawn.shape == (300, 300, 3) and drawn.min() < 100
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    photo = white(tmp_path / "in" / "p.png")
     (tmp_path / "file").touch()
     with pytest.raises(AgeGenderError, match="--annotate"):
-        annotate_file(Result(tmp_path / "p.png", [FACE], ""), tmp_path / "file" / "p.png")
+        AnnotatedFolder(tmp_path / "file" / "out", [photo]).write(Result(photo, [FACE], ""))
+
+
+def test_a_photo_behind_a_link_is_not_overwritten(tmp_path: Path) -> None:
+    photo = white(tmp_path / "out" / "p.jpg")
+    before = photo.read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "p.jpg").symlink_to(photo)
+    folder = AnnotatedFolder(tmp_path / "out", [tmp_path / "in"])
+    with pytest.raises(AgeGenderError, match=r"is a link to .*, which would be overwritten"):
+        folder.write(Result(tmp_path / "in" / "p.jpg", [FACE], ""))
+    assert photo.read_bytes() == before
