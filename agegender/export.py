@@ -80,6 +80,7 @@ def export(options: argparse.Namespace) -> None:
     Raises:
         AgeGenderError: The run has no model, the network cannot be exported, or the exported model differs from it.
     """
+    from agegender.configuration.schema import validate_saved
     from agegender.inference.bundle_files import require_new, write_files
     from agegender.inference.hub import HubAddress, push
     from agegender.inference.onnx_export import DeployedNetwork
@@ -95,7 +96,7 @@ def export(options: argparse.Namespace) -> None:
     if options.push is not None:
         HubAddress.of(options.push)
     run = RunDirectory(options.run)
-    run.read_config()
+    validate_saved(run.read_config(), run.config)
     trained = load_network(run.best)
     place, report = _place(run, options.detector_weights)
     network = DeployedNetwork(trained.network).eval()

@@ -17,12 +17,14 @@ import pytest
 import torch
 import yaml
 
+from agegender import Predictor
 from agegender.compare import main as compare
 from agegender.configuration.command import compose
 from agegender.configuration.evaluation import evaluated
 from agegender.configuration.resume import continued
 from agegender.configuration.schema import validate
 from agegender.evaluate import evaluate
+from agegender.export import main as export
 from agegender.models.checkpoint import load_network, read_checkpoint
 from agegender.runs.run_directory import RunDirectory
 from agegender.train import train
@@ -186,3 +188,12 @@ def test_its_network_is_loaded(run: RunDirectory) -> None:
     weights = load_network(run.best).network.state_dict()
     saved = read_checkpoint(run.best)["state_dict"]
     assert all(torch.equal(weights[name], saved[f"network.{name}"]) for name in weights)
+
+
+def test_it_is_exported_with_a_model_card_of_its_test(run: RunDirectory, tmp_path: Path) -> None:
+    export([str(run.path), str(tmp_path / "bundle")])
+    recorded = json.loads(run.metrics.read_text())["test"]["age"]["mae"]
+    assert f"{recorded:.2f}" in (tmp_path / "bundle" / "modelcard.md").read_text()
+    face = np.zeros((40, 40, 3), np.uint8)
+    ages = [Predictor.load(model).faces([face])[0].age for model in (run.path, tmp_path / "bundle")]
+    assert ages[0] == pytest.approx(ages[1], abs=1e-3)

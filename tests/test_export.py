@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,15 @@ def test_mistakes_are_one_line(trained_run: Path, tmp_path: Path, capsys: pytest
     assert "expected hf://USER/NAME" in failed(capsys, trained_run, tmp_path / "b", "--push", "a/b")
     assert "cannot be read" in failed(capsys, trained_run, tmp_path / "b", "--detector-weights", tmp_path / "none.onnx")
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("config.yaml", b"data: {}\n"), ("modelcard.md", b"\xff\xfe\xff"), ("model.json", b"noise")]
+)
+def test_a_damaged_run_is_one_line_that_names_the_file(
+    name: str, content: bytes, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained_run, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    error = failed(capsys, tmp_path / "run", tmp_path / "b", "--format", "safetensors")
+    assert error.startswith(f"error: {tmp_path / 'run' / name}: ") and not (tmp_path / "b").exists()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from agegender.configuration.build import build
+from agegender.configuration.schema import validate_saved
 from agegender.data.crops import choose_crops
 from agegender.errors import AgeGenderError
 from agegender.inference.face_crop import SIDE, FacePlace
@@ -36,7 +37,8 @@ def run_model(
         threads: Threads of torch; None: all cores.
 
     Raises:
-        AgeGenderError: There is no model, or a detector is given and the training faces cannot be read.
+        AgeGenderError: There is no model, or a detector is given and the configuration of the run is not valid or its training
+            faces cannot be read.
     """
     path = Path(path)
     if threads is not None:
@@ -54,6 +56,7 @@ def run_model(
     trained = load_network(run.best)
     place = None
     if detector is not None:
+        validate_saved(run.read_config(), run.config)
         place = measured_place(run, detector)
     test = run.latest_test
     return TrainedModel(trained, place, run.read_calibration(), device, test.read_metrics() if test.metrics.is_file() else None)

@@ -15,7 +15,7 @@ AGE = NAMES | {"mae_ci95": "age_mae_ci95", "n": "n_age", "n_exact": "n_exact_age
 GENDER = {key: f"gender_{key}" for key in ("accuracy", "accuracy_ci95", "precision", "recall", "f1")} | {"n": "n_gender"}
 RANGES = ("accuracy", "accuracy_ci95", "balanced_accuracy", "one_off")
 GROUP = {"mae": "age_mae", "distance": "age_distance", "range_accuracy": "age_range_accuracy", "n_exact": "n_exact_age"}
-DECADE = {"mae": "age_mae", "bias": "age_bias"}
+DECADE = {"mae": "age_mae", "bias": "age_bias", "n_exact": "n_exact_age"}
 OF_ONE_GENDER = [f"{key}_{gender}" for key in ("precision", "recall", "f1") for gender in ("female", "male")]
 PAPER = NAMES | {key: f"gender_{key}" for key in OF_ONE_GENDER}
 NINE = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"]
@@ -79,7 +79,10 @@ def _split(old: Mapping[str, Any]) -> dict[str, Any]:
     if gender.get("n") and "confusion" in gender:
         confusions["gender"] = {"names": ["male", "female"], "counts": gender["confusion"]}
     new |= {"confusions": confusions} if confusions else {}
-    groups = {"age_decade": {name: _renamed(row, DECADE, keep=True) for name, row in (age.get("by_decade") or {}).items()}}
+    decades = {
+        name: row | {"n_exact": row.get("n")} for name, row in (age.get("by_decade") or {}).items()
+    }  # of exact ages only
+    groups = {"age_decade": {name: _renamed(row, DECADE, keep=True) for name, row in decades.items()}}
     for kind, rows in (old.get("by_group") or {}).items():
         groups[kind] = {name: _renamed(row, GROUP, keep=True) for name, row in rows.items()}
     new |= {"by_group": groups} if any(groups.values()) else {}

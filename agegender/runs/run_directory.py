@@ -393,6 +393,17 @@ class RunDirectory:
         """Writes ``modelcard.md``."""
         _write(self.model_card, text)
 
+    def read_model_card(self) -> str | None:
+        """The text of ``modelcard.md``; None if there is none.
+
+        Raises:
+            AgeGenderError: The file is damaged.
+        """
+        if not self.model_card.is_file():
+            return None
+        with _reading(self.model_card):
+            return _read(self.model_card)
+
     def write_suspicious(self, faces: "pd.DataFrame") -> None:
         """Writes faces with suspicious labels."""
         _write_table(self.suspicious, faces)

@@ -1,10 +1,13 @@
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from agegender.errors import AgeGenderError
+from agegender.inference.faces import FaceDetector
 from agegender.inference.run_model import labelled_crops, run_faces, run_model, training_crops
 from agegender.runs.run_directory import RunDirectory
 
@@ -35,6 +38,17 @@ def test_missing_faces_are_named(trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "config.yaml").write_text(config.replace(root, str(tmp_path / "moved")))
     with pytest.raises(AgeGenderError, match=r"a face of the run cannot be read: .*moved"):
         training_crops(RunDirectory(tmp_path / "run"), 5, 32)
+
+
+@pytest.mark.parametrize("change", [{"data": 5}, {"data": {"sources": [1]}}, {"data": None}, {"backbone": None}])
+def test_a_run_with_a_changed_configuration_names_its_file(
+    change: dict[str, object], trained_run: Path, detector: FaceDetector, tmp_path: Path
+) -> None:
+    shutil.copytree(trained_run, tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | change))
+    with pytest.raises(AgeGenderError, match=re.escape(f"{file}: ")):
+        run_model(tmp_path / "run", detector)
 
 
 def test_a_checkpoint_alone(trained_run: Path, detector: object) -> None:

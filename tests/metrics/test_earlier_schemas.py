@@ -52,7 +52,7 @@ TEST = {
         "age_class": {"names": ["0-25", "26+"], "counts": [[10, 3], [8, 6]]},
         "gender": {"names": ["male", "female"], "counts": [[3, 10], [3, 14]]}},
     "by_group": {
-        "age_decade": {"0-9": {"n": 4, "age_mae": 47.0, "age_bias": -46.0}},
+        "age_decade": {"0-9": {"n": 4, "n_exact_age": 4, "age_mae": 47.0, "age_bias": -46.0}},
         "gender": {"female": {"n": 17, "n_age": 17, "n_exact_age": 16, "age_mae": 41.470588235294116, "age_distance": 41.4,
                               "age_range_accuracy": 0.23529411764705882, "gender_accuracy": 0.8235294117647058}},
         "race": {}, "race_gender": {}},

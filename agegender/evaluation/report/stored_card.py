@@ -22,8 +22,8 @@ def stored_card(run: RunDirectory, licenses: Mapping[str, str]) -> str | None:
         AgeGenderError: A file is damaged.
     """
     test = run.latest_test
-    if test.model_card.is_file():
-        return test.model_card.read_text(encoding="utf-8")
+    if (card := test.read_model_card()) is not None:
+        return card
     faces = test.read_predictions()
     if faces is None or not test.metrics.is_file():
         return None
