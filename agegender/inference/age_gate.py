@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from agegender.errors import AgeGenderError
+from agegender.inference.bundle import METRICS, reading
 from agegender.inference.predictor import Face
 
 STATEMENT = (
@@ -39,6 +40,7 @@ class AgeGate:
     youths: tuple[int, Share] | None
 
     @classmethod
+    @reading(METRICS)
     def measured(cls, metrics: Mapping[str, Any] | None, legal_age: int, challenge_age: int | None = None) -> Self:
         """The gate with the error rates of a test.
 
@@ -48,7 +50,8 @@ class AgeGate:
             challenge_age: Years; None: that of the test, 25 by default.
 
         Raises:
-            AgeGenderError: The test did not measure this gate, or had no exact ages to measure it with.
+            AgeGenderError: The test did not measure this gate, or had no exact ages to measure it with, or the metrics cannot
+                be used.
         """
         gate = _gate(metrics)
         ages = gate["legal_ages"]

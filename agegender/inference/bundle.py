@@ -7,7 +7,8 @@ datasets and their licences), ``licenses.md``, ``config.yaml`` (of the training)
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class OnnxModel:
             import onnxruntime
         except ImportError as error:
             raise AgeGenderError("a bundle needs ONNX Runtime: pip install onnxruntime") from error
+        self.name = name
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors are raised too
         if threads is not None:
@@ -65,14 +67,29 @@ class OnnxModel:
         except Exception as error:  # onnxruntime raises its own types, which are not exported by name
             raise AgeGenderError(f"{name}: ONNX Runtime cannot open it: {str(error)[:300]}") from error
         inputs = [(tensor.name, tensor.type, tensor.shape[1:]) for tensor in self._session.get_inputs()]
-        self._names = [output.name for output in self._session.get_outputs()]
+        outputs = {output.name: output.type for output in self._session.get_outputs()}
         self.image_size = inputs[0][2][0] if inputs and len(inputs[0][2]) == 3 else None
-        if inputs != [(INPUT, "tensor(uint8)", [self.image_size, self.image_size, 3])] or set(self._names) - set(OUTPUTS):
-            raise AgeGenderError(f"{name}: not a model of agegender: inputs {inputs}, outputs {self._names}")
+        expected = [(INPUT, "tensor(uint8)", [self.image_size, self.image_size, 3])]
+        if inputs != expected or outputs.keys() - set(OUTPUTS) or set(outputs.values()) != {"tensor(float)"}:
+            raise AgeGenderError(f"{name}: not a model of agegender: inputs {inputs}, outputs {outputs}")
+        self._names = list(outputs)
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """See `Bundle.outputs`."""
-        return dict(zip(self._names, self._session.run(None, {INPUT: images}), strict=True))
+        """See `Bundle.outputs`.
+
+        Raises:
+            AgeGenderError: ONNX Runtime cannot run the model, or an output has another shape or values that are not finite.
+        """
+        try:
+            outputs = dict(zip(self._names, self._session.run(None, {INPUT: images}), strict=True))
+        except Exception as error:  # as in the constructor
+            raise AgeGenderError(f"{self.name}: ONNX Runtime cannot run it: {str(error)[:300]}") from error
+        for name, values in outputs.items():
+            if values.ndim != (2 if name == "age_distribution" else 1) or len(values) != len(images):
+                raise AgeGenderError(f"{self.name}: {name} has the shape {values.shape} for {len(images)} images")
+            if not np.isfinite(values).all():
+                raise AgeGenderError(f"{self.name}: {name} is not finite")
+        return outputs
 
 
 class Bundle:
@@ -115,6 +132,19 @@ class Bundle:
             estimate it.
         """
         return self._model.outputs(images)
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Names the file of a model that has unusable content, in place of the error that its content causes.
+
+    Raises:
+        AgeGenderError: A key is missing, or a value is not allowed.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise AgeGenderError(f"{name} of the model cannot be used: {type(error).__name__}: {error}") from error
 
 
 def checksums(files: Mapping[str, bytes]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference.faces import DetectedFace, FaceDetector
 
+FARTHEST = 10  # sides of the crop; a face lies inside of it or near it
 SIDE = 224  # pixels of an upright crop in which a face is detected again
 
 
@@ -56,12 +57,20 @@ class FacePlace:
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> "FacePlace":
-        """From the plain values of a bundle."""
+        """From the plain values of a bundle.
+
+        Raises:
+            ValueError: They are no place of a face.
+        """
         landmarks = value["landmarks"]
         box = tuple(float(edge) for edge in value["box"])
         points = None if landmarks is None else tuple((float(x), float(y)) for x, y in landmarks)
         if len(box) != 4 or (points is not None and len(points) != 5):
             raise ValueError("the place of the face must have a box of 4 numbers and 5 landmarks or none")
+        x0, y0, x1, y1 = box
+        edges = np.array([*box, *(edge for point in points or () for edge in point)])
+        if not (np.abs(edges) < FARTHEST).all() or x0 >= x1 or y0 >= y1 or (points is not None and len(set(points)) < 2):
+            raise ValueError("the place of the face must be in fractions of the side of the crop")
         return cls(box, points, int(value["faces"]), int(value["images"]))
 
 

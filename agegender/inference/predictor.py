@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from agegender.errors import AgeGenderError
-from agegender.inference.bundle import Bundle, is_bundle
+from agegender.inference.bundle import CALIBRATION, LABELS, PREPROCESS, Bundle, is_bundle, reading
 from agegender.inference.face_crop import FacePlace, cut, detected_again
 from agegender.inference.faces import DetectedFace, FaceDetector
 from agegender.inference.hub import fetch, is_remote
@@ -77,7 +77,8 @@ class Predictor:
         batch_size: Faces that are estimated at once.
 
     Raises:
-        AgeGenderError: There is a detector, but the place of faces in the model's training crops is unknown.
+        AgeGenderError: There is a detector, but the place of faces in the model's training crops is unknown; or the description
+            of the model cannot be used.
 
     Examples:
         >>> predictor = Predictor.load("RUN_DIR")  # doctest: +SKIP
@@ -98,17 +99,20 @@ class Predictor:
         self.flip = flip
         self.level = level
         self.batch_size = batch_size
-        self.image_size = int(model.preprocess["image_size"])
-        place = model.preprocess.get("face_place")
+        place, crop = (model.preprocess.get(name, absent) for name, absent in (("face_place", None), ("crop", EARLIER)))
         if detector is not None and place is None:
             raise AgeGenderError(
                 "this model takes cropped faces only: where faces are in its training crops was not measured, so a detected "
                 "face cannot be cut out with the right margin"
             )
-        self._place = None if place is None else FacePlace.of(place)
-        crop = model.preprocess.get("crop", EARLIER)  # bundles of earlier versions have none
-        self._crop = Crop(**crop) if isinstance(crop, dict) else crop
-        self._calibration = None if model.calibration is None else Calibration.of(model.calibration)
+        with reading(PREPROCESS):
+            self.image_size = int(model.preprocess["image_size"])
+            self._place = None if place is None else FacePlace.of(place)
+            self._crop = crop if crop is None or crop is EARLIER else Crop(**crop)  # bundles of earlier versions have no crop
+        with reading(LABELS):
+            self._first_age = int(model.labels["age_range"][0])
+        with reading(CALIBRATION):
+            self._calibration = None if model.calibration is None else Calibration.of(model.calibration)
 
     @classmethod
     def load(
@@ -201,7 +205,6 @@ class Predictor:
 
     def _faces(self, outputs: dict[str, np.ndarray]) -> list[Face]:
         age, female, distribution = (outputs.get(name) for name in ("age", "probability_female", "age_distribution"))
-        first_age = int(self.model.labels["age_range"][0])
         number = len(next(iter(outputs.values())))
         intervals: list[tuple[float, float] | None] = [None] * number
         if self._calibration is not None:
@@ -215,7 +218,7 @@ class Predictor:
                 interval=intervals[i],
                 level=self.level,
                 distribution=None if distribution is None else distribution[i],
-                first_age=first_age,
+                first_age=self._first_age,
                 probability_female=None if female is None else float(female[i]),
             )
             for i in range(number)

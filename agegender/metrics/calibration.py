@@ -48,12 +48,14 @@ class Calibration:
         """Reads the content of ``calibration.json``.
 
         Raises:
-            ValueError: It has a later schema than this version knows.
+            ValueError: It has a later schema than this version knows, or a value that is not allowed.
         """
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}: this version reads {SCHEMA}")
         age, gender = content["age"], content["gender"]
-        low, high = content["age_range"]
+        low, high = map(float, content["age_range"])
+        if not 0 < (temperature := float(gender.get("temperature", 1.0))) < math.inf:
+            raise ValueError(f"temperature {temperature}: expected a number above 0")
         around, quantiles = (
             {int(level): _read(one[kind]) for level, one in (age.get("levels") or {}).items() if one.get(kind)}
             for kind in ("conformal", "quantile")
@@ -61,7 +63,7 @@ class Calibration:
         widths = {int(level): one.get("width") or {} for level, one in (age.get("levels") or {}).items()}
         narrower = {level for level in quantiles if widths[level].get("quantile", math.inf) < widths[level].get("conformal", 0)}
         return cls(
-            (low, high), around, quantiles, age.get("mondrian"), gender.get("temperature", 1.0), age.get("reason"),
+            (low, high), around, quantiles, age.get("mondrian"), temperature, age.get("reason"),
             frozenset(narrower),
         )  # fmt: skip
 

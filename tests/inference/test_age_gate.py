@@ -70,6 +70,13 @@ def test_a_verdict_names_the_rate_of_its_error() -> None:
         (metrics_of(), 18, 60, "measured for 18 to 43 years only"),
         (metrics_of(low=LABELS // 10 * 10, high=LABELS // 10 * 10 + 9), 18, 25, "no faces with exact ages below 18 years"),
         (metrics_of(low=LABELS[:20], high=LABELS[:20]), 18, 25, "or none of age"),
+        (
+            {"tested": "test", "test": {"age_gate": {"legal_ages": {"18": {}}}}},
+            18,
+            25,
+            r"^metrics\.json of the model cannot be used",
+        ),
+        ({"tested": "test", "test": [1]}, 18, 25, r"^metrics\.json of the model cannot be used"),
     ],
 )
 def test_a_gate_without_measured_rates_is_refused(metrics: Any, legal: int, challenge: int, message: str) -> None:

@@ -144,6 +144,42 @@ def test_a_model_of_another_project_is_refused(tmp_path: Path) -> None:
         OnnxModel(model.SerializeToString())
 
 
+def constant(value: object, kind: str = "FLOAT", name: str = "age") -> OnnxModel:
+    """A model with one output, which is the same for any images."""
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    array, number = np.asarray(value), getattr(TensorProto, kind)
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 32, 32, 3])
+    output = helper.make_tensor_value_info(name, number, array.shape)
+    content = helper.make_tensor("value", number, array.shape, array.flatten().tolist())
+    graph = helper.make_graph([helper.make_node("Constant", [], [name], value=content)], "g", [image], [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return OnnxModel(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([np.nan], "age is not finite"),
+        ([np.inf], "age is not finite"),
+        (3.0, r"age has the shape \(\) for 1 images"),
+        ([[3.0]], r"age has the shape \(1, 1\) for 1 images"),
+        ([], r"age has the shape \(0,\) for 1 images"),
+    ],
+)
+def test_outputs_of_another_shape_or_that_are_not_finite_are_refused(value: object, message: str) -> None:
+    with pytest.raises(AgeGenderError, match=rf"^model\.onnx: {message}$"):
+        constant(value).outputs(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_outputs_of_another_type_and_images_of_another_size_are_refused() -> None:
+    with pytest.raises(AgeGenderError, match="not a model of agegender"):
+        constant([b"x"], "STRING")
+    with pytest.raises(AgeGenderError, match=r"^model\.onnx: ONNX Runtime cannot run it: [^\n]+$"):
+        constant([3.0]).outputs(np.zeros((1, 8, 8, 3), np.uint8))
+
+
 def test_labels_and_licences_travel_with_it(bundle: Path) -> None:
     labels = json.loads((bundle / LABELS).read_text())
     assert labels["gender"]["0"] == "male"

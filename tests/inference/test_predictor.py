@@ -122,6 +122,39 @@ def test_a_detector_needs_a_known_margin(bundle: Path, detector: Callable) -> No
         Predictor.load(bundle, detector)
 
 
+PLACE = {"box": [0.2, 0.2, 0.8, 0.8], "landmarks": None, "faces": 1, "images": 1}
+CALIBRATED = {"schema": 1, "age_range": [0, 116], "age": {}, "gender": {"temperature": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("preprocess", {"image_size": "x"}),
+        ("preprocess", {"crop": {"x": 1}}),
+        ("preprocess", {"crop": "x"}),
+        ("preprocess", {"face_place": "x"}),
+        ("preprocess", {"face_place": {"box": [0, 0, 1, 1]}}),
+        ("preprocess", {"face_place": PLACE | {"box": [0.5, 0, 0.5, 1]}}),
+        ("preprocess", {"face_place": PLACE | {"box": [0, 0, 1, float("nan")]}}),
+        ("preprocess", {"face_place": PLACE | {"landmarks": [[0, 0]] * 5}}),
+        ("preprocess", {"face_place": PLACE | {"landmarks": [[0, 0], [1e300, 1]] * 2 + [[0, 0]]}}),
+        ("labels", {"age_range": None}),
+        ("labels", {"age_range": [float("inf")]}),
+        ("calibration", {"schema": 2}),
+        ("calibration", {"age_range": [1]}),
+        ("calibration", {"age": "x"}),
+        ("calibration", {"gender": {"temperature": 0}}),
+        ("calibration", {"gender": {"temperature": "x"}}),
+    ],
+)
+def test_a_bundle_of_others_with_unusable_content_is_one_line(file: str, change: dict[str, object], bundle: Path) -> None:
+    model = Bundle(bundle)
+    content = (getattr(model, file) if file != "calibration" else CALIBRATED) | change
+    setattr(model, file, content)
+    with pytest.raises(AgeGenderError, match=rf"^{file}\.json of the model cannot be used: [^\n]+$"):
+        Predictor(model)
+
+
 def test_a_run_measures_its_margin(trained_run: Path, detector: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     place = FacePlace((0.2, 0.2, 0.8, 0.8), MARKS, 64, 64)
     seen = []
