@@ -96,6 +96,23 @@ def test_both_sides_of_the_benchmark_of_a_frozen_backbone_train_the_same_heads(t
     assert slow["times faster"] == 1 and fast["times faster"] == pytest.approx(slow["CPU s"] / fast["CPU s"])
 
 
+def test_the_benchmark_of_validation_predicts_the_same_ages_in_each_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    import benchmark_validation
+
+    settings = ["--backbone=custom_cnn", "--image-size=16", "--faces=10", "--batch-size=4", "--batches", "10", "--rounds=1"]
+    monkeypatch.setattr("sys.argv", ["benchmark_validation.py", *settings, f"--json={tmp_path / 'table.json'}"])
+    benchmark_validation.main()
+    rows = json.loads((tmp_path / "table.json").read_text())["tables"]["validation"]["rows"]
+    years = {row["side"]: row["years"] for row in rows}
+    assert list(years) == ["as a training validates", "inference mode", "bf16", "batches of 10", "training steps"]
+    assert years["as a training validates"] == years["inference mode"] == 0 < years["bf16"] < 1  # bfloat16 rounds
+    assert years["batches of 10"] < 1e-3 and years["training steps"] is None
+    assert rows[0]["speed"] == 1 and all(row["CPU ms a face"] > 0 for row in rows)
+
+
 def test_the_benchmark_of_growth_prepares_and_trains_on_the_faces_that_it_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
