@@ -1,11 +1,12 @@
 """``python -m agegender.predict PHOTO...``: age and apparent gender of every face in photos, folders and videos."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("interrupted; the same command with the same --output continues", file=sys.stderr)
+        continues = "" if options.output is None else "; the same command continues"
+        print(f"interrupted{continues}", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         raise SystemExit(0) from None
@@ -105,6 +107,8 @@ def predict(options: argparse.Namespace) -> None:
     _predict_all(options, predictor, listing.files, gate)
     if listing.others:
         print(f"{listing.others} other files in the folders have no suffix of an image", file=sys.stderr)
+    if listing.links:
+        print(f"{listing.links} links to other folders were not followed", file=sys.stderr)
     print("\n".join([*([] if gate is None else gate.summary()), CAVEAT]), file=sys.stderr)
 
 
@@ -175,10 +179,17 @@ def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Seq
     annotated = None if options.annotate is None else AnnotatedFolder(options.annotate, options.paths)
 
     def results(files: Sequence[Path]) -> Iterator["Result"]:
+        cropped = 0
         for result in predict_files(predictor, files, by_size):
             if annotated is not None and result.faces:
                 annotated.write(result)
+            cropped += by_size and bool(result.faces) and result.faces[0].box is None
             yield result
+        if cropped:
+            print(
+                f"{cropped} files are small and nearly square, so they were taken as cropped faces (see --detector)",
+                file=sys.stderr,
+            )
 
     if options.output is None:
         for result in results(files):
@@ -186,9 +197,9 @@ def _predict_all(options: argparse.Namespace, predictor: "Predictor", files: Seq
         return
     from agegender.inference.prediction_file import PredictionFile
 
-    settings = {
-        name: str(getattr(options, name)) for name in ("model", "detector", "flip", "level", "device", "age_gate", "challenge")
-    }
+    names = ("model", "detector", "flip", "level", "device", "age_gate", "challenge")
+    settings: dict[str, Any] = {name: str(getattr(options, name)) for name in names}
+    settings |= {"photos": [os.path.abspath(path) for path in options.paths], "searched": predictor.detector is not None}
     with PredictionFile(options.output, settings, gate) as table:
         left = [file for file in files if str(file) not in table.done]
         if table.done:

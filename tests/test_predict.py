@@ -51,6 +51,7 @@ def test_prints_a_line_a_face_and_the_caveat(bundle: Path, faces: Path, tmp_path
     assert [line.split("  ")[:2] for line in lines] == [[str(first), "face 1"], [str(odd), "face 1"]]
     assert all("age " in line and "probability female 0." in line for line in lines)
     assert "binary by appearance" in err and "not a person's age, gender or identity" in err
+    assert "2 files are small and nearly square, so they were taken as cropped faces (see --detector)" in err
 
 
 def test_run_and_bundle_write_the_same_table(trained_run: Path, bundle: Path, faces: Path, tmp_path: Path) -> None:
@@ -68,6 +69,7 @@ def test_no_file_is_lost(bundle: Path, faces: Path, tmp_path: Path, capsys: pyte
     (folder / "cut.jpg").write_bytes((folder / "good.jpg").read_bytes()[:300])
     (folder / "text.png").write_text("no image")
     (folder / "notes.txt").touch()
+    (folder / "others").symlink_to(faces)
     cv2.imwrite(str(folder / "photo.png"), np.zeros((700, 900, 3), np.uint8))
     main([str(folder), "--model", str(bundle), "--output", str(tmp_path / "p.csv")])
     rows = {Path(row["path"]).name: row for row in table(tmp_path / "p.csv")}
@@ -79,9 +81,28 @@ def test_no_file_is_lost(bundle: Path, faces: Path, tmp_path: Path, capsys: pyte
     err = capsys.readouterr().err
     assert "4 files, written to" in err and "1 without an estimate: truncated JPEG" in err
     assert "1 other files in the folders have no suffix of an image" in err
+    assert "1 links to other folders were not followed" in err
+    assert "1 files are small and nearly square" in err
 
 
-def test_an_interrupted_command_continues(bundle: Path, faces: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "said"), [([], "interrupted\n"), (["--output", "p.csv"], "interrupted; the same command continues\n")]
+)
+def test_only_a_command_with_an_output_continues(
+    more: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agegender.predict.predict", interrupted)
+    with pytest.raises(SystemExit) as exit:
+        main(["x.jpg", *more])
+    assert (exit.value.code, capsys.readouterr().err) == (130, said)
+
+
+def test_an_interrupted_command_continues(
+    bundle: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     data = next(faces.glob("*.jpg")).read_bytes()
@@ -99,6 +120,10 @@ def test_an_interrupted_command_continues(bundle: Path, faces: Path, tmp_path: P
         pytest.skip("the command was finished before the signal came")
     assert running.returncode == 130 and "continues" in err and "Traceback" not in err
     assert not (tmp_path / "p.csv").exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "000.jpg").write_bytes(data)
+    assert "belongs to an interrupted command with other photos" in failed(capsys, other, *arguments[1:])
     again = command(*arguments)
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0 and "continues: " in err

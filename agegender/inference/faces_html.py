@@ -58,6 +58,8 @@ def faces_html(
     number = len(faces)
     count = "1 face" if number == 1 else f"{number} faces"
     more = "" if number <= FACES else f" The {FACES} largest are shown."
+    if faces[0].box is None:
+        more = " The whole image was taken as a cropped face."
     cards = [
         _card(i, face, crop, {} if maps is None else {task: heat[i - 1] for task, heat in maps.items()})
         for i, (face, crop) in enumerate(zip(faces[:FACES], crops, strict=False), 1)

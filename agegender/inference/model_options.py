@@ -57,7 +57,7 @@ def load_predictor(options: argparse.Namespace) -> "Predictor":
     from agegender.inference.predictor import Predictor
 
     return Predictor.load(
-        options.model or _released(),
+        _released() if options.model is None else options.model,
         _detector(options),
         options.device,
         options.threads,

@@ -32,20 +32,23 @@ class Result(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """Image files to predict, and the number of other files in the folders that were named."""
+    """Image files to predict, and the numbers of other files and of links to folders in the folders that were named."""
 
     files: list[Path]
     others: int
+    links: int
 
 
 def list_images(paths: Iterable[Path]) -> Listing:
     """The files among the paths, and the image files in the folders among them and in their subfolders, sorted.
 
+    A link to a folder that lies in one of these folders is not followed: it may lead back to it.
+
     Raises:
         AgeGenderError: A path does not exist, or a folder cannot be listed.
     """
     files: list[Path] = []
-    others = 0
+    others = links = 0
     for path in paths:
         if not path.is_dir():
             if not os.path.lexists(path):
@@ -54,10 +57,11 @@ def list_images(paths: Iterable[Path]) -> Listing:
             continue
         for parent, folders, names in os.walk(path, onerror=_cannot_be_listed):
             folders.sort()
+            links += sum(os.path.islink(os.path.join(parent, folder)) for folder in folders)
             images = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in SUFFIXES]
             files += [Path(parent, name) for name in images]
             others += len(names) - len(images)
-    return Listing(files, others)
+    return Listing(files, others, links)
 
 
 def _cannot_be_listed(error: OSError) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,19 +65,22 @@ class PredictionFile:
 
     Args:
         path: Of the file; its suffix chooses the format.
-        settings: Model and options, plain values. A partial file of other settings is not continued.
+        settings: Photos, model and options, plain values. A partial file of other settings is not continued.
         gate: Adds a column with its verdicts.
 
     Attributes:
         done: Paths that an interrupted command has already predicted.
 
     Raises:
-        AgeGenderError: The format is unknown, the folder cannot be written to, or there is a partial file of other settings.
+        AgeGenderError: The format is unknown or needs another package, the folder cannot be written to, or there is a partial
+            file of other settings.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], gate: AgeGate | None = None) -> None:
         if path.suffix not in FORMATS:
             raise AgeGenderError(f"--output {path}: the name must end in {', '.join(FORMATS)}")
+        if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+            raise AgeGenderError(f"--output {path}: Parquet needs one more package: pip install pyarrow")
         self.path = path
         self._gate = gate
         self.done: set[str] = set()
@@ -94,19 +98,22 @@ class PredictionFile:
 
     def _continue(self) -> None:
         """Reads which files are done. A line that a crash has cut is dropped."""
-        text = self._partial.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
         try:
-            first, *others = [json.loads(line) for line in whole.splitlines()]
-            self.done = {rows[0]["path"] for rows in others}
-        except (ValueError, LookupError, TypeError) as error:
+            with self._partial.open("rb") as file:
+                lines = (line for line in file if line.endswith(b"\n"))
+                size = len(first := next(lines))
+                settings = json.loads(first)
+                for line in lines:
+                    size += len(line)
+                    self.done.add(json.loads(line)[0]["path"])
+        except (StopIteration, ValueError, LookupError, TypeError) as error:
             raise AgeGenderError(f"{self._partial}: damaged; delete it to start again") from error
-        if first != self._settings:
+        if settings != self._settings:
             raise AgeGenderError(
-                f"{self._partial}: belongs to an interrupted prediction with another model or other options; delete it to "
-                "start again"
+                f"{self._partial}: belongs to an interrupted command with other photos, another model or other options; delete "
+                "it to start again"
             )
-        os.truncate(self._partial, len(whole))
+        os.truncate(self._partial, size)
 
     def write(self, result: Result) -> None:
         """Adds the rows of a file."""
@@ -151,11 +158,9 @@ def _csv_row(row: Row) -> Row:
 
 
 def _write_parquet(path: Path, rows: Iterator[Row], columns: tuple[str, ...]) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise AgeGenderError("Parquet needs one more package: pip install pyarrow") from error
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     real = pa.float64()
     types = {"path": pa.string(), "face": pa.int32(), "box": pa.list_(real), "reason": pa.string(), VERDICT: pa.string()}
     schema = pa.schema([(name, types.get(name, real)) for name in columns])

@@ -34,6 +34,8 @@ def pixels(image: ElementTree.Element) -> np.ndarray:
 
 def test_a_face_has_its_age_interval_and_gender() -> None:
     html = faces_html(PHOTO, [face()], [CROP])
+    assert "whole image" not in texts(html)
+    assert "1 face. The whole image was taken as a cropped face." in texts(faces_html(PHOTO, [face(box=None)], [CROP]))
     assert "1 face." in texts(html) and "looks 31 years old" in texts(html)
     assert "24 to 40 years: 90% of such intervals contain the labelled age." in texts(html)
     assert "Appearance, binary: female 93.4% , male 6.6%" in texts(html)

@@ -24,6 +24,9 @@ def test_the_options_reach_the_predictor(bundle: Path) -> None:
 def test_without_a_model_the_released_one_is_loaded(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(model_options, "RELEASED", bundle)
     assert load_predictor(parsed("--detector", "none")).image_size == 32
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AgeGenderError, match="neither a run directory"):
+        load_predictor(parsed("--model", "", "--detector", "none"))  # a variable of the shell that is not set
     monkeypatch.setattr(model_options, "RELEASED", tmp_path / "none")
     with pytest.raises(AgeGenderError, match="--model RUN_DIR_OR_BUNDLE is needed"):
         load_predictor(parsed("--detector", "none"))

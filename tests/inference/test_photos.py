@@ -27,7 +27,9 @@ def test_lists_folders_sorted_and_keeps_the_order_of_arguments(tmp_path: Path) -
         "f/b.JPG",
         "f/sub/c.webp",
     ]
-    assert listing.others == 1
+    assert (listing.others, listing.links) == (1, 0)
+    (tmp_path / "f" / "sub" / "back").symlink_to(tmp_path / "f")
+    assert list_images([tmp_path / "f"]) == (listing.files[1:], 1, 1)  # not followed, but counted
     with pytest.raises(AgeGenderError, match="there is no such file or folder"):
         list_images([tmp_path / "none"])
 

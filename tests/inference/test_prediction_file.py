@@ -77,11 +77,11 @@ def test_an_interrupted_file_is_continued(tmp_path: Path) -> None:
 def test_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), PredictionFile(tmp_path / "p.csv", {"model": "m"}):
         raise KeyboardInterrupt
-    with pytest.raises(AgeGenderError, match=r"\.p\.csv\.partial: belongs to an interrupted prediction with another model"):
+    with pytest.raises(AgeGenderError, match=r"\.p\.csv\.partial: belongs to an interrupted command with other photos"):
         PredictionFile(tmp_path / "p.csv", {"model": "other"})
 
 
-@pytest.mark.parametrize("content", [b"", b"no json\n", b"{}\n5\n", b"{}\n[]\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"no json\n", b"{}\n5\n", b"{}\n[]\n", b"\xff\xfe\n"])
 def test_a_damaged_partial_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / ".p.csv.partial").write_bytes(content)
     with pytest.raises(AgeGenderError, match=r"\.p\.csv\.partial: damaged; delete it"):
@@ -95,6 +95,13 @@ def test_a_file_name_may_not_be_valid_utf_8(name: str, tmp_path: Path) -> None:
     assert b"31.25" in (tmp_path / name).read_bytes() or name == "p.parquet"
     if name == "p.parquet":
         assert pd.read_parquet(tmp_path / name)["path"].tolist() == [r"a\xff.jpg"]
+
+
+def test_a_package_that_is_missing_is_named_before_the_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agegender.inference.prediction_file.find_spec", lambda name: None)
+    with pytest.raises(AgeGenderError, match="Parquet needs one more package: pip install pyarrow"):
+        PredictionFile(tmp_path / "p.parquet", {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_formats_and_folders_that_cannot_be_written(tmp_path: Path) -> None:
