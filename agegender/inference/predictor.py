@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from agegender.errors import AgeGenderError
 from agegender.inference.bundle import CALIBRATION, LABELS, PREPROCESS, Bundle, is_bundle, reading
@@ -237,10 +237,11 @@ def rgb(photo: Photo) -> np.ndarray:
     if isinstance(photo, bytes):
         return files.decode(photo)
     if isinstance(photo, Image.Image):
-        return files.to_rgb(ImageOps.exif_transpose(photo))
+        return files.from_pillow(photo)
     array = np.asarray(photo)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise TypeError(
             f"an image must be uint8 RGB [height, width, 3] or grey [height, width], not {array.dtype} {array.shape}"
         )
+    files.check_size(array.shape[1], array.shape[0])
     return np.ascontiguousarray(array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2))

@@ -6,6 +6,8 @@ before decoding. Truncated files are an error (OpenCV would fill the missing pix
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -116,11 +118,16 @@ def damage(data: bytes) -> str | None:
 def _jpeg_channels(data: bytes) -> int:
     """Number of channels of a JPEG, after a check of its size and of its end."""
     width, height, channels = _jpeg_header(data)
-    _check_size(width, height)
+    check_size(width, height)
     return channels
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Check the sides of an image, in pixels.
+
+    Raises:
+        ImageError: It is too small or too large.
+    """
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"image too small: {width}x{height} pixels (minimum {MIN_SIDE}x{MIN_SIDE})")
     if width * height > MAX_PIXELS:
@@ -163,11 +170,30 @@ def _jpeg_header(data: bytes) -> tuple[int, int, int]:
 
 
 def _decode_with_pillow(data: bytes) -> np.ndarray:
+    with _errors_named(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return from_pillow(image)
+
+
+def from_pillow(image: Image.Image) -> np.ndarray:
+    """Convert an image of Pillow as `decode` does; it may still have to be read from its file.
+
+    Returns:
+        RGB, [height, width, 3], uint8, contiguous, with the EXIF rotation applied.
+
+    Raises:
+        ImageError: It is too small, too large, truncated or damaged.
+    """
+    check_size(*image.size)
+    with _errors_named():
+        image.load()
+        return to_rgb(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def _errors_named() -> Iterator[None]:
+    """Gives the reason in place of the many errors of Pillow."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_size(*image.size)
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+        yield
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

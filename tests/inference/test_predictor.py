@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,22 @@ def test_grey_and_transparent_images(image: object, shape: tuple[int, ...]) -> N
 def test_other_arrays_are_refused(image: np.ndarray) -> None:
     with pytest.raises(TypeError, match="must be uint8 RGB"):
         rgb(image)
+
+
+def test_arrays_and_images_of_pillow_have_the_limits_of_files(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    for small in (np.zeros((0, 20, 3), np.uint8), np.zeros((15, 20), np.uint8), Image.new("RGB", (20, 1))):
+        with pytest.raises(ImageError, match="image too small"):
+            rgb(small)
+    truncated = Image.open(io.BytesIO(files[0].read_bytes()[:-200]))
+    with pytest.raises(ImageError, match=r"damaged image: .*truncated"):
+        rgb(truncated)
+    monkeypatch.setattr("agegender.sources.images.MAX_PIXELS", 399)
+    loaded = []
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: loaded.append(image))
+    for large in (np.zeros((20, 20, 3), np.uint8), Image.open(files[0])):
+        with pytest.raises(ImageError, match="image too large"):
+            rgb(large)
+    assert loaded == []  # refused before it is decoded
 
 
 def test_a_file_that_is_no_image_is_named(predictor: Predictor, tmp_path: Path) -> None:
