@@ -1,4 +1,4 @@
-"""The wheel, installed into a folder of its own and run from somewhere else."""
+"""The source distribution and the wheel that is built from it, installed into a folder of its own and run from elsewhere."""
 
 import json
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from agegender.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,9 +24,11 @@ def run(*arguments: str, cwd: Path, installed: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution and not from this folder."""
     folder = tmp_path_factory.mktemp("wheel")
-    run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT), cwd=folder)
-    [file] = folder.glob("*.whl")
+    run("-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT), cwd=folder)
+    [source], [file] = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    assert source.name.removesuffix(".tar.gz").split("-") == file.name.split("-")[:2] == ["agegender", __version__]
     return file
 
 
