@@ -21,6 +21,7 @@ from agegender.models.checkpoint import build_network, errors_named, portable, r
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.lr_scaling import factor
+from agegender.training.step_cost import PlainHookName
 from agegender.training.task_losses import loss_sums, means_over_ranks
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ Batch = dict[str, Tensor]
 Phase = Literal["fit", "held_out"]  # fit: training faces; held_out: validation faces
 
 
-class AgeGenderModule(L.LightningModule):
+class AgeGenderModule(PlainHookName, L.LightningModule):
     """Trains a ``Network``. A face may lack the label of a task.
 
     All arguments are plain data and are saved in checkpoints, so ``AgeGenderModule.load_from_checkpoint(path)`` needs no

@@ -5,15 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, LambdaCallback
+from lightning.pytorch.trainer.call import _call_lightning_module_hook
 
 from agegender.data.assemble import assemble
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.assemble import assemble_module
 from agegender.training.checkpoints import EpochCheckpoint
-from agegender.training.step_cost import NVML_CHECK, STEP_HOOKS, NoProfiler, ask_cuda_directly
+from agegender.training.module import AgeGenderModule
+from agegender.training.step_cost import HOOK_NAME, NVML_CHECK, STEP_HOOKS, NoProfiler, PlainHookName, ask_cuda_directly
 from agegender.training.trainer import training_trainer
 
 
@@ -75,3 +78,24 @@ def test_only_a_process_without_a_gpu_asks_for_one_without_the_library(gpu: bool
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     ask_cuda_directly()
     assert os.environ.get(NVML_CHECK) == ("1" if gpu else None)
+
+
+class Module(PlainHookName, L.LightningModule):
+    """Notes the name of the hook that Lightning calls."""
+
+    def on_fit_start(self) -> None:
+        self.noted = getattr(self, HOOK_NAME)
+
+
+def test_a_module_knows_its_hook_and_registers_its_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert issubclass(AgeGenderModule, PlainHookName)
+    module = Module()
+    checked: list[str] = []
+    usual = torch.nn.Module.__setattr__
+    monkeypatch.setattr(torch.nn.Module, "__setattr__", lambda self, *pair: checked.append(pair[0]) or usual(self, *pair))
+    _call_lightning_module_hook(L.Trainer(barebones=True), "on_fit_start", pl_module=module)
+    module.weight = torch.nn.Parameter(torch.zeros(2))
+    module.part = torch.nn.Linear(1, 1)
+    assert module.noted == "on_fit_start" and getattr(module, HOOK_NAME) is None
+    assert [name for name, _ in module.named_parameters()] == ["weight", "part.weight", "part.bias"]
+    assert checked[0] == "noted" and HOOK_NAME not in checked
