@@ -17,6 +17,7 @@ SIGNALS = tuple(number for number in signal.Signals if number.name in ("SIGINT",
 GRACE = 8.0  # seconds in which the process may end by itself
 
 _enabled = False
+_deadline = True
 _raised = False
 _advice: Callable[[], str] = str  # how to continue, when the process is ended
 _reported = False
@@ -61,11 +62,19 @@ def _end_in_time(received: socket.socket) -> None:
     while number not in SIGNALS:  # the wake-up is for every signal with a Python handler
         number = received.recv(1)[0]
     time.sleep(GRACE)
+    if not _deadline:
+        return
     stop = Interrupted(number)
     stop.advice = _advice()
     report(stop)
     sys.stdout.flush()
     os._exit(128 + number)
+
+
+def take_time() -> None:
+    """Lets this process end by itself however long it takes: it waits for processes that are ended in time."""
+    global _deadline
+    _deadline = False
 
 
 @contextmanager

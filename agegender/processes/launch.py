@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.processes.interruption import Interrupted
+from agegender.processes.interruption import Interrupted, take_time
 from agegender.processes.ranks import LAUNCHER, RUN_DIR, machine_count, process_count, rank, world_size
 
 GRACE = 10.0  # seconds in which the other ranks may end by themselves
@@ -60,6 +60,7 @@ def launch(module: str, count: int, run_dir: Path) -> int:
             ranks.append(subprocess.Popen(command, env={**os.environ, **common, **own}))
         return _supervise(ranks)
     except Interrupted as stop:
+        take_time()
         for process in ranks:
             process.send_signal(stop.number)
         _wait(ranks)

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -155,6 +156,7 @@ def one_line_if_connection_lost() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if world_size() > 1 and LOST.search(str(error)):
+            time.sleep(1)  # the signal that ended the other process may be on its way to this one, and says more
             reason = str(error).strip().splitlines()[0]
             raise AgeGenderError(f"process {rank()} lost the connection to another process of the job ({reason})") from error
         raise

@@ -53,6 +53,28 @@ SENT_AGAIN_WHILE_IT_ENDS = PYTHON.replace(
         time.sleep(0.1)
     stop.advice""",
 )
+WAITS_FOR_OTHERS = """
+interruption.GRACE = 0.1
+raise_on_signals()
+try:
+    ready()
+    time.sleep(60)
+except Interrupted as stop:
+    interruption.take_time()
+    time.sleep(1)
+    print("ended by itself")
+"""
+AFTER_A_LOST_CONNECTION = """
+import os, signal
+from agegender.processes.ranks import one_line_if_connection_lost
+raise_on_signals()
+try:
+    with one_line_if_connection_lost():
+        ready()
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:1234")
+except Interrupted as stop:
+    print(stop)
+"""
 NEVER_ASKED_FOR = """
 raise_again_on_signals()
 ready()
@@ -82,6 +104,16 @@ def test_a_signal_raises_an_exception_that_says_how_to_continue(number: signal.S
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_process_that_waits_outside_of_python(number: signal.Signals) -> None:
     assert status_and_output(OUTSIDE_PYTHON, number) == (128 + number, "")
+
+
+def test_a_process_that_waits_for_others_is_not_ended_early() -> None:
+    assert status_and_output(WAITS_FOR_OTHERS, signal.SIGINT) == (0, "ended by itself\n")
+
+
+def test_a_signal_explains_a_lost_connection_that_was_noticed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert status_and_output(AFTER_A_LOST_CONNECTION, signal.SIGTERM) == (0, "stopped by SIGTERM\n")
 
 
 def test_handlers_are_left_alone_where_signals_were_not_asked_for() -> None:
