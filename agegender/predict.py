@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,14 +118,14 @@ def _predict_video(options: argparse.Namespace) -> None:
     from agegender.inference.annotate import annotate
     from agegender.inference.audience import Audience
     from agegender.inference.tracking import Track, Tracker, follow
-    from agegender.inference.video import Frame, VideoError, VideoReader, VideoWriter
+    from agegender.inference.video import SUFFIXES, Frame, VideoError, VideoReader, VideoWriter
     from agegender.whole_files import whole
 
     [path, *others] = options.paths
     if others or options.output is not None:
         raise AgeGenderError(f"{path}: a video is predicted alone, without --output; see --annotate and --summary")
-    if options.annotate is not None and options.annotate.exists() and options.annotate.samefile(path):
-        raise AgeGenderError(f"--annotate {options.annotate}: is the video that is read; choose another name")
+    _require_place("annotate", options.annotate, SUFFIXES, path)
+    _require_place("summary", options.summary, (".csv",), path)
     predictor = load_predictor(options)
     if predictor.detector is None:
         raise AgeGenderError(f"{path}: a video needs a face detector (--download-detector or --detector-weights FILE)")
@@ -157,6 +157,20 @@ def _predict_video(options: argparse.Namespace) -> None:
     if options.summary is not None:
         audience.write(options.summary)
     print("\n".join([*([] if gate is None else gate.summary()), CAVEAT]), file=sys.stderr)
+
+
+def _require_place(option: str, file: Path | None, suffixes: Collection[str], video: Path) -> None:
+    """Refuses a file that cannot be written before the video is read, and makes its folder."""
+    if file is None:
+        return
+    if file.suffix.lower() not in suffixes:
+        raise AgeGenderError(f"--{option} {file}: the name must end in {', '.join(sorted(suffixes))}")
+    try:
+        if file.exists() and file.samefile(video):
+            raise AgeGenderError(f"--{option} {file}: is the video that is read; choose another name")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AgeGenderError(f"--{option} {file}: cannot be written: {error.strerror or error}") from error
 
 
 def _gate(options: argparse.Namespace, predictor: "Predictor") -> "AgeGate | None":

@@ -200,7 +200,7 @@ def test_a_video_has_one_estimate_for_each_face_boxes_and_anonymous_counts(
 ) -> None:
     from agegender.inference.video import VideoReader
 
-    out, summary = tmp_path / "out.mp4", tmp_path / "summary.csv"
+    out, summary = tmp_path / "new" / "out.mp4", tmp_path / "counts" / "summary.csv"
     options = ["--annotate", out, "--summary", summary, "--least", 1, "--window", 2, "--every", 2]
     predict_video(monkeypatch, bundle, video, *options)
     lines = capsys.readouterr().out.splitlines()
@@ -213,7 +213,8 @@ def test_a_video_has_one_estimate_for_each_face_boxes_and_anonymous_counts(
     for old, new in frames:
         assert old.time == pytest.approx(new.time, abs=1e-3)
         assert (np.abs(old.pixels.astype(int) - new.pixels) > 100).any()  # a box and a text
-    assert {path.name for path in tmp_path.iterdir()} == {"video.mp4", "out.mp4", "summary.csv"}
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"video.mp4", "new/out.mp4", "counts/summary.csv"}
 
 
 def test_of_a_damaged_video_the_beginning_is_predicted(
@@ -247,6 +248,10 @@ def test_mistakes_about_videos_are_one_line(
     assert "a.mp4: a video needs a face detector" in failed(capsys, "a.mp4", *model)
     (tmp_path / "a.mp4").write_bytes(b"a video")
     assert "is the video that is read" in failed(capsys, tmp_path / "a.mp4", "--annotate", tmp_path / "a.mp4", *model)
+    assert "the name must end in .avi, .m4v, " in failed(capsys, "a.mp4", "--annotate", "folder", *model)
+    assert "--summary a.mp4: the name must end in .csv" in failed(capsys, "a.mp4", "--summary", "a.mp4", *model)
+    below = tmp_path / "a.mp4" / "s.csv"
+    assert f"--summary {below}: cannot be written: " in failed(capsys, tmp_path / "a.mp4", "--summary", below, *model)
 
 
 def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
