@@ -94,6 +94,7 @@ def test_both_sides_of_the_benchmark_of_a_frozen_backbone_train_the_same_heads(t
     assert 0 <= heads["largest difference"] <= 0.01 * heads["largest"]
     slow, fast = tables["frozen"]
     assert slow["times faster"] == 1 and fast["times faster"] == pytest.approx(slow["CPU s"] / fast["CPU s"])
+    assert all(0 < row["CPU s"] < row["CPU s of the run"] for row in (slow, fast))
 
 
 def test_the_benchmark_of_validation_predicts_the_same_ages_in_each_way(
