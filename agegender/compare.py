@@ -1,7 +1,6 @@
 """``python -m agegender.compare RUN_OR_SWEEP_DIR...``: trained models in one table, with tests of their differences."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +9,15 @@ from typing import Any
 from agegender import whole_package  # noqa: F401
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
+from agegender.one_line_errors import one_line_errors
 from agegender.whole_files import whole
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads run directories, prints the comparison and, with ``--out``, writes it."""
     options = _parser().parse_args(arguments)
-    try:
+    with one_line_errors():
         compare(options)
-        sys.stdout.flush()
-    except AgeGenderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.status) from None
-    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

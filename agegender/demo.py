@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
 from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor
 from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free, url
+from agegender.one_line_errors import one_line_errors
 
 if TYPE_CHECKING:
     from agegender.inference.demo_page import Explain
@@ -22,14 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serves the page until Ctrl-C or SIGTERM."""
     options = parser().parse_args(arguments)
     interrupt_on_signals()
-    try:
-        with tempfile.TemporaryDirectory(prefix="agegender-demo-") as folder:
-            demo(options, Path(folder))
-    except AgeGenderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        pass
+    with one_line_errors(), suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix="agegender-demo-") as folder:
+        demo(options, Path(folder))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,13 +1,13 @@
 """``python -m agegender.export RUN_DIR BUNDLE_DIR``: a trained model as a folder that needs neither torch nor this project."""
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agegender import whole_package  # noqa: F401
 from agegender.errors import AgeGenderError
+from agegender.one_line_errors import one_line_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,11 +27,8 @@ YEARS, ACCURACY = 0.1, 0.005  # largest loss of label distance and of gender acc
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exports the best model of a run, and verifies what was written."""
     options = parser().parse_args(arguments)
-    try:
+    with one_line_errors():
         export(options)
-    except AgeGenderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agegender.errors import AgeGenderError
 from agegender.escaping import one_line
 from agegender.inference.model_options import CAVEAT, add_model_options, load_predictor, positive
+from agegender.one_line_errors import one_line_errors
 
 if TYPE_CHECKING:
     from agegender.inference.age_gate import AgeGate
@@ -21,20 +22,9 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predicts files, and prints or writes one row for each face."""
     options = parser().parse_args(arguments)
-    try:
+    continues = "" if options.output is None else "; the same command continues"
+    with one_line_errors(f"interrupted{continues}"):
         predict(options)
-    except AgeGenderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        continues = "" if options.output is None else "; the same command continues"
-        print(f"interrupted{continues}", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
-        raise SystemExit(0) from None
-    except OSError as error:  # as of a full disk
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 def parser() -> argparse.ArgumentParser:

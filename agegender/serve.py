@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from agegender.errors import AgeGenderError
 from agegender.inference.model_options import CAVEAT, add_model_options
 from agegender.inference.server_options import add_server_options, interrupt_on_signals, require_free
+from agegender.one_line_errors import one_line_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serves until Ctrl-C or SIGTERM."""
     options = parser().parse_args(arguments)
-    try:
+    with one_line_errors():
         serve(options)
-    except AgeGenderError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ from agegender.configuration.paths import PACKAGE
 
 FLOORS = {
     "escaping": 0, "whole_package": 0, "errors": 1, "input_paths": 1, "reachable": 1, "regular_files": 1, "version": 1,
-    "whole_files": 2, "metrics": 2, "heads": 2, "sources": 2, "processes": 2,
+    "one_line_errors": 2, "whole_files": 2, "metrics": 2, "heads": 2, "sources": 2, "processes": 2,
     "configuration": 3,
     "models": 4, "data": 4, "runs": 4,
     "evaluation": 5, "inference": 5, "sweeps": 5,
