@@ -254,14 +254,31 @@ def test_mistakes_about_videos_are_one_line(
     assert f"--summary {below}: cannot be written: " in failed(capsys, tmp_path / "a.mp4", "--summary", below, *model)
 
 
-def test_real_faces_in_a_photo(shared: Path, trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_real_faces_in_a_photo(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted((shared / "data" / "utkface").glob("2[0-9]_*.jpg"))[:600:300]
     photo = np.full((500, 900, 3), 120, np.uint8)
-    for number, file in enumerate(sorted((shared / "data" / "utkface").glob("2[0-9]_*.jpg"))[:600:300]):
+    for number, file in enumerate(files):
         photo[150:350, 100 + 400 * number : 300 + 400 * number] = cv2.imread(str(file))
     cv2.imwrite(str(tmp_path / "photo.jpg"), photo)
+    weights = ["--detector-weights", str(shared / "weights" / "face_detection_yunet.onnx")]
+    main([str(tmp_path / "photo.jpg"), *map(str, files), *weights, "--output", str(tmp_path / "p.csv")])
+    rows = table(tmp_path / "p.csv")
+    found, crops = rows[:2], rows[2:]
+    assert [row["face"] for row in found] == ["1", "2"] and all(float(row["detector_score"]) > 0.7 for row in found)
+    for row in found:
+        x0, y0, x1, y1 = map(float, row["box"].split())
+        place = int(x0 > 450)
+        assert 100 + 400 * place < (x0 + x1) / 2 < 300 + 400 * place and 150 < (y0 + y1) / 2 < 350
+        assert float(row["age"]) == pytest.approx(float(crops[place]["age"]), abs=5)
+    assert all(row["box"] == "" for row in crops) and "2 files are small and nearly square" in capsys.readouterr().err
+
+
+def test_a_run_of_drawn_faces_has_no_margin_for_real_ones(
+    shared: Path, trained_run: Path, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weights = shared / "weights" / "face_detection_yunet.onnx"
-    error = failed(capsys, tmp_path / "photo.jpg", "--model", trained_run, "--detector-weights", weights)
-    assert "finds a face in 0 of" in error  # the generated faces of this run are no faces
+    error = failed(capsys, next(faces.glob("*.jpg")), "--model", trained_run, "--detector-weights", weights)
+    assert "finds a face in 0 of" in error
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy as np
 from agegender.errors import AgeGenderError
 from agegender.inference.predictor import Face, FoundFace, Photo, Predictor, rgb
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+UNREADABLE = frozenset({".heic", ".heif", ".avif", ".jxl"})  # photos too; their result says that they cannot be read
 CROP_SIDE = 320  # pixels: a nearly square image of at most this size is taken as a cropped face
 NO_FACE = "no face found"
 NO_DETECTOR = "looks like a photo, and no face detector is there (--download-detector or --detector-weights FILE)"
@@ -58,7 +59,7 @@ def list_images(paths: Iterable[Path]) -> Listing:
         for parent, folders, names in os.walk(path, onerror=_cannot_be_listed):
             folders.sort()
             links += sum(os.path.islink(os.path.join(parent, folder)) for folder in folders)
-            images = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in SUFFIXES]
+            images = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in SUFFIXES | UNREADABLE]
             files += [Path(parent, name) for name in images]
             others += len(names) - len(images)
     return Listing(files, others, links)

@@ -30,6 +30,8 @@ def test_lists_folders_sorted_and_keeps_the_order_of_arguments(tmp_path: Path) -
     assert (listing.others, listing.links) == (1, 0)
     (tmp_path / "f" / "sub" / "back").symlink_to(tmp_path / "f")
     assert list_images([tmp_path / "f"]) == (listing.files[1:], 1, 1)  # not followed, but counted
+    (tmp_path / "f" / "phone.HEIC").touch()
+    assert [path.name for path in list_images([tmp_path / "f"]).files] == ["a.png", "b.JPG", "phone.HEIC", "c.webp"]
     with pytest.raises(AgeGenderError, match="there is no such file or folder"):
         list_images([tmp_path / "none"])
 

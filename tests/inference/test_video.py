@@ -2,6 +2,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,19 +53,27 @@ def test_odd_sizes_lose_a_row_or_column(draw: Draw) -> None:
     assert read(draw("v.mp4", size=(65, 97)))[0].pixels.shape == (64, 96, 3)
 
 
-def test_a_video_of_a_turned_phone_is_upright(draw: Draw, tmp_path: Path) -> None:
-    source = av.open(str(draw("v.mp4", frames=3)))
+@pytest.mark.parametrize(("angle", "bright"), [(90, np.s_[48:]), (-90, np.s_[:48]), (180, np.s_[:, 48:])])
+def test_a_video_of_a_turned_phone_is_upright(angle: int, bright: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:, :48] = 250  # its left half; a display turns it against the clock by the angle
+    writer = VideoWriter(tmp_path / "v.mp4", Fraction(10))
+    writer.write(Frame(0, pixels))
+    writer.close()
+    source = av.open(str(tmp_path / "v.mp4"))
     turned = av.open(str(tmp_path / "turned.mp4"), "w")
     stream = turned.add_stream_from_template(source.streams.video[0])
     if not hasattr(stream, "set_display_rotation"):
         pytest.skip("this PyAV cannot write the rotation of a stream")
-    stream.set_display_rotation(90)
+    stream.set_display_rotation(angle)
     for packet in source.demux(source.streams.video[0]):
         if packet.dts is not None:
             packet.stream = stream
             turned.mux(packet)
     turned.close()
-    assert read(tmp_path / "turned.mp4")[0].pixels.shape == (96, 64, 3)
+    [frame] = read(tmp_path / "turned.mp4")
+    assert frame.pixels.shape == ((64, 96, 3) if angle == 180 else (96, 64, 3))
+    assert frame.pixels[bright].mean() > 200 and frame.pixels.mean() < 150
 
 
 def test_a_video_that_was_cut_off_gives_its_frames_and_a_reason(draw: Draw) -> None:
