@@ -2,7 +2,8 @@
 
     python scripts/predict_with_numpy.py BUNDLE_DIR face.jpg other.png
 
-The images are square crops like the training faces. Prints a JSON object for each.
+The images are square crops like the training faces. Prints a JSON object for each. Gender is binary and means appearance; an
+estimate is not a person's age, gender or identity.
 """
 
 import json

@@ -15,6 +15,9 @@ from agegender.inference.bundle import CARD, CHECKSUMS, Bundle, listed_files
 SCHEME = "hf://"
 _ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?:#([0-9a-f]{64}))?")
 _HEADER = "---\nlicense: other\nlicense_name: see-licenses-md\nlicense_link: licenses.md\nlibrary_name: onnx\n---\n\n"
+_UNTESTED = (
+    "This model was not tested. Gender is binary and means appearance; an estimate is not a person's age, gender or identity.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def push(folder: Path, text: str) -> HubAddress:
     names = listed_files(folder / CHECKSUMS)
     Bundle(folder)
     hub = _library()
-    card = (folder / CARD).read_text(encoding="utf-8") if CARD in names else "This model was not tested.\n"
+    card = (folder / CARD).read_text(encoding="utf-8") if CARD in names else _UNTESTED
     files = [hub.CommitOperationAdd(name, str(folder / name)) for name in [*names, CHECKSUMS]]
     files.append(hub.CommitOperationAdd("README.md", (_HEADER + card).encode()))
     try:

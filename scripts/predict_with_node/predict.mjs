@@ -3,7 +3,8 @@
 //     npm ci --ignore-scripts
 //     ORT_DISABLE_TELEMETRY=1 node predict.mjs BUNDLE_DIR face.png other.png
 //
-// The images are PNG files of the model's size, cropped like the training faces. Prints a JSON object for each.
+// The images are PNG files of the model's size, cropped like the training faces. Prints a JSON object for each. Gender is
+// binary and means appearance; an estimate is not a person's age, gender or identity.
 // Without the variable ONNX Runtime 1.29 and later send usage data to Microsoft.
 
 import { existsSync, readFileSync } from "node:fs";

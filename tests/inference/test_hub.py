@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -112,6 +113,16 @@ def test_a_pushed_bundle_is_fetched_once_and_predicts_the_same(
     folder = fetch(str(address))
     assert {path.name for path in folder.iterdir()} == {path.name for path in bundle.iterdir()}
     assert hub.asked == [] and [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_the_page_of_a_model_that_was_not_tested_says_so_and_what_gender_means(hub: Hub, bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "b")
+    (tmp_path / "b" / "modelcard.md").unlink()
+    listed = (tmp_path / "b" / "checksums.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "b" / "checksums.txt").write_text("".join(line for line in listed if "modelcard" not in line))
+    push(tmp_path / "b", "hf://me/faces")
+    page = hub.files["README.md"].decode()
+    assert "This model was not tested. Gender is binary and means appearance" in page
 
 
 def test_what_was_changed_on_the_server_is_refused(hub: Hub, bundle: Path, tmp_path: Path) -> None:
