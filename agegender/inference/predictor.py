@@ -233,9 +233,9 @@ def rgb(photo: Photo) -> np.ndarray:
         TypeError: An array is not uint8 of one of the shapes of `Photo`.
     """
     if isinstance(photo, str | Path):
-        return files.read(Path(photo))
+        return files.read(Path(photo), strict=True)
     if isinstance(photo, bytes):
-        return files.decode(photo)
+        return files.decode(photo, strict=True)
     if isinstance(photo, Image.Image):
         return files.from_pillow(photo)
     array = np.asarray(photo)

@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,8 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
+CAN_FIND_DAMAGE = find_spec("simplejpeg") is not None
+
 DECODER = f"1 cv2={cv2.__version__} pillow={PIL.__version__}"
 """Versions that can change the pixels of a decoded file. They are in the key of every pixel cache."""
 
@@ -36,8 +39,12 @@ class ImageError(AgeGenderError):
     """A file is not a usable image. The message is a short reason."""
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path, strict: bool = False) -> np.ndarray:
     """Read and decode an image file.
+
+    Args:
+        path: The file.
+        strict: See `decode`.
 
     Returns:
         RGB, [height, width, 3], uint8, contiguous, with the EXIF rotation applied.
@@ -46,7 +53,7 @@ def read(path: Path) -> np.ndarray:
         ImageError: The file is not a usable image. The message names the file and the reason.
     """
     try:
-        return decode(read_bytes(path))
+        return decode(read_bytes(path), strict)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
 
@@ -70,11 +77,16 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, strict: bool = False) -> np.ndarray:
     """Decode the bytes of an image file.
 
     Greyscale, CMYK, palette and 16-bit images are converted to 8-bit RGB. Transparent images get a white background. The
     first frame of an animation is used.
+
+    Args:
+        data: The content of the file.
+        strict: Refuse a JPEG with the damage that `damage` finds. Where simplejpeg is not installed, as with the light packages
+            for prediction, it is not looked for.
 
     Returns:
         RGB, [height, width, 3], uint8, contiguous, with the EXIF rotation applied.
@@ -82,6 +94,8 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         ImageError: The bytes are not an image, or the image is too small, too large, truncated or damaged.
     """
+    if strict and CAN_FIND_DAMAGE and (reason := damage(data)):
+        raise ImageError(reason)
     if data[:2] == b"\xff\xd8" and _jpeg_channels(data) in (1, 3):
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if image is None:
@@ -106,7 +120,7 @@ def damage(data: bytes) -> str | None:
     if data[:2] != b"\xff\xd8":
         return None
     _jpeg_channels(data)
-    from simplejpeg import decode_jpeg  # not installed with the light packages for prediction
+    from simplejpeg import decode_jpeg
 
     try:
         decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)

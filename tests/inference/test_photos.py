@@ -92,6 +92,20 @@ def test_photos_may_be_bytes(bundle: Path, files: list[Path]) -> None:
     assert estimated == [face.age for face in predictor.faces([files[0], *files[2:]])]
 
 
+def test_a_jpeg_with_missing_pixels_has_a_reason(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    whole = cv2.imencode(".jpg", noise)[1].tobytes()
+    damaged = whole[: len(whole) // 2] + whole[-2:]  # with the mark of its end, so a decoder fills the missing half with grey
+    (tmp_path / "damaged.jpg").write_bytes(damaged)
+    predictor = Predictor.load(bundle)
+    for photo in (damaged, tmp_path / "damaged.jpg"):
+        [result] = predict_photos(predictor, [photo])
+        assert result.faces == [] and result.reason.endswith("damaged JPEG: premature end of data segment")
+    monkeypatch.setattr("agegender.sources.images.CAN_FIND_DAMAGE", False)  # simplejpeg is not installed
+    [result] = predict_photos(predictor, [damaged])
+    assert len(result.faces) == 1
+
+
 def test_a_model_that_takes_no_whole_images_gives_a_reason(bundle: Path, files: list[Path]) -> None:
     predictor = Predictor.load(bundle)
     predictor.model.preprocess["crop"] = None  # as of a training on datasets with different crops
