@@ -16,7 +16,7 @@ from agegender.errors import AgeGenderError
 from agegender.processes.interruption import Interrupted, take_time
 from agegender.processes.ranks import LAUNCHER, RUN_DIR, machine_count, process_count, rank, world_size
 
-GRACE = 10.0  # seconds in which the other ranks may end by themselves
+GRACE = 20.0  # seconds in which the other ranks may end by themselves; on a busy machine their end takes some
 
 
 def require_one_process(trainer: Mapping[str, Any]) -> None:
