@@ -13,13 +13,16 @@ from agegender.models.checkpoint import build_network, load_network
 
 HEADS = sorted(path.stem for path in (CONF / "head").glob("*.yaml"))
 SECTIONS = ("backbone", "pool", "trunk", "tower", "head", "gender_head", "image_size")
+SMALL = ("backbone.widths=[4,8]",)
 PIXELS = [*np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3)).astype(np.uint8)]
 
 
-def deployed(*overrides: str, tasks: tuple[str, ...] = ("age", "gender"), size: int = 16) -> DeployedNetwork:
+def deployed(
+    *overrides: str, tasks: tuple[str, ...] = ("age", "gender"), size: int = 16, backbone: tuple[str, ...] = SMALL
+) -> DeployedNetwork:
     """A network with random weights, and running statistics of batch norm as after some training."""
     torch.manual_seed(0)
-    config = compose(["data=toyfaces", f"image_size={size}", "backbone.widths=[4,8]", *overrides])
+    config = compose(["data=toyfaces", f"image_size={size}", *backbone, *overrides])
     network = build_network({key: config[key] for key in SECTIONS}, tasks)
     network.train()
     with torch.no_grad():
@@ -33,6 +36,14 @@ def test_every_head_is_exported_and_equal_to_torch(head: str) -> None:
     network = deployed(f"head={head}")
     gaps = require_parity(network, OnnxModel(to_onnx(network)).outputs, PIXELS)
     assert set(gaps) == set(network.names) >= {"age", "probability_female"}
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])  # small networks of timm
+def test_each_kind_of_backbone_is_exported_and_equal_to_torch(name: str) -> None:
+    timm = ("backbone=resnet50", f"backbone.name={name}", "backbone.pretrained=false")
+    network = deployed(backbone=timm, size=64)
+    images = [*np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3)).astype(np.uint8)]
+    require_parity(network, OnnxModel(to_onnx(network)).outputs, images)
 
 
 @pytest.mark.parametrize("task", ["age", "gender"])
