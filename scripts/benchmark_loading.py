@@ -5,9 +5,10 @@
 
 The first table is the CPU time of one core: files or cache, not augmented, augmented by this package, or augmented by the same
 transforms of albumentations. The second is the wall time of a loop that takes batches from the cache through worker processes:
-by the loader of this package and by a DataLoader of PyTorch with its defaults. The last is the CPU time of faces in boxes: the
-files are decoded, and boxes with 80% of the sides are cut out, upright or rotated by 20 degrees, instead of resizing the whole
-image. All values are medians over rounds, in which the sides alternate. Only their ratios apply to other machines.
+by the loader of this package and by a DataLoader of PyTorch with its defaults. Beside it is the CPU time of the loop and of its
+workers, which other programs change less. The last is the CPU time of faces in boxes: the files are decoded, and boxes with 80%
+of the sides are cut out, upright or rotated by 20 degrees, instead of resizing the whole image. All values are medians over
+rounds, in which the sides alternate. Only their ratios apply to other machines.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,12 @@ def one_core(
     )  # fmt: skip
 
 
+def of_children() -> float:
+    """CPU seconds so far of all worker processes, on Linux."""
+    tasks = [task for child in active_children() for task in Path(f"/proc/{child.pid}/task").glob("*/schedstat")]
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
 def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: list[int], rounds: int) -> None:
     """The second table."""
     loaders: dict[str, Any] = {}
@@ -131,13 +139,15 @@ def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: li
     works = [work_of(side, loader) for side, loader in loaders.items()]
     tables.add("loader_work", "faces and pixels of each loader", works)
     require_same_work(works)
-    cpu: dict[str, list[float]] = {side: [] for side in loaders}
+    parent: dict[str, list[float]] = {side: [] for side in loaders}
+    children: dict[str, list[float]] = {side: [] for side in loaders}
 
     def epoch(side: str) -> float:
-        began, cpu_began = time.perf_counter(), time.process_time()
+        began, cpu_began, children_began = time.perf_counter(), time.process_time(), of_children()
         for batch in loaders[side]:
             batch["image"].permute(0, 2, 3, 1).reshape(-1)[::4096].max()  # reads each page of memory
-        cpu[side].append(time.process_time() - cpu_began)
+        parent[side].append(time.process_time() - cpu_began)
+        children[side].append(of_children() - children_began)
         return time.perf_counter() - began
 
     seconds = alternated({side: partial(epoch, side) for side in loaders}, rounds)
@@ -145,7 +155,8 @@ def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: li
     tables.add(
         "loaders", "cache, augmented here, taken through a loader",
         [{"side": side, "images a second": faces / statistics.median(values), "speed": ratio(seconds[first], values),
-          "CPU us an image, parent": 1e6 * statistics.median(cpu[side]) / faces}
+          "CPU us an image, parent": 1e6 * statistics.median(parent[side]) / faces,
+          "workers": 1e6 * statistics.median(children[side]) / faces}
          for side, values in seconds.items()],
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from agegender.data.cache_file import build_once, cache_path, explain_errors
 from agegender.data.cores import usable_cores
-from agegender.data.row_file import RowFile
+from agegender.data.row_file import Empty, RowFile
 from agegender.errors import AgeGenderError
 from agegender.sources.box import Region, region_sha256
 from agegender.sources.crop import cut
@@ -50,12 +50,20 @@ class DecodedImages:
         return len(self.files)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``; see ``read``."""
+        return self.read(rows)
+
+    def read(self, rows: np.ndarray, empty: Empty = np.empty) -> np.ndarray:
         """Returns the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``.
+
+        Args:
+            rows: The rows.
+            empty: Allocates the result.
 
         Raises:
             ImageError: A file can no longer be read.
         """
-        images = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
+        images = empty((len(rows), self.size, self.size, 3), np.uint8)
         for file, same in groupby(zip(images, rows.tolist(), strict=True), key=lambda one: str(self.files[one[1]])):
             picture = read(Path(file))
             for image, row in same:
@@ -86,12 +94,20 @@ class ImageCache:
         return len(self._rows)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Returns a copy of the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``; see ``read``."""
+        return self.read(rows)
+
+    def read(self, rows: np.ndarray, empty: Empty = np.empty) -> np.ndarray:
         """Returns a copy of the images ``[B, size, size, 3]`` (uint8 RGB) of rows ``[B]``.
+
+        Args:
+            rows: The rows.
+            empty: Allocates the result.
 
         Raises:
             AgeGenderError: The file has been shortened since it was opened, or it cannot be read.
         """
-        return self._rows[rows]
+        return self._rows.read(rows, empty)
 
     @classmethod
     def open_or_build(

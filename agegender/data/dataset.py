@@ -10,18 +10,25 @@ from torch.utils.data import Dataset
 
 from agegender.data.batches import BatchIndex
 from agegender.data.features import Features
+from agegender.data.row_file import Empty
 
 
 class Images(Protocol):
-    """Images by row: an ``ImageCache``, ``DecodedImages`` or an array."""
+    """Images by row: an ``ImageCache`` or ``DecodedImages``."""
 
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
-        """Returns the images ``[B, S, S, 3]`` (uint8 RGB) of int64 rows ``[B]``; the caller may overwrite them."""
+    def read(self, rows: np.ndarray, empty: Empty) -> np.ndarray:
+        """Returns the images ``[B, S, S, 3]`` (uint8 RGB) of int64 rows ``[B]``, allocated by ``empty``.
+
+        The caller may overwrite them.
+        """
         ...
 
 
 class FaceDataset(Dataset[dict[str, torch.Tensor]]):
     """Maps a ``BatchIndex`` to a batch; for use with ``DataLoader(batch_size=None, sampler=batches)``.
+
+    Attributes:
+        empty: Allocates the images of a batch.
 
     Args:
         images: The images, by row.
@@ -51,6 +58,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         self.gender = torch.from_numpy(np.array(gender, dtype=np.int64))
         self.dataset = torch.from_numpy(np.array(np.zeros_like(gender) if dataset is None else dataset, dtype=np.int64))
         self.augment = augment
+        self.empty: Empty = np.empty
         self.features = features
         self.rows = np.arange(len(self.age_low)) if rows is None else np.asarray(rows, dtype=np.int64)
 
@@ -84,7 +92,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
         """Loads a batch.
 
         Returns:
-            ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory) or ``features`` float32 ``[B, ...]``, ``age_low``
+            First ``image`` uint8 ``[B, 3, S, S]`` (channels last in memory) or ``features`` float32 ``[B, ...]``, ``age_low``
             and ``age_high`` float32 years (NaN if unknown), ``gender`` int64 (-1 if unknown), ``dataset`` int64 (number
             of the dataset), ``index`` int64 (row of the face table).
         """
@@ -101,7 +109,7 @@ class FaceDataset(Dataset[dict[str, torch.Tensor]]):
     def _inputs(self, batch: BatchIndex) -> dict[str, torch.Tensor]:
         if self.features is not None and (features := self.features.of(batch)) is not None:
             return {"features": torch.from_numpy(features)}
-        images = self.images[self.rows[batch.indices]]
+        images = self.images.read(self.rows[batch.indices], self.empty)
         if self.augment is not None:
             images = self.augment(images, batch.seed)
         return {"image": torch.from_numpy(images).permute(0, 3, 1, 2)}

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ import numpy as np
 
 from agegender.errors import AgeGenderError
 from agegender.regular_files import open_bytes
+
+Empty = Callable[[tuple[int, ...], Any], np.ndarray]
+"""Allocates an array of a shape and a type, as ``numpy.empty`` does."""
 
 
 class RowFile:
@@ -43,12 +46,20 @@ class RowFile:
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows ``[B, ...]`` with the given numbers ``[B]``; see ``read``."""
+        return self.read(rows)
+
+    def read(self, rows: np.ndarray, empty: Empty = np.empty) -> np.ndarray:
         """Returns the rows ``[B, ...]`` with the given numbers ``[B]``.
+
+        Args:
+            rows: The numbers.
+            empty: Allocates the result.
 
         Raises:
             AgeGenderError: The file has been shortened since it was opened, or it cannot be read.
         """
-        result = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
+        result = empty((len(rows), *self.shape[1:]), self.dtype)
         places = [self.offset + row * self._stride for row in rows.tolist()]
         descriptor = self._file.fileno()
         # Request all rows before reading any: when the file is not in memory yet, this is several times faster than

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import get_worker_info
+
+from agegender.data.dataset import FaceDataset
 
 AHEAD = 2
 """Batches that each worker loads ahead, the ``prefetch_factor`` of the DataLoader."""
@@ -31,8 +36,9 @@ class SharedBatches:
     """The ``collate_fn`` of a DataLoader that writes batches in its workers, and what reads them in the parent process.
 
     By default every tensor of every batch is a new file in shared memory. Both processes then spend more time on new pages
-    than on loading. Here each worker has ``AHEAD + 1`` buffers. The parent copies a batch out of its buffer before it asks for
-    the next batch, so the one buffer more than batches ahead is always free. Without workers, batches pass unchanged.
+    than on loading. Here each worker has ``AHEAD + 1`` buffers, and a ``FaceDataset`` loads and augments images in them. The
+    parent copies a batch out of its buffer before it asks for the next batch, so the one buffer more than batches ahead is
+    always free. Without workers, batches pass unchanged.
     """
 
     def __init__(self) -> None:
@@ -44,19 +50,35 @@ class SharedBatches:
         worker = get_worker_info()
         if worker is None:
             return batch
+        if isinstance(worker.dataset, FaceDataset):
+            worker.dataset.empty = self.empty  # from the next batch on, its images need not be copied
         layout, length = {}, _ALIGNMENT
         for name, tensor in batch.items():
             layout[name] = (length, tensor.shape, tensor.stride(), tensor.dtype)
             length += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
-        slot = worker.id, self._written % (AHEAD + 1)
+        slot, buffer = self._next(worker.id, length)
         self._written += 1
-        if slot not in self._buffers or len(self._buffers[slot]) < length:
-            self._buffers[slot] = torch.zeros(length, dtype=torch.uint8).share_memory_()
-        buffer = self._buffers[slot]
         for name, tensor in batch.items():
-            _view(buffer, *layout[name]).copy_(tensor)
+            place = _view(buffer, *layout[name])
+            if place.data_ptr() != tensor.data_ptr():
+                place.copy_(tensor)
         # The parent never sees the last batches of an epoch that it leaves early, so it says itself which buffers it knows.
         return SharedBatch(slot, None if buffer[0] else buffer, layout)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Allocates the first array of the next batch in its buffer, in a worker."""
+        worker = get_worker_info()
+        assert worker is not None, "only workers have buffers"
+        length = prod(shape) * np.dtype(dtype).itemsize
+        _, buffer = self._next(worker.id, _ALIGNMENT + length)
+        return buffer[_ALIGNMENT : _ALIGNMENT + length].numpy().view(dtype).reshape(shape)
+
+    def _next(self, worker: int, length: int) -> tuple[tuple[int, int], torch.Tensor]:
+        """Slot and buffer of the next batch of a worker, of at least ``length`` bytes."""
+        slot = worker, self._written % (AHEAD + 1)
+        if slot not in self._buffers or len(self._buffers[slot]) < length:
+            self._buffers[slot] = torch.zeros(length, dtype=torch.uint8).share_memory_()
+        return slot, self._buffers[slot]
 
     def read(self, batch: Mapping[str, torch.Tensor] | SharedBatch, pinned: bool = False) -> Mapping[str, torch.Tensor]:
         """Copies a batch out of its buffer, in the parent.

@@ -1,12 +1,20 @@
 """Batches of real worker processes, while their parent keeps all of them and is slower than the workers."""
 
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from agegender.data import shared_batches
+from agegender.data.augment import Standard
+from agegender.data.batches import BatchIndex
+from agegender.data.cache import ImageCache
+from agegender.data.dataset import FaceDataset
 from agegender.data.shared_batches import AHEAD, SharedBatch, SharedBatches
 from agegender.data.timed_loader import TimedLoader
 
@@ -76,3 +84,50 @@ def test_errors_of_workers_reach_the_parent() -> None:
 def test_without_workers_batches_pass_unchanged() -> None:
     shared, batch = SharedBatches(), Numbered()[3]
     assert shared(batch) is batch and shared.read(batch) is batch
+
+
+class Elsewhere(Standard):
+    """Returns its result in memory of its own."""
+
+    def __call__(self, images: np.ndarray, seed: int) -> np.ndarray:
+        return super().__call__(images, seed).copy()
+
+
+def faces(folder: Path, augment: Any) -> FaceDataset:
+    """40 faces of random pixels in a file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
+    pixels.tofile(folder / "pixels.uint8")
+    age = np.arange(40.0)
+    return FaceDataset(ImageCache(folder / "pixels.uint8", 40, 12), age, age + 1, np.arange(40) % 2, augment)
+
+
+SIZES = (3, 7, 7, 0, 7, 7, 7, 2, 5, 12, 1, 7)
+
+
+@pytest.mark.parametrize(("workers", "augment"), [(1, Standard(hole_size=4)), (2, Elsewhere(hole_size=4)), (2, None)])
+def test_faces_are_the_same_with_and_without_workers(workers: int, augment: Any, tmp_path: Path) -> None:
+    data, generator = faces(tmp_path, augment), np.random.default_rng(1)
+    index = [BatchIndex(generator.integers(0, 40, size), seed) for seed, size in enumerate(SIZES)]
+    loader = TimedLoader(data, workers, sampler=index)
+    for _ in range(2):
+        found = list(loader)
+        assert len(found) == len(index)
+        for batch, expected in zip(found, map(data.__getitem__, index), strict=True):
+            assert all(torch.equal(batch[name], expected[name]) for name in expected)
+            assert not len(batch["index"]) or batch["image"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_worker_loads_images_in_the_buffer_that_it_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, shared = faces(tmp_path, Standard(hole_size=4)), SharedBatches()
+    expected = [data[BatchIndex(np.arange(8), seed)] for seed in range(3 * (AHEAD + 1))]
+    monkeypatch.setattr(shared_batches, "get_worker_info", lambda: SimpleNamespace(id=0, dataset=data))
+    in_place = []
+    for seed, right in enumerate(expected):
+        batch = data[BatchIndex(np.arange(8), seed)]
+        message = shared(batch)
+        assert isinstance(message, SharedBatch)
+        buffer = shared._buffers[message.slot]
+        in_place.append(0 < batch["image"].data_ptr() - buffer.data_ptr() < buffer.nbytes)
+        found = shared.read(message)
+        assert all(torch.equal(found[name], right[name]) for name in right)
+    assert in_place == [False] * (AHEAD + 1) + [True] * 2 * (AHEAD + 1)  # the first ones find the size of the buffers
