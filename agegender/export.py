@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agegender import whole_package  # noqa: F401
 from agegender.errors import AgeGenderError
 from agegender.one_line_errors import one_line_errors
+from agegender.regular_files import open_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,7 +187,8 @@ def _safetensors(run: "RunDirectory", network: "DeployedNetwork", precision: str
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        with open_text(file) as opened:
+            return opened.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AgeGenderError(
             f"--license {file}: cannot be read as text: {getattr(error, 'strerror', None) or error}"

@@ -52,6 +52,10 @@ def test_a_bundle_has_model_description_and_metrics(
 
 def test_terms_that_cannot_be_read(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "none.md: cannot be read" in failed(capsys, trained_run, tmp_path / "b", "--license", tmp_path / "none.md")
+    os.mkfifo(tmp_path / "pipe.md")  # reading it would wait forever
+    assert "cannot be read as text: not a regular file" in failed(
+        capsys, trained_run, tmp_path / "b", "--license", tmp_path / "pipe.md"
+    )
 
 
 def test_half_precision_reports_its_loss(trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

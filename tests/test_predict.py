@@ -163,6 +163,15 @@ def test_an_age_gate_gives_a_verdict_for_each_face_and_its_error_rates(
     assert table(tmp_path / "p.csv")[0]["verdict"] in ("passes", "proof of age needed")
 
 
+def test_a_terminal_sees_how_many_files_are_done(
+    bundle: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    main([str(faces), "--model", str(bundle), "--output", str(tmp_path / "p.csv")])
+    shown = capsys.readouterr().err
+    assert [line for line in re.findall(r"\r(\d+ of 60 files)", shown)] == [f"{done} of 60 files" for done in range(10, 61, 10)]
+
+
 class WhiteSquares:
     """A detector that finds white squares."""
 

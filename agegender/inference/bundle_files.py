@@ -21,9 +21,9 @@ def write_files(folder: Path, files: Mapping[str, bytes | str | Mapping[str, Any
         AgeGenderError: The folder exists and has files, or cannot be written to.
     """
     contents = {name: _bytes(content) for name, content in files.items()}
-    partial = folder.with_name(f".{folder.name}.partial")
     try:
         require_new(folder)
+        partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
         partial.mkdir(parents=True)
         try:
@@ -38,11 +38,13 @@ def write_files(folder: Path, files: Mapping[str, bytes | str | Mapping[str, Any
 
 
 def require_new(folder: Path) -> None:
-    """Refuses a folder that has files.
+    """Refuses a folder that has files, and the working directory, which cannot be replaced.
 
     Raises:
-        AgeGenderError: It exists and is not an empty folder.
+        AgeGenderError: It is no name of a new or empty folder.
     """
+    if not folder.name:
+        raise AgeGenderError(f"{folder}: expected the name of a new folder, not the working directory")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AgeGenderError(f"{folder}: exists already; choose another folder or delete it")
 

@@ -23,6 +23,13 @@ def test_refuses_a_folder_with_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+def test_refuses_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("", ".", "/"):
+        with pytest.raises(AgeGenderError, match="expected the name of a new folder"):
+            write_files(Path(folder), {})
+
+
 def test_leaves_nothing_behind_if_it_fails(tmp_path: Path) -> None:
     with pytest.raises(AgeGenderError, match="cannot be written"):
         write_files(tmp_path / "b", {"missing/folder.txt": "x"})
