@@ -79,6 +79,7 @@ def export(options: argparse.Namespace) -> None:
         AgeGenderError: The run has no model, the network cannot be exported, or the exported model differs from it.
     """
     from agegender.configuration.schema import validate_saved
+    from agegender.inference.bundle import CHECKSUMS
     from agegender.inference.bundle_files import require_new, write_files
     from agegender.inference.hub import HubAddress, push
     from agegender.inference.onnx_export import DeployedNetwork
@@ -93,6 +94,8 @@ def export(options: argparse.Namespace) -> None:
         raise AgeGenderError(f"--push {options.push}: only for --format onnx")
     if options.push is not None:
         HubAddress.of(options.push)
+    if (options.run / CHECKSUMS).is_file():
+        raise AgeGenderError(f"{options.run}: a bundle already; name the run directory of the training")
     run = RunDirectory(options.run)
     validate_saved(run.read_config(), run.config)
     trained = load_network(run.best)

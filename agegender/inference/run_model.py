@@ -13,6 +13,7 @@ from agegender.configuration.build import build
 from agegender.configuration.schema import validate_saved
 from agegender.data.crops import choose_crops
 from agegender.errors import AgeGenderError
+from agegender.inference.bundle import CHECKSUMS, MODEL
 from agegender.inference.face_crop import SIDE, FacePlace
 from agegender.inference.faces import FaceDetector
 from agegender.inference.trained_model import TrainedModel
@@ -50,6 +51,8 @@ def run_model(
                 "use no detector"
             )
         return TrainedModel(load_network(path), device=device)
+    if (path / CHECKSUMS).is_file():
+        raise AgeGenderError(f"{path}: a bundle without {MODEL}; only one of agegender.export --format onnx predicts")
     run = RunDirectory(path)
     if not run.config.is_file():
         raise AgeGenderError(f"{path}: neither a run directory (it has no {run.config.name}) nor a bundle nor a checkpoint")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from agegender import Predictor
 from agegender.errors import AgeGenderError
 from agegender.export import main as export
 from agegender.inference.bundle import CHECKSUMS, checksums
@@ -42,6 +43,19 @@ def test_it_holds_weights_settings_and_seen_images(exported: Path, trained_run: 
     for name, value in weights.items():
         torch.testing.assert_close(value, state[PREFIX + name])
     assert seen == run.read_seen()
+
+
+def test_it_neither_predicts_nor_is_exported_again(
+    exported: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(
+        AgeGenderError, match=r"a bundle without model\.onnx; only one of agegender\.export --format onnx predicts"
+    ):
+        Predictor.load(exported)
+    for one in (exported, bundle):
+        with pytest.raises(SystemExit):
+            export([str(one), str(tmp_path / "b")])
+        assert f"error: {one}: a bundle already; name the run directory of the training" in capsys.readouterr().err
 
 
 def test_bad_bundles_are_one_line(exported: Path, tmp_path: Path) -> None:
