@@ -61,8 +61,8 @@ class FaceDataModule(LightningDataModule):
             training.
         batch_size: Faces per process and step, at least 1.
         num_workers: Number of loader worker processes. ``auto`` or None means, beside a CPU trainer, 0 in the first epoch;
-            from the second on, as many as training needs if loading took more than a tenth of the first. Beside a GPU it
-            means the process's share of the cores minus 1, at most 8.
+            from the second on, as many as training needs if loading took more than a tenth of the first and more than a
+            millisecond a batch. Beside a GPU it means the process's share of the cores minus 1, at most 8.
         cache: ``disk`` decodes images once into a file; ``none`` decodes them at every use and stores
             nothing.
         cache_dir: Folder of the cache; None for ``$XDG_CACHE_HOME/agegender`` or ``~/.cache/agegender``.

@@ -39,6 +39,7 @@ class TimedLoader(DataLoader[Any]):
     def __init__(self, dataset: Dataset[Any], num_workers: int = 0, cores: int | None = None, **arguments: Any) -> None:
         self.cores = cores
         self._loading = self._computing = 0.0
+        self._batches = 0
         workers = {"persistent_workers": True, "prefetch_factor": AHEAD} if num_workers or cores else {}
         given = {"batch_size": None, "collate_fn": SharedBatches(), **workers, **arguments}
         super().__init__(dataset, num_workers=num_workers or int(bool(cores)), **given)
@@ -58,6 +59,7 @@ class TimedLoader(DataLoader[Any]):
             loaded = time.perf_counter()
             self.waited += loaded - began
             self._loading += loaded - began
+            self._batches += 1
             self.faces += len(batch["index"])
             yield batch
             began = time.perf_counter()
@@ -65,7 +67,7 @@ class TimedLoader(DataLoader[Any]):
 
     def _choose_workers(self, cores: int) -> None:
         share = self._loading / (self._loading + self._computing)
-        self.num_workers, self.cores = worker_count(self._loading, self._computing, cores), None
+        self.num_workers, self.cores = worker_count(self._loading, self._computing, self._batches, cores), None
         log.info(
             "loading took %.0f%% of the first epoch: %d loader workers from now on (loader.num_workers=auto, %d cores)",
             100 * share, self.num_workers, cores,

@@ -27,17 +27,21 @@ def test_systems_without_core_binding_count_all_cores(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("loading", "computing", "cores", "expected"),
+    ("loading", "computing", "batches", "cores", "expected"),
     [
-        (0.9, 10, 8, 0),  # less than a tenth of the time
-        (2, 10, 8, 1),
-        (25, 10, 8, 3),
-        (25, 10, 2, 1),  # the trainer keeps a core
-        (25, 10, 1, 0),
-        (1000, 1, 16, 15),
-        (1, 0, 4, 3),
-        (0, 0, 4, 0),
+        (0.9, 10, 100, 8, 0),  # less than a tenth of the time
+        (2, 10, 100, 8, 1),
+        (25, 10, 100, 8, 3),
+        (25, 10, 100, 2, 1),  # the trainer keeps a core
+        (25, 10, 100, 1, 0),
+        (1000, 1, 100, 16, 15),
+        (1, 0, 100, 4, 3),
+        (0, 0, 0, 4, 0),
+        (0.9, 1, 1000, 4, 0),  # less than a millisecond a batch
+        (1.1, 1, 1000, 4, 2),
     ],
 )
-def test_workers_load_as_fast_as_the_trainer_computes(loading: float, computing: float, cores: int, expected: int) -> None:
-    assert worker_count(loading, computing, cores) == expected
+def test_workers_load_as_fast_as_the_trainer_computes(
+    loading: float, computing: float, batches: int, cores: int, expected: int
+) -> None:
+    assert worker_count(loading, computing, batches, cores) == expected
