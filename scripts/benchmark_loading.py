@@ -5,10 +5,11 @@
 
 The first table is the CPU time of one core: files or cache, not augmented, augmented by this package, or augmented by the same
 transforms of albumentations. The second is the wall time of a loop that takes batches from the cache through worker processes:
-by the loader of this package and by a DataLoader of PyTorch with its defaults. Beside it is the CPU time of the loop and of its
-workers, which other programs change less. The last is the CPU time of faces in boxes: the files are decoded, and boxes with 80%
-of the sides are cut out, upright or rotated by 20 degrees, instead of resizing the whole image. All values are medians over
-rounds, in which the sides alternate. Only their ratios apply to other machines.
+by the loader of this package and by a DataLoader of PyTorch with its defaults. Beside it is the CPU time of the loop and of
+its workers, which other programs change less. The third is the CPU time of such a loop for cached features of a frozen
+backbone. The last is the CPU time of faces in boxes: the files are decoded, and boxes with 80% of the sides are cut out,
+upright or rotated by 20 degrees, instead of resizing the whole image. All values are medians over rounds, in which the sides
+alternate. Only their ratios apply to other machines.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ from agegender.data.augment import Albumentations, Flip, Geometric, Standard, Un
 from agegender.data.batches import TrainBatches
 from agegender.data.cache import DecodedImages, ImageCache
 from agegender.data.dataset import FaceDataset, Images
+from agegender.data.features import FeatureCache, Features
 from agegender.data.timed_loader import TimedLoader
 from agegender.sources.box import Region
 from agegender.sources.images import read
@@ -161,6 +163,29 @@ def workers(tables: Tables, data: FaceDataset, batches: TrainBatches, counts: li
     )  # fmt: skip
 
 
+def features(tables: Tables, folder: Path, batches: TrainBatches, counts: list[int], rounds: int) -> None:
+    """The third table: vectors of random numbers."""
+    count, width = len(batches.indices), 1280
+    vectors = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+    cache = FeatureCache.open_or_build(["drawn"], batches.indices, (width,), False, folder, [vectors])
+    unknown = np.full(count, np.nan)
+    data = FaceDataset(DecodedImages([], 1), unknown, unknown, np.full(count, -1), features=Features([cache], math.inf))
+    loaders = {f"{number} workers": TimedLoader(data, number, sampler=batches) for number in counts}
+
+    def epoch(loader: TimedLoader) -> float:
+        began = time.process_time()
+        for _ in loader:
+            pass
+        return time.process_time() - began
+
+    seconds = alternated({side: partial(epoch, loader) for side, loader in loaders.items()}, 1 + rounds)
+    tables.add(
+        "features", f"cached features of {width} values, taken through a loader",
+        [{"side": side, "CPU us a batch, parent": 1e6 * statistics.median(values[1:]) / len(batches)}
+         for side, values in seconds.items()],
+    )  # fmt: skip
+
+
 def boxes(tables: Tables, files: list[Path], size: int, rounds: int) -> None:
     """The last table. All sides decode the same files."""
     upright, rotated = [], []
@@ -227,6 +252,7 @@ def main() -> None:
         one_core(tables, sources, augments, dataset, batches, arguments.rounds, about)
         if arguments.workers:
             workers(tables, dataset(sources["cache"], own()), batches, arguments.workers, arguments.rounds)
+            features(tables, folder, batches, arguments.workers, arguments.rounds)
         boxes(tables, files, size, arguments.rounds)
     tables.write(arguments.json)
 

@@ -81,6 +81,7 @@ def test_all_sides_of_the_loading_benchmark_load_the_same_pixels(tmp_path: Path)
     assert (loaders["faces"], loaders["pixels"]) == work["cache augmented here"]
     assert [row["side"] for row in tables["loaders"]] == ["0 workers", "1 workers", "1 workers, PyTorch"]
     assert [row["workers"] > 0 for row in tables["loaders"]] == [False, True, True]
+    assert [row["side"] for row in tables["features"]] == ["0 workers", "1 workers"]
     assert all(row["times files, albumentations"] > 0 for row in tables["one_core"])
     assert [row["side"] for row in tables["boxes"]] == ["whole image", "box", "rotated box"]
     assert tables["boxes"][0]["times whole image"] == 1
