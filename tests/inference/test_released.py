@@ -13,7 +13,7 @@ from agegender.inference.model_options import RELEASED
 from agegender.sources.toyfaces.drawing import draw
 from agegender.sources.toyfaces.traits import sample
 
-SHA256 = "662665e6a3249ae3ae8a796e8ff2452e7e705924bddad2cdc147df6e313fbec6"
+SHA256 = "8f3efbeb3de42612e73fc065c8bcb0485f613520f6cc5404ebb172828da3ebe4"
 PREDICTIONS = Path(__file__).with_name("released_predictions.json")
 
 
