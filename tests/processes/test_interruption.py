@@ -111,8 +111,8 @@ def test_a_process_that_waits_for_others_is_not_ended_early() -> None:
 
 
 def test_a_signal_explains_a_lost_connection_that_was_noticed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
     assert status_and_output(AFTER_A_LOST_CONNECTION, signal.SIGTERM) == (0, "stopped by SIGTERM\n")
 
 
