@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -84,11 +85,12 @@ time.sleep(60)
 SCRIPTS = {"python": PYTHON, "after a library": HANDLERS_OF_A_LIBRARY, "sent again": SENT_AGAIN_WHILE_IT_ENDS}
 
 
-def status_and_output(script: str, number: int) -> tuple[int, str]:
-    """Starts a process, sends it a signal when it is ready, and waits for its end."""
+def status_and_output(script: str, number: int, delay: float = 0) -> tuple[int, str]:
+    """Starts a process, sends it a signal some seconds after it is ready, and waits for its end."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     process = subprocess.Popen([sys.executable, "-c", START + script], stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout and process.stdout.readline() == "ready\n"
+    time.sleep(delay)
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     return process.returncode, output
@@ -113,7 +115,7 @@ def test_a_process_that_waits_for_others_is_not_ended_early() -> None:
 def test_a_signal_explains_a_lost_connection_that_was_noticed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    assert status_and_output(AFTER_A_LOST_CONNECTION, signal.SIGTERM) == (0, "stopped by SIGTERM\n")
+    assert status_and_output(AFTER_A_LOST_CONNECTION, signal.SIGTERM, delay=0.3) == (0, "stopped by SIGTERM\n")
 
 
 def test_handlers_are_left_alone_where_signals_were_not_asked_for() -> None:
