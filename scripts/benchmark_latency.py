@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measurements import Row, Tables, alternated, command, ratio
+from measurements import Row, Tables, alternated, announce, command, ratio
 
 from agegender.configuration.command import compose
 from agegender.inference.bundle import LABELS, MODEL, PREPROCESS, SCHEMA, OnnxModel
@@ -118,6 +118,7 @@ def latency(name: str, options: argparse.Namespace) -> tuple[list[Row], list[Row
             if {"eager", "onnxruntime"} <= times.keys():
                 row["onnxruntime is faster by"] = ratio(times["eager"], times["onnxruntime"])
             rows.append(row)
+            announce(row)
     return rows, [_overhead(backbone, size, models["onnxruntime"], batch, options.rounds) for batch in options.batches]
 
 
