@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from agegender.errors import AgeGenderError
-from agegender.processes.interruption import Interrupted, take_time
+from agegender.processes.interruption import Interrupted, remove_deadline
 from agegender.processes.ranks import LAUNCHER, RUN_DIR, machine_count, process_count, rank, world_size
 
-GRACE = 20.0  # seconds in which the other ranks may end by themselves; on a busy machine their end takes some
+GRACE = 20.0  # seconds in which the other ranks may end by themselves; more than their own deadline
 
 
 def require_one_process(trainer: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ def launch(module: str, count: int, run_dir: Path) -> int:
             ranks.append(subprocess.Popen(command, env={**os.environ, **common, **own}))
         return _supervise(ranks)
     except Interrupted as stop:
-        take_time()
+        remove_deadline()
         for process in ranks:
             process.send_signal(stop.number)
         _wait(ranks)

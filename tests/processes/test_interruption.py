@@ -61,7 +61,7 @@ try:
     ready()
     time.sleep(60)
 except Interrupted as stop:
-    interruption.take_time()
+    interruption.remove_deadline()
     time.sleep(1)
     print("ended by itself")
 """
