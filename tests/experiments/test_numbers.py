@@ -132,7 +132,7 @@ SYSTEMS: dict[str, Table] = {
         "data": ["fairface"], "image_size": 112, "fractions": [0.9, 0.05, 0.05], "backbone": "tf_efficientnet_lite0",
         "augment": GEOMETRIC | {"rotation": 10.0, "zoom": 0.15, "translation": 0.05, "contrast": 0.2},
         "head": DLDL | {"readout": "expectation", "expectation_weight": 0.1}, "gender_head": CROSS_ENTROPY,
-        "balance": task_weights(age=1.0, gender=1.0), "optimizer": adamw(2e-3, 0.05), "batch_size": 64, "epochs": 6,
+        "balance": task_weights(age=1.0, gender=1.0), "optimizer": adamw(2e-3, 0.05), "batch_size": 64, "epochs": 10,
         "schedule": {"is": "OneCycle", "pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 10000.0,
                      "cycle_momentum": True},
         "patience": NEVER, "monitor": "val/age_distance",
