@@ -51,6 +51,40 @@ class AgeBalancedSampler:
         return weights
 
 
+class GroupBalancedSampler:
+    """Draws faces of small groups of race and gender more often, with replacement.
+
+    A face weighs ``1 / count ** power``, where ``count`` is the number of training faces of its race and gender as labelled.
+    Faces without a race or a gender get the mean weight.
+
+    Args:
+        power: 0 draws groups as they occur; 1 makes all groups equally frequent.
+
+    Raises:
+        AgeGenderError: ``power`` is negative.
+    """
+
+    def __init__(self, power: float = 1.0) -> None:
+        if power < 0:
+            raise AgeGenderError(f"sampler.power={power} must be >= 0")
+        self.power = power
+
+    def weights(self, table: FaceTable) -> np.ndarray:
+        """Returns one positive weight per row of the table.
+
+        Raises:
+            AgeGenderError: No face of the table has both labels.
+        """
+        known = table.frame[["race", "gender"]].notna().all(axis=1).to_numpy()
+        if not known.any():
+            raise AgeGenderError("sampler=group_balanced needs faces with race and gender; the train split has none")
+        groups = table.frame[known].groupby(["race", "gender"])["path"].transform("size")
+        weights = np.ones(len(known))
+        weights[known] = groups.to_numpy(float) ** -self.power
+        weights[~known] = weights[known].mean()
+        return weights
+
+
 class LDSSampler:
     """Draws rare ages more often, with replacement: label distribution smoothing (Yang et al., ICML 2021).
 

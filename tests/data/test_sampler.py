@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import convolve1d, gaussian_filter1d
 
 from agegender.data.batches import TrainBatches
-from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, LDSSampler, PlainSampler
+from agegender.data.sampler import AgeBalancedSampler, DatasetSampler, GroupBalancedSampler, LDSSampler, PlainSampler
 from agegender.errors import AgeGenderError
 from agegender.sources.faces import FaceTable, concat
 
@@ -42,6 +42,24 @@ def test_intervals_count_as_their_midpoint_and_unknown_ages_get_the_mean_weight(
 
 def test_without_known_ages_all_weights_are_equal():
     assert AgeBalancedSampler().weights(_table([np.nan, np.nan])).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("power", [1.0, 1, 0.5, 0.0])
+def test_groups_of_race_and_gender_are_drawn_by_their_size(power):
+    groups = [("White", 0)] * 30 + [("White", 1)] * 5 + [("Black", 1)] * 2 + [(None, 1), ("Black", None)]
+    race, gender = zip(*groups, strict=True)
+    columns = {"path": [f"{row}.jpg" for row in range(len(groups))], "race": list(race), "gender": list(gender)}
+    weights = GroupBalancedSampler(power).weights(FaceTable.of("faces", Path("faces"), columns))
+    sizes = [30] * 30 + [5] * 5 + [2] * 2
+    expected = [size**-power for size in sizes]
+    assert weights == pytest.approx([*expected, np.mean(expected), np.mean(expected)])
+
+
+def test_groups_need_labels_and_a_power_that_is_not_negative():
+    with pytest.raises(AgeGenderError, match="needs faces with race and gender"):
+        GroupBalancedSampler().weights(_table([1.0, 2.0]))
+    with pytest.raises(AgeGenderError, match="power=-1"):
+        GroupBalancedSampler(-1)
 
 
 def test_wrong_settings_of_the_age_balanced_sampler_raise():
