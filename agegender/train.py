@@ -43,11 +43,19 @@ def main(config: dict[str, Any]) -> float | None:
     if not ranks.started():
         ranks.require_one_machine(config["trainer"])
     if not ranks.started() and (count := ranks.process_count(config["trainer"])) > 1:
-        if status := launch("agegender.train", count, run.path):
+        with advised(partial(_how_to_continue, run)):
+            status = launch("agegender.train", count, run.path)
+        if status:
             raise SystemExit(status)
         return None
     run = RunDirectory(ranks.on_rank_zero("run directory", lambda: str(run.path)))
     return train(with_absolute_paths(config), run, resuming)
+
+
+def _how_to_continue(run: RunDirectory) -> str:
+    from agegender.training.resuming import advice  # takes a second to import, and is needed after a signal only
+
+    return advice(run)
 
 
 def train(config: dict[str, Any], run: RunDirectory, resuming: bool = False) -> float | None:

@@ -47,6 +47,9 @@ def launch(module: str, count: int, run_dir: Path) -> int:
 
     Returns:
         The exit status of the job: 0, or the status of the rank that failed first (128 + N for signal N).
+
+    Raises:
+        Interrupted: This process got a signal, and rank 0 ended without reporting it. All ranks have ended.
     """
     command = [sys.executable, "-m", module, *sys.argv[1:]]
     common = {
@@ -64,9 +67,9 @@ def launch(module: str, count: int, run_dir: Path) -> int:
         for process in ranks:
             process.send_signal(stop.number)
         _wait(ranks)
-        if not ranks or ranks[0].returncode != 128 + stop.number:  # rank 0 has not reported the signal itself
-            print(f"error: {stop}; all processes were ended", file=sys.stderr)
-        return 128 + stop.number
+        if ranks and ranks[0].returncode == 128 + stop.number:  # rank 0 has reported the signal itself
+            return 128 + stop.number
+        raise
     finally:
         for process in ranks:
             if process.poll() is None:
