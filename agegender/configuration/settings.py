@@ -35,6 +35,8 @@ class TrainSettings:
             ``refuse`` ends with an error, ``exclude`` leaves them out and counts them.
         views: Views of each face over which the test averages its estimates: ``one``, ``flip`` (with the mirror image) or
             ``crops`` (centre and corners, each with its mirror image; ten times slower).
+        mixup: Trains on blends of two faces (Zhang et al. 2018). Both parameters of the beta distribution of their shares,
+            above 0, such as 0.2. null: no blends.
         name: Name of the run in tables of ``agegender.compare``; null shows the settings in which it differs from other runs.
         paper: Title, metrics and protocol of the paper that an experiment follows.
     """
@@ -51,6 +53,7 @@ class TrainSettings:
     init_from: str | Path | None = None
     seen: Literal["refuse", "exclude"] = "refuse"
     views: Literal["one", "flip", "crops"] = "one"
+    mixup: float | None = None
     name: str | None = None
     paper: Mapping[str, Any] | None = None
 

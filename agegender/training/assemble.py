@@ -28,6 +28,7 @@ def assemble_module(
     return AgeGenderModule(
         network=earlier.preprocessed(network) if earlier else network,
         **{key: config[key] for key in TRAINING},
+        mixup=config.get("mixup"),
         about={
             "age_range": config["age_range"],
             "image_size": config["image_size"],

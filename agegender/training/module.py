@@ -21,6 +21,7 @@ from agegender.models.checkpoint import build_network, errors_named, portable, r
 from agegender.models.network import Network
 from agegender.runs.run_directory import RunDirectory
 from agegender.training.lr_scaling import factor
+from agegender.training.mixup import Mixup
 from agegender.training.step_cost import PlainHookName
 from agegender.training.task_losses import loss_sums, means_over_ranks
 
@@ -44,6 +45,7 @@ class AgeGenderModule(PlainHookName, L.LightningModule):
         schedule: Class and arguments; see ``agegender.training.schedules``.
         monitor: Metric that a plateau schedule watches, such as ``val/age_distance``.
         seed: Seed of the random numbers of all steps, such as those of dropout.
+        mixup: ``alpha`` of ``agegender.training.mixup.Mixup``; None trains on the faces as they are.
         about: What a user of the network must know: ``age_range``, ``image_size``, ``gender`` (meaning of the labels),
             ``data`` (licence of each dataset by name, in the order in which batches number the datasets) and ``crops`` (crop of
             each dataset by name; missing in earlier versions). Training adds ``regions``: see ``record_regions``.
@@ -70,12 +72,14 @@ class AgeGenderModule(PlainHookName, L.LightningModule):
         monitor: str,
         seed: int,
         about: dict[str, Any],
+        mixup: float | None = None,
     ) -> None:
         super().__init__()
         self.network = build_network(network, tasks)
         self.balance = build(balance, "balance")
         self.optimizer = build(optimizer, "optimizer")
         self.schedule = build(schedule, "schedule")
+        self.mixup = None if mixup is None else Mixup(mixup)
         self.random_backbone = not (network["backbone"].get("pretrained") or network["backbone"].get("weights"))
         self.save_hyperparameters(logger=False)
         self.hparams["network"] = portable(network, self.network)
@@ -117,7 +121,12 @@ class AgeGenderModule(PlainHookName, L.LightningModule):
         Raises:
             AgeGenderError: The loss is not finite.
         """
-        loss = self.balance(*means_over_ranks(*self._measured(batch, "fit")))
+        if self.mixup is None:
+            sums, counts = self._measured(batch, "fit")
+        else:
+            batch, partner, share = self.mixup(batch)
+            sums, counts = self._measured(batch, "fit", partner, share)
+        loss = self.balance(*means_over_ranks(sums, counts))
         if (batch_idx + 1) % (self.trainer.log_every_n_steps or math.inf) == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss)
         if not torch.isfinite(loss):
@@ -151,11 +160,23 @@ class AgeGenderModule(PlainHookName, L.LightningModule):
         estimates = self.network.estimate(self.network(batch["image"])) if len(batch["index"]) else {}
         return {"index": batch["index"], **estimates}
 
-    def _measured(self, batch: Batch, phase: Phase) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Adds a batch to the metrics of the epoch, and returns its ``loss_sums``."""
+    def _measured(
+        self, batch: Batch, phase: Phase, partner: Batch | None = None, share: float = 1.0
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Adds a batch to the metrics of the epoch, and returns its ``loss_sums``.
+
+        Args:
+            batch: Faces with their labels.
+            phase: The metrics that it is added to.
+            partner: For blended faces, the labels of the other face of each blend.
+            share: Weight of the loss for the labels of ``batch``; the rest is for those of ``partner``.
+        """
         # A batch has features instead of images if those of a frozen backbone were computed before.
         outputs = self.network.outputs(batch["features"]) if "features" in batch else self.network(batch["image"])
         sums, counts = loss_sums(self.network.heads, outputs, batch)
+        if partner is not None:
+            others, _ = loss_sums(self.network.heads, outputs, partner)
+            sums = {task: share * sums[task] + (1 - share) * others[task] for task in sums}
         with torch.no_grad():
             estimates = self.network.estimate(outputs, distribution=False)
             self.losses[phase].update(sums, counts)
