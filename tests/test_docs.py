@@ -170,8 +170,11 @@ def check(arguments: list[str], configuration: str) -> None:
 def test_a_command_that_needs_more_than_a_test_has_is_valid(
     command: Command, own_faces: Path, toy_run: Path, tmp_path: Path
 ) -> None:
-    for job in jobs(filled(command, own_faces, toy_run, tmp_path)):
+    arguments = filled(command, own_faces, toy_run, tmp_path)
+    for job in jobs(arguments):
         check(job, CONFIGURATIONS[command.name])
+    if "-m" in arguments:  # Hydra composes a sweep without what it varies first
+        compose([one for one in arguments if one != "-m" and not swept(one)], CONFIGURATIONS[command.name])
 
 
 @pytest.mark.parametrize("command", RUN, ids=str)
