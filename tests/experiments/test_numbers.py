@@ -45,7 +45,7 @@ def task_weights(age: float, gender: float) -> Table:
 ANY = {
     "data": ["utkface"], "subset": None, "age_range": [0, 116], "sampler": {"is": "PlainSampler"}, "tasks": ["age", "gender"],
     "pool": "avg", "batch_size": 32, "gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": "32-true",
-    "finetune": {}, "crop": (None, None, None),
+    "finetune": {}, "crop": (None, None, None), "views": "one", "mixup": None,
 }  # fmt: skip
 AGE = {"tasks": ["age"], "monitor": "val/age_distance", "gender_head": None, "balance": None}
 GENDER = {"tasks": ["gender"], "monitor": "val/gender_error", "head": None, "balance": None}
@@ -89,6 +89,14 @@ PAPLHAM = ANY | AGE | {
     "optimizer": adam(1e-4), "schedule": CONSTANT, "batch_size": 100, "epochs": 50, "patience": NEVER,
 }  # fmt: skip
 DLDL = {"is": "DLDL", "sigma": 2.0, "readout": "median"}
+ONE_CYCLE = {"is": "OneCycle", "pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 10000.0, "cycle_momentum": True}
+BEST = ANY | {
+    "data": ["fairface"], "image_size": 112, "fractions": [0.9, 0.05, 0.05], "backbone": "mobilenetv1_100",
+    "augment": PAPER_3["augment"], "head": DLDL | {"readout": "expectation", "expectation_weight": 0.1},
+    "gender_head": CROSS_ENTROPY, "balance": task_weights(age=1.0, gender=1.0),
+    "optimizer": adamw(1.5e-3, 0.05, backbone_lr_scale=0.2), "batch_size": 64, "epochs": 3, "schedule": ONE_CYCLE,
+    "patience": NEVER, "monitor": "val/age_distance",
+}  # fmt: skip
 
 SYSTEMS: dict[str, Table] = {
     "effb0_multitask": PAPER_1,
@@ -133,10 +141,12 @@ SYSTEMS: dict[str, Table] = {
         "augment": GEOMETRIC | {"rotation": 10.0, "zoom": 0.15, "translation": 0.05, "contrast": 0.2},
         "head": DLDL | {"readout": "expectation", "expectation_weight": 0.1}, "gender_head": CROSS_ENTROPY,
         "balance": task_weights(age=1.0, gender=1.0), "optimizer": adamw(2e-3, 0.05), "batch_size": 64, "epochs": 10,
-        "schedule": {"is": "OneCycle", "pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 10000.0,
-                     "cycle_momentum": True},
-        "patience": NEVER, "monitor": "val/age_distance",
+        "schedule": ONE_CYCLE, "patience": NEVER, "monitor": "val/age_distance",
     },
+    "best_cpu_fairface": BEST,
+    "best_cpu": BEST | {"data": ["utkface"], "image_size": 160, "fractions": [0.7, 0.15, 0.15], "epochs": 4, "views": "flip"},
+    "best_gpu": BEST | {"data": ["utkface"], "image_size": 224, "fractions": [0.7, 0.15, 0.15], "epochs": 15, "views": "flip",
+                        "backbone": "resnet50", "optimizer": adamw(1.5e-3, 0.05), "precision": "16-mixed", "patience": 10},
 }  # fmt: skip
 
 EFFB0 = {
@@ -241,7 +251,7 @@ def numbers(config: Table) -> Table:
     patience = config["callbacks"]["early_stopping"]["patience"]
     assert config["callbacks"]["early_stopping"]["monitor"] == config["callbacks"]["checkpoint"]["monitor"] == config["monitor"]
     return {
-        **{key: config[key] for key in ("image_size", "age_range", "tasks", "pool", "monitor")},
+        **{key: config[key] for key in ("image_size", "age_range", "tasks", "pool", "monitor", "views", "mixup")},
         "data": list(config["data"]["sources"]),
         "fractions": config["split"].get("fractions"),
         "subset": config["split"].get("subset"),
