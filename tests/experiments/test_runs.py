@@ -31,6 +31,17 @@ def test_it_is_valid_has_a_header_and_names_itself(name: str, experiment: Experi
     assert (CONF / "experiment" / f"{name}.yaml").read_text().startswith("# @package _global_\n# ")
 
 
+def test_every_row_of_the_ablation_is_valid() -> None:
+    folder = CONF.parent / "docs" / "results" / "ablation"
+    names = sorted(path.stem for path in (folder / "experiment").glob("*.yaml"))
+    assert "reference" in names
+    for name in names:
+        earlier = ["init_from=/runs/first", "backbone.weights=null"] if name == "ranges_first" else ["backbone.weights=/weights"]
+        config = compose([f"hydra.searchpath=[file://{folder}]", f"experiment={name}", "data.root=/faces", *earlier])
+        validate(config)
+        assert config["backbone"]["name"] == "mobilenetv1_100" and config["split"]["seed"] == 0
+
+
 @pytest.fixture
 def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
     """timm's own miniature stands in for architectures too large for a whole run."""
