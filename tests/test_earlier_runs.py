@@ -50,6 +50,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunDirectory(folder / "run")
     train(compose([f"data.root={folder / 'faces'}", *SETTINGS]), run)
     for checkpoint in (run.last, run.best):
+        remove_later_arguments(checkpoint)
         assert_checkpoint_format(checkpoint)
     predictions = run.read_predictions()
     assert predictions is not None
@@ -70,9 +71,16 @@ def write_earlier_config(file: Path) -> None:
         text = text.replace(today, before)
     config = yaml.safe_load(text)
     del config["callbacks"]["progress"]
+    del config["mixup"]
     for key in ("near_copies", "damaged", "fit", "crop_scale", "outside"):
         del config["data"][key]
     file.write_text(yaml.safe_dump(config | {"paper": PAPER}, sort_keys=False))
+
+
+def remove_later_arguments(file: Path) -> None:
+    checkpoint = read_checkpoint(file)
+    assert checkpoint["hyper_parameters"].pop("mixup") is None
+    torch.save(checkpoint, file)
 
 
 def assert_checkpoint_format(file: Path) -> None:

@@ -36,7 +36,9 @@ def test_every_row_of_the_ablation_is_valid() -> None:
     names = sorted(path.stem for path in (folder / "experiment").glob("*.yaml"))
     assert "reference" in names
     for name in names:
-        earlier = ["init_from=/runs/first", "backbone.weights=null"] if name == "ranges_first" else ["backbone.weights=/weights"]
+        earlier = (
+            ["init_from=/runs/first", "backbone.weights=null"] if name == "ranges_first" else ["backbone.weights=/weights"]
+        )
         config = compose([f"hydra.searchpath=[file://{folder}]", f"experiment={name}", "data.root=/faces", *earlier])
         validate(config)
         assert config["backbone"]["name"] == "mobilenetv1_100" and config["split"]["seed"] == 0
@@ -60,6 +62,7 @@ def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path,
     benchmark = "split.benchmark" if "benchmark" in paper["split"] else ""
     own = [f"data.root={facebase}", f"{benchmark}={facebase}/UTKFace.yaml"] if benchmark else [f"data.root={faces}"]
     own += ["data=utkface"] if "fairface" in paper["data"]["sources"] else []
+    own += ["trainer=cpu"] if paper["trainer"]["accelerator"] == "gpu" else []
     size = 128 if paper["pool"] == "none" else 32
     small = [f"image_size={size}", "loader.batch_size=8", "trainer.limit_train_batches=1", "logger=none"]
     config = experiment(name, *own, *small, *stages, *subset)
