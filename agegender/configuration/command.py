@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from agegender.configuration import job
 from agegender.configuration.databases import facebase_sources
 from agegender.configuration.paths import CONF
-from agegender.configuration.schema import GROUPS, default_monitor, did_you_mean
+from agegender.configuration.schema import GROUPS, default_monitor
+from agegender.configuration.unknown_keys import explain
 from agegender.errors import AgeGenderError
 from agegender.processes import ranks
 from agegender.processes.interruption import Interrupted, raise_on_signals, report
@@ -98,7 +99,7 @@ def entry(name: str) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[[],
                     raise
                 if not reached:  # Hydra could not compose the configuration, or not make the run directory
                     _print_error(_of_hydra(error))
-                    _explain(name, sys.argv[1:])
+                    explain(name, sys.argv[1:])
                 raise SystemExit(2) from None
             except Interrupted as stop:
                 report(stop)
@@ -261,46 +262,3 @@ def _remove_if_empty(folder: Path) -> None:
     """Removes the folder of a run that ended before it wrote anything."""
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _explain(name: str, arguments: list[str]) -> None:
-    """Prints the allowed keys for each override with an unknown key."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from omegaconf import OmegaConf
-
-    overrides = [a for a in arguments if "=" in a and not a.startswith(("-", "+", "hydra"))]
-    groups = [a for a in overrides if os.path.isdir(CONF / a.partition("=")[0])]
-    keys = [a.partition("=")[0].lstrip("~") for a in overrides if a not in groups]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            # Hydra composes a sweep first without what it varies, then each job.
-            first, job = (
-                OmegaConf.to_container(hydra_compose(name, chosen))
-                for chosen in ([a for a in groups if "," not in a], [a.partition(",")[0] for a in groups])
-            )
-        except Exception:  # an unknown choice: Hydra has listed the choices of the group
-            return
-    for key in keys:
-        if unknown := _unknown_part(job, key):
-            where, part, allowed = unknown
-            message = (
-                f"{where or 'the configuration'} has no {part!r}{did_you_mean(part, allowed)}. Allowed: {', '.join(allowed)}"
-            )
-            print(AgeGenderError(message), file=sys.stderr)
-        elif _unknown_part(first, key):
-            message = (
-                f"the default choices of the groups that this sweep varies have no {key}: write ++{key}=... for all its jobs"
-            )
-            print(AgeGenderError(message), file=sys.stderr)
-
-
-def _unknown_part(config: Any, key: str) -> tuple[str, str, list[str]] | None:
-    """The first part of a dotted key that a configuration lacks, after the mapping that lacks it and before its keys."""
-    where: list[str] = []
-    for part in key.split("."):
-        if isinstance(config, dict) and part not in config:
-            return ".".join(where), part, list(config)
-        config = config.get(part) if isinstance(config, dict) else None
-        where.append(part)
-    return None

@@ -69,16 +69,6 @@ def test_an_error_shows_the_allowed_values_and_no_traceback(override: str, expec
     assert not list(tmp_path.rglob("*.yaml")), "a run began"
 
 
-def test_a_key_of_swept_choices_alone_is_given_with_plus_signs(tmp_path: Path) -> None:
-    sweep = ["-m", "backbone=mobilenetv1,mobilenetv2", "data.root=faces", "seed=0", "seed2=1"]
-    result = command(*sweep[:-1], "backbone.weights=absent.safetensors", cwd=tmp_path)
-    assert result.returncode == 2 and "Traceback" not in result.stderr
-    hint = "the default choices of the groups that this sweep varies have no backbone.weights: write ++backbone.weights=..."
-    assert [line for line in result.stderr.splitlines() if "++" in line] == [f"{hint} for all its jobs"]
-    result = command(*sweep, "++backbone.weights=absent.safetensors", cwd=tmp_path)
-    assert "has no 'seed2', did you mean seed?" in result.stderr and "++" not in result.stderr
-
-
 def test_real_faces_use_pretrained_weights_and_toy_faces_do_not() -> None:
     assert compose(["data=utkface", "data.root=/x", "backbone=resnet50"])["backbone"]["pretrained"] is True
     assert compose(["backbone=resnet50"])["backbone"]["pretrained"] is False
