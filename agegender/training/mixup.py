@@ -1,5 +1,6 @@
 """Mixup: training on blends of two faces."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -23,11 +24,11 @@ class Mixup:
             frequent ones.
 
     Raises:
-        AgeGenderError: ``alpha`` is not above 0.
+        AgeGenderError: ``alpha`` is infinite or not above 0.
     """
 
     def __init__(self, alpha: float) -> None:
-        require(alpha > 0, "mixup", alpha, "above 0, or null")
+        require(0 < alpha < math.inf, "mixup", alpha, "finite and above 0, or null")
         self._alpha = torch.tensor(float(alpha))
 
     def __call__(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], float]:

@@ -45,10 +45,10 @@ class AgeGenderModule(PlainHookName, L.LightningModule):
         schedule: Class and arguments; see ``agegender.training.schedules``.
         monitor: Metric that a plateau schedule watches, such as ``val/age_distance``.
         seed: Seed of the random numbers of all steps, such as those of dropout.
-        mixup: ``alpha`` of ``agegender.training.mixup.Mixup``; None trains on the faces as they are.
         about: What a user of the network must know: ``age_range``, ``image_size``, ``gender`` (meaning of the labels),
             ``data`` (licence of each dataset by name, in the order in which batches number the datasets) and ``crops`` (crop of
             each dataset by name; missing in earlier versions). Training adds ``regions``: see ``record_regions``.
+        mixup: ``alpha`` of ``agegender.training.mixup.Mixup``; None trains on the faces as they are.
 
     Attributes:
         crops: The crop of each dataset that it is trained on, by name.

@@ -75,7 +75,7 @@ def test_the_loss_of_dldl_is_that_of_the_blended_distributions() -> None:
     assert float(loss) == pytest.approx(float(expected.detach().mean()), rel=1e-4)
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0, NAN])
+@pytest.mark.parametrize("alpha", [0.0, -1.0, NAN, float("inf")])
 def test_alpha_must_be_above_zero(alpha: float) -> None:
-    with pytest.raises(AgeGenderError, match=r"mixup=.*above 0, or null"):
+    with pytest.raises(AgeGenderError, match=r"mixup=.*finite and above 0, or null"):
         Mixup(alpha)
