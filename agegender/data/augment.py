@@ -50,9 +50,10 @@ class _Preset:
 
 
 class Standard(_Preset):
-    """Horizontal flip, brightness and contrast, Gaussian blur, and cut-out holes; the face is not moved.
+    """Horizontal flip, brightness and contrast, Gaussian blur, and cut-out holes; by default the face is not moved.
 
     Images are already at training size. Hole sizes are pixels at that size; the default of 30 suits 224 x 224 images.
+    With a rotation, zoom or translation, every image is warped once after the flip; borders are reflected.
 
     Args:
         flip: Probability of a horizontal flip.
@@ -64,6 +65,9 @@ class Standard(_Preset):
         holes: Number of black squares that are cut out together (CoarseDropout); 0 disables them.
         hole_size: Side of a black square, pixels.
         holes_probability: Probability that squares are cut out.
+        rotation: Largest angle in either direction, degrees.
+        zoom: Largest zoom in either direction, as a fraction.
+        translation: Largest shift in either direction, as a fraction of height and of width.
     """
 
     def __init__(
@@ -77,9 +81,13 @@ class Standard(_Preset):
         holes: int = 4,
         hole_size: int = 30,
         holes_probability: float = 0.3,
+        rotation: float = 0.0,
+        zoom: float = 0.0,
+        translation: float = 0.0,
     ) -> None:
         _require(flip=flip, light_probability=light_probability, blur_probability=blur_probability)
         _require(holes_probability=holes_probability, brightness=brightness, contrast=contrast)
+        _require(zoom=zoom, translation=translation)
         smallest, largest = blur if len(blur) == 2 else (0, 0)
         if not 1 <= smallest <= largest:
             raise AgeGenderError(f"augment.blur={list(blur)}: expected two sizes of at least 1 pixel, the smaller first")
@@ -87,6 +95,7 @@ class Standard(_Preset):
             raise AgeGenderError(f"augment.holes={holes}, augment.hole_size={hole_size}: expected at least 0 and at least 1")
         super().__init__(
             HorizontalFlip(flip),
+            *([Movement(1.0, rotation, zoom, translation)] if rotation or zoom or translation else []),
             Light(light_probability, brightness, contrast),
             GaussianBlur(blur_probability, smallest, largest),
             *([Holes(holes_probability, holes, hole_size)] if holes else []),
