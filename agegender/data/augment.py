@@ -65,7 +65,7 @@ class Standard(_Preset):
         holes: Number of black squares that are cut out together (CoarseDropout); 0 disables them.
         hole_size: Side of a black square, pixels.
         holes_probability: Probability that squares are cut out.
-        rotation: Largest angle in either direction, degrees.
+        rotation: Largest angle in either direction, degrees in 0..180.
         zoom: Largest zoom in either direction, as a fraction.
         translation: Largest shift in either direction, as a fraction of height and of width.
     """
@@ -88,6 +88,7 @@ class Standard(_Preset):
         _require(flip=flip, light_probability=light_probability, blur_probability=blur_probability)
         _require(holes_probability=holes_probability, brightness=brightness, contrast=contrast)
         _require(zoom=zoom, translation=translation)
+        _require_angle(rotation)
         smallest, largest = blur if len(blur) == 2 else (0, 0)
         if not 1 <= smallest <= largest:
             raise AgeGenderError(f"augment.blur={list(blur)}: expected two sizes of at least 1 pixel, the smaller first")
@@ -121,7 +122,7 @@ class Geometric(_Preset):
 
     Args:
         flip: Probability of a horizontal flip.
-        rotation: Largest angle in either direction, degrees (36 is Keras' ``RandomRotation(0.1)``).
+        rotation: Largest angle in either direction, degrees in 0..180 (36 is Keras' ``RandomRotation(0.1)``).
         zoom: Largest zoom in either direction, as a fraction.
         translation: Largest shift in either direction, as a fraction of height and of width.
         contrast: Largest contrast change in either direction, as a fraction.
@@ -136,6 +137,7 @@ class Geometric(_Preset):
         contrast: float = 0.1,
     ) -> None:
         _require(flip=flip, zoom=zoom, translation=translation, contrast=contrast)
+        _require_angle(rotation)
         super().__init__(HorizontalFlip(flip), Movement(1.0, rotation, zoom, translation), ContrastAroundMean(1.0, contrast))
 
 
@@ -237,3 +239,9 @@ def _require(**fractions: float) -> None:
     for name, value in fractions.items():
         if not 0 <= value <= 1:
             raise AgeGenderError(f"augment.{name}={value}: expected a number from 0 to 1")
+
+
+def _require_angle(rotation: float) -> None:
+    """Requires degrees from 0 to 180."""
+    if not 0 <= rotation <= 180:
+        raise AgeGenderError(f"augment.rotation={rotation}: expected degrees from 0 to 180")

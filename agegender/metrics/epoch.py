@@ -1,5 +1,6 @@
 """Metrics of an epoch: all predictions are kept until its end, over all processes, and measured as a test measures them."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ import torchmetrics
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from agegender.metrics.measure import measure
+from agegender.metrics.measure import counts, measure
 from agegender.metrics.predictions import Predictions
 from agegender.metrics.registry import METRICS
 
@@ -61,8 +62,8 @@ class EpochMetrics(torchmetrics.Metric):
     def compute(self) -> dict[str, float]:
         """The metrics of ``METRICS`` that are measured after each epoch, by key.
 
-        A metric without any labelled face is left out. With several data sets, the metrics of each follow as
-        ``utkface/age_mae``.
+        A metric without any labelled face is left out. A metric of predictions that are not finite is NaN. With several
+        data sets, the metrics of each follow as ``utkface/age_mae``.
         """
         kept = dim_zero_cat(self.faces) if len(self.faces) else torch.zeros(0)
         age, low, high, female, gender, dataset = kept.cpu().numpy().astype(np.float64).reshape(-1, COLUMNS).T
@@ -75,5 +76,11 @@ class EpochMetrics(torchmetrics.Metric):
         return found
 
     def _measured(self, faces: Predictions) -> dict[str, float]:
-        values = measure(faces, [metric for metric in METRICS if metric.each_epoch])
-        return {key: value for key, value in values.items() if value is not None}
+        measured = [metric for metric in METRICS if metric.each_epoch]
+        values, with_labels = measure(faces, measured), counts(faces)
+        needs = {metric.key: metric.needs for metric in measured}
+        return {
+            key: math.nan if value is None else value
+            for key, value in values.items()
+            if value is not None or with_labels[f"n_{needs[key].key}"]
+        }

@@ -158,6 +158,13 @@ def test_geometric_movements_cover_their_ranges():
     assert abs(np.corrcoef(across, down)[0, 1]) < 0.25  # the shifts along the two axes are independent
 
 
+def test_standard_moves_faces_as_geometric_does_and_only_on_request():
+    moves = {"rotation": 10.0, "zoom": 0.1, "translation": 0.05}
+    assert np.array_equal(_movements(_only(**moves), 50), _movements(Geometric(flip=0.0, contrast=0.0, **moves), 50))
+    assert not np.array_equal(_movements(_only(**moves), 50), _movements(_only(), 50))
+    assert np.allclose(_movements(_only(), 50), _movements(Unchanged(), 50))
+
+
 def test_geometric_contrast_scales_around_the_mean():
     grey = np.full((300, 16, 16, 3), 80, np.uint8)
     grey[:, :8] = 120
@@ -181,6 +188,9 @@ def test_geometric_contrast_scales_around_the_mean():
             {"area": [0.8, 1.5]},
             "augment.area=[0.8, 1.5]: expected two fractions above 0 and up to 1, the smaller first",
         ),
+        (Geometric, {"rotation": float("inf")}, "augment.rotation=inf: expected degrees from 0 to 180"),
+        (Standard, {"rotation": -1}, "augment.rotation=-1: expected degrees from 0 to 180"),
+        (Standard, {"translation": 2}, "augment.translation=2: expected a number from 0 to 1"),
         (Geometric, {"zoom": 2}, "augment.zoom=2: expected a number from 0 to 1"),
     ],
 )
@@ -193,9 +203,9 @@ def test_a_value_out_of_range_is_a_one_line_error(preset, arguments, message):
 def test_presets_with_other_arguments_have_other_names_in_the_key_of_cached_features():
     names = {
         repr(preset)
-        for preset in (Flip(), Flip(0.4), ResizedCrop(), Standard(), Standard(contrast=0.2), Geometric(), Geometric(zoom=0.2))
+        for preset in (Flip(), Flip(0.4), ResizedCrop(), Standard(), Standard(contrast=0.2), Standard(zoom=0.2), Geometric(), Geometric(zoom=0.2))
     }
-    assert len(names) == 7 and repr(Standard()) in names
+    assert len(names) == 8 and repr(Standard()) in names
 
 
 def test_transforms_of_albumentations_are_applied_in_their_order():

@@ -200,3 +200,14 @@ def test_an_epoch_is_measured_as_a_test_is():
     found = metric.compute()
     assert {"age_class_accuracy", "age_class_error"} < set(found)
     assert found == {key: tested[key] for key in found}
+
+
+def test_metrics_of_predictions_that_are_not_finite_are_nan_and_those_without_labels_are_left_out():
+    columns = faces(50)
+    columns[0][:] = NAN
+    columns[4][:] = -1
+    metric = EpochMetrics(BOTH)
+    metric.update(*columns)
+    found = metric.compute()
+    assert math.isnan(found["age_mae"]) and math.isnan(found["age_distance"])
+    assert "gender_accuracy" not in found
