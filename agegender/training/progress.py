@@ -110,5 +110,5 @@ def _files(trainer: L.Trainer, run: RunDirectory) -> list[str]:
     others = [name for writer in (*callbacks, *trainer.loggers) for name in getattr(writer, "writes", ())]
     files = [os.path.relpath(getattr(run, name), run.path) for name in (*FILES, *others)]
     places = [*(logger.log_dir for logger in trainer.loggers), trainer.profiler.dirpath]  # type: ignore[attr-defined]
-    folders = [os.path.relpath(place, run.path) for place in places if place]
-    return [*files, *(os.path.join(folder, "") for folder in folders)]
+    folders = dict.fromkeys(os.path.relpath(place, run.path) for place in places if place)
+    return [*files, *(os.path.join(folder, "") for folder in folders if folder != os.curdir)]

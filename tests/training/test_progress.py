@@ -25,7 +25,7 @@ def lines(run: RunDirectory, start: str) -> list[str]:
     return [message for message in messages if message.startswith(start)]
 
 
-@pytest.mark.parametrize(("logger", "profiler"), [("csv", "null"), ("none", "simple")])
+@pytest.mark.parametrize(("logger", "profiler"), [("csv", "null"), ("none", "simple"), ("none", "null")])
 def test_the_first_line_has_parameters_steps_cache_and_every_file_of_the_run(
     logger: str, profiler: str, configure: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -49,7 +49,9 @@ def test_the_first_line_has_parameters_steps_cache_and_every_file_of_the_run(
     found = {path.relative_to(run.path) for path in run.path.rglob("*") if path.is_file()}
     assert {Path(name) for name in named} - folders == {path for path in found if not folders & set(path.parents)}
     assert all(any(folder in path.parents for path in found) for folder in folders)
-    assert folders == {Path("profile") if profiler == "simple" else Path("csv/version_0")}
+    assert len(named) == len(set(named))
+    expected = {("csv", "null"): {Path("csv/version_0")}, ("none", "simple"): {Path("profile")}, ("none", "null"): set()}
+    assert folders == expected[logger, profiler]
 
 
 def test_a_run_logs_epoch_step_speed_and_time_left(configure: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
