@@ -77,10 +77,8 @@ class EpochMetrics(torchmetrics.Metric):
 
     def _measured(self, faces: Predictions) -> dict[str, float]:
         measured = [metric for metric in METRICS if metric.each_epoch]
-        values, with_labels = measure(faces, measured), counts(faces)
-        needs = {metric.key: metric.needs for metric in measured}
-        return {
-            key: math.nan if value is None else value
-            for key, value in values.items()
-            if value is not None or with_labels[f"n_{needs[key].key}"]
-        }
+        values, labels = measure(faces, measured), counts(faces)
+        for metric in measured:
+            if metric.needs and values.get(metric.key, 0) is None and labels[f"n_{metric.needs.key}"]:
+                values[metric.key] = math.nan
+        return {key: value for key, value in values.items() if value is not None}

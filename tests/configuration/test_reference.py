@@ -55,7 +55,7 @@ def test_every_key_is_described(page: str) -> None:
         "| `data.sources.utkface.name` | text | + `utkface` | ",
         "| `data.sources.NAME.root` | a path | required | ",
         "| `adience` | `data.images` | `aligned` | ",
-        "| `callbacks.early_stopping.patience` | an integer | `10` | epochs without improvement |",
+        "| `callbacks.early_stopping.patience` | an integer | `10` | Epochs without improvement after which ",
         "| `split.train` | a path | required | ",
         "| `out` | a path or null | `null` | Folder of the results of `predictions`; null for a new folder beside the file. |",
     ],

@@ -203,7 +203,16 @@ def test_a_value_out_of_range_is_a_one_line_error(preset, arguments, message):
 def test_presets_with_other_arguments_have_other_names_in_the_key_of_cached_features():
     names = {
         repr(preset)
-        for preset in (Flip(), Flip(0.4), ResizedCrop(), Standard(), Standard(contrast=0.2), Standard(zoom=0.2), Geometric(), Geometric(zoom=0.2))
+        for preset in (
+            Flip(),
+            Flip(0.4),
+            ResizedCrop(),
+            Standard(),
+            Standard(contrast=0.2),
+            Standard(zoom=0.2),
+            Geometric(),
+            Geometric(zoom=0.2),
+        )
     }
     assert len(names) == 8 and repr(Standard()) in names
 
