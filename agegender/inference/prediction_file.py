@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,9 @@ from agegender.escaping import csv_cell
 from agegender.inference.age_gate import AgeGate
 from agegender.inference.photos import Result
 from agegender.inference.predictor import Face
+
+with suppress(ImportError):  # Windows has no such module: two commands with the same file are not noticed there
+    import fcntl
 
 COLUMNS = (
     "path", "face", "box", "age", "interval_low", "interval_high", "probability_female", "detector_score", "reason",
@@ -72,8 +76,8 @@ class PredictionFile:
         done: Paths that an interrupted command has already predicted.
 
     Raises:
-        AgeGenderError: The format is unknown or needs another package, the folder cannot be written to, or there is a partial
-            file of other settings.
+        AgeGenderError: The format is unknown or needs another package, the folder cannot be written to, another command
+            writes the same file, or there is a partial file of other settings.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], gate: AgeGate | None = None) -> None:
@@ -88,11 +92,16 @@ class PredictionFile:
         self._settings = json.loads(json.dumps(settings))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if self._partial.exists():
+            self._file = self._partial.open("a", encoding="utf-8")
+            if "fcntl" in globals():
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the file is closed, or the process has ended
+            if self._partial.stat().st_size:
                 self._continue()
             else:
-                self._partial.write_text(json.dumps(self._settings) + "\n", encoding="utf-8")
-            self._file = self._partial.open("a", encoding="utf-8")
+                self._file.write(json.dumps(self._settings) + "\n")
+                self._file.flush()
+        except BlockingIOError as error:
+            raise AgeGenderError(f"--output {path}: another command is writing it") from error
         except OSError as error:
             raise AgeGenderError(f"--output {path}: cannot be written: {error.strerror or error}") from error
 

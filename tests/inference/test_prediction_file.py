@@ -81,7 +81,7 @@ def test_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
         PredictionFile(tmp_path / "p.csv", {"model": "other"})
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"no json\n", b"{}\n5\n", b"{}\n[]\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("content", [b"{}", b"no json\n", b"{}\n5\n", b"{}\n[]\n", b"\xff\xfe\n"])
 def test_a_damaged_partial_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / ".p.csv.partial").write_bytes(content)
     with pytest.raises(AgeGenderError, match=r"\.p\.csv\.partial: damaged; delete it"):
@@ -110,3 +110,15 @@ def test_unknown_formats_and_folders_that_cannot_be_written(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(AgeGenderError, match="cannot be written"):
         PredictionFile(tmp_path / "file" / "p.csv", {})
+
+
+def test_a_file_that_another_command_writes_is_refused_until_that_ends(tmp_path: Path) -> None:
+    with PredictionFile(tmp_path / "p.csv", {}) as first:
+        first.write(RESULTS[0])
+        with pytest.raises(AgeGenderError, match=r"p\.csv: another command is writing it"):
+            PredictionFile(tmp_path / "p.csv", {})
+        first.write(RESULTS[1])
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 3
+    with PredictionFile(tmp_path / "p.csv", {}) as second:
+        second.write(RESULTS[0])
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 1
