@@ -62,7 +62,8 @@ PAPER_2 = ANY | {
 PAPER_3 = ANY | {
     "image_size": 224, "fractions": [0.8, 0.1, 0.1], "backbone": "efficientnet_b2", "head": L1_IN_YEARS,
     "augment": {"is": "Standard", "flip": 0.5, "brightness": 0.3, "contrast": 0.3, "light_probability": 0.5, "blur": [3, 7],
-                "blur_probability": 0.2, "holes": 4, "hole_size": 30, "holes_probability": 0.3},
+                "blur_probability": 0.2, "holes": 4, "hole_size": 30, "holes_probability": 0.3, "rotation": 0,
+                "zoom": 0, "translation": 0},
     "gender_head": CROSS_ENTROPY, "balance": task_weights(age=1.0, gender=0.5),
     "optimizer": adamw(1e-3, 0.01, backbone_lr_scale=0.1),
     "schedule": {"is": "Cosine", "warmup_epochs": 1.0, "end_scale": 0.0},
