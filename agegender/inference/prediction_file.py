@@ -93,17 +93,25 @@ class PredictionFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("a", encoding="utf-8")
-            if "fcntl" in globals():
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the file is closed, or the process has ended
-            if self._partial.stat().st_size:
-                self._continue()
-            else:
-                self._file.write(json.dumps(self._settings) + "\n")
-                self._file.flush()
+            try:
+                self._start()
+            except BaseException:
+                self._file.close()  # which also ends the lock
+                raise
         except BlockingIOError as error:
             raise AgeGenderError(f"--output {path}: another command is writing it") from error
         except OSError as error:
             raise AgeGenderError(f"--output {path}: cannot be written: {error.strerror or error}") from error
+
+    def _start(self) -> None:
+        """Locks the partial file until it is closed or the process has ended, and begins or continues it."""
+        if "fcntl" in globals():
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if self._partial.stat().st_size:
+            self._continue()
+        else:
+            self._file.write(json.dumps(self._settings) + "\n")
+            self._file.flush()
 
     def _continue(self) -> None:
         """Reads which files are done. A line that a crash has cut is dropped."""

@@ -119,6 +119,11 @@ def test_a_file_that_another_command_writes_is_refused_until_that_ends(tmp_path:
             PredictionFile(tmp_path / "p.csv", {})
         first.write(RESULTS[1])
     assert len(pd.read_csv(tmp_path / "p.csv")) == 3
+    with pytest.raises(KeyboardInterrupt), PredictionFile(tmp_path / "p.csv", {}):
+        raise KeyboardInterrupt
+    with pytest.raises(AgeGenderError) as refused:
+        PredictionFile(tmp_path / "p.csv", {"model": "other"})
+    assert "belongs to an interrupted command" in str(refused.value)  # and, while this error is kept, holds no lock:
     with PredictionFile(tmp_path / "p.csv", {}) as second:
         second.write(RESULTS[0])
     assert len(pd.read_csv(tmp_path / "p.csv")) == 1
