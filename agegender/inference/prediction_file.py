@@ -3,8 +3,8 @@
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from agegender.inference.age_gate import AgeGate
 from agegender.inference.photos import Result
 from agegender.inference.predictor import Face
 
-with suppress(ImportError):  # Windows has no such module: two commands with the same file are not noticed there
+if sys.platform != "win32":  # there, a second command that writes the same file is not noticed
     import fcntl
 
 COLUMNS = (
@@ -98,15 +98,18 @@ class PredictionFile:
             except BaseException:
                 self._file.close()  # which also ends the lock
                 raise
-        except BlockingIOError as error:
-            raise AgeGenderError(f"--output {path}: another command is writing it") from error
         except OSError as error:
             raise AgeGenderError(f"--output {path}: cannot be written: {error.strerror or error}") from error
 
     def _start(self) -> None:
         """Locks the partial file until it is closed or the process has ended, and begins or continues it."""
-        if "fcntl" in globals():
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AgeGenderError(f"--output {self.path}: another command is writing it") from error
+            except OSError:
+                pass  # some network file systems have no locks
         if self._partial.stat().st_size:
             self._continue()
         else:

@@ -76,9 +76,7 @@ class EpochMetrics(torchmetrics.Metric):
         return found
 
     def _measured(self, faces: Predictions) -> dict[str, float]:
-        measured = [metric for metric in METRICS if metric.each_epoch]
-        values, labels = measure(faces, measured), counts(faces)
-        for metric in measured:
-            if metric.needs and values.get(metric.key, 0) is None and labels[f"n_{metric.needs.key}"]:
-                values[metric.key] = math.nan
-        return {key: value for key, value in values.items() if value is not None}
+        values, labels = measure(faces, [metric for metric in METRICS if metric.each_epoch]), counts(faces)
+        unlabelled = {metric.key for metric in METRICS if metric.needs and not labels.get(f"n_{metric.needs.key}")}
+        # With labels, a metric of an epoch is None only if predictions are not finite.
+        return {key: math.nan if value is None else value for key, value in values.items() if key not in unlabelled}
