@@ -1,5 +1,6 @@
 """Small trees of generated faces, and the real configuration composed for them."""
 
+import csv
 import json
 import os
 import sys
@@ -54,6 +55,32 @@ def make_utkface() -> Callable[..., Path]:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty generated faces; read only."""
     return write_utkface(tmp_path_factory.mktemp("faces"), 60)
+
+
+def write_fairface(root: Path, train: int, val: int) -> Path:
+    """Writes a small FairFace: brightness grows with age, colour shows gender; ``val/1.jpg`` is a copy of ``train/1.jpg``."""
+    from agegender.sources.fairface import AGES, RACES
+
+    rng = np.random.default_rng(7)
+    for part, number in (("train", train), ("val", val)):
+        (root / part).mkdir(parents=True)
+        rows = []
+        for i in range(number):
+            age, gender = list(AGES)[i % 9], ("Male", "Female")[i % 2]
+            image = rng.integers(0, 60, (24, 24, 3)).astype(np.uint8) + np.uint8(AGES[age][0])
+            image[..., 0 if i % 2 else 2] += 90
+            cv2.imwrite(str(root / f"{part}/{i}.jpg"), image)
+            rows.append((f"{part}/{i}.jpg", age.replace("3-9", "9-Mar"), gender, RACES[i % 7], "True"))
+        with (root / f"fairface_label_{part}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("file", "age", "gender", "race", "service_test"), *rows])
+    (root / "val/1.jpg").write_bytes((root / "train/1.jpg").read_bytes())
+    return root
+
+
+@pytest.fixture(scope="session")
+def fairface(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 117 generated faces and label files as FairFace has them; read only."""
+    return write_fairface(tmp_path_factory.mktemp("fairface"), 90, 27)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,31 +15,8 @@ from agegender.errors import AgeGenderError
 from agegender.evaluate import evaluate
 from agegender.models.checkpoint import load_network
 from agegender.runs.run_directory import RunDirectory
-from agegender.sources.fairface import AGES, RACES
+from agegender.sources.fairface import RACES
 from agegender.train import train
-
-
-def write_fairface(root: Path, train: int, val: int) -> Path:
-    """FairFace in small: brightness grows with age, colour tells gender; `val/1.jpg` is a copy of `train/1.jpg`."""
-    rng = np.random.default_rng(7)
-    for part, number in (("train", train), ("val", val)):
-        (root / part).mkdir(parents=True)
-        rows = []
-        for i in range(number):
-            age, gender = list(AGES)[i % 9], ("Male", "Female")[i % 2]
-            image = rng.integers(0, 60, (24, 24, 3)).astype(np.uint8) + np.uint8(AGES[age][0])
-            image[..., 0 if i % 2 else 2] += 90
-            cv2.imwrite(str(root / f"{part}/{i}.jpg"), image)
-            rows.append((f"{part}/{i}.jpg", age.replace("3-9", "9-Mar"), gender, RACES[i % 7], "True"))
-        with (root / f"fairface_label_{part}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("file", "age", "gender", "race", "service_test"), *rows])
-    (root / "val/1.jpg").write_bytes((root / "train/1.jpg").read_bytes())
-    return root
-
-
-@pytest.fixture(scope="module")
-def fairface(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fairface(tmp_path_factory.mktemp("fairface"), 90, 27)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def task_weights(age: float, gender: float) -> Table:
 ANY = {
     "data": ["utkface"], "subset": None, "age_range": [0, 116], "sampler": {"is": "PlainSampler"}, "tasks": ["age", "gender"],
     "pool": "avg", "batch_size": 32, "gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": "32-true",
-    "finetune": {}, "crop": (None, None, None), "views": "one", "mixup": None,
+    "finetune": {}, "crop": (None, None, None), "views": "one", "mixup": None, "limit_train_batches": None,
 }  # fmt: skip
 AGE = {"tasks": ["age"], "monitor": "val/age_distance", "gender_head": None, "balance": None}
 GENDER = {"tasks": ["gender"], "monitor": "val/gender_error", "head": None, "balance": None}
@@ -146,6 +146,10 @@ SYSTEMS: dict[str, Table] = {
     },
     "best_cpu_fairface": BEST,
     "best_cpu": BEST | {"data": ["utkface"], "image_size": 160, "fractions": [0.7, 0.15, 0.15], "epochs": 4, "views": "flip"},
+    "best_cpu_mixed": BEST | {"data": ["utkface", "fairface"], "image_size": 160, "fractions": [0.7, 0.15, 0.15], "epochs": 5,
+                              "limit_train_batches": 310, "crop": (None, {"utkface": None, "fairface": None}, None),
+                              "sampler": {"is": "DatasetSampler", "weights": {"utkface": 2.0, "fairface": 1.0}},
+                              "views": "flip"},
     "best_gpu": BEST | {"data": ["utkface"], "image_size": 224, "fractions": [0.7, 0.15, 0.15], "epochs": 15, "views": "flip",
                         "backbone": "resnet50", "optimizer": adamw(1.5e-3, 0.05), "precision": "16-mixed", "patience": 10},
 }  # fmt: skip
@@ -269,7 +273,7 @@ def numbers(config: Table) -> Table:
         "finetune": {name: plain(callback) for name, callback in config["finetune"].items()},
         "epochs": trainer["max_epochs"],
         "patience": NEVER if patience >= trainer["max_epochs"] else patience,
-        **{key: trainer[key] for key in ("gradient_clip_val", "accumulate_grad_batches", "precision")},
+        **{key: trainer[key] for key in ("gradient_clip_val", "accumulate_grad_batches", "precision", "limit_train_batches")},
     }
 
 

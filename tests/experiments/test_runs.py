@@ -41,7 +41,8 @@ def test_every_row_of_the_ablation_is_valid() -> None:
         )
         config = compose([f"hydra.searchpath=[file://{folder}]", f"experiment={name}", "data.root=/faces", *earlier])
         validate(config)
-        assert config["backbone"]["name"] == "mobilenetv1_100" and config["split"]["seed"] == 0
+        assert config["backbone"]["name"] == ("tf_efficientnet_lite0" if name == "lite0" else "mobilenetv1_100")
+        assert config["split"]["seed"] == 0
 
 
 @pytest.fixture
@@ -55,13 +56,16 @@ def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in NAMES if "paplham" not in name or name.endswith("_ce")]
 )  # others: other heads
-def test_it_trains_and_is_tested(name: str, experiment: Experiment, faces: Path, facebase: Path, tmp_path: Path) -> None:
+def test_it_trains_and_is_tested(
+    name: str, experiment: Experiment, faces: Path, fairface: Path, facebase: Path, tmp_path: Path
+) -> None:
     paper = experiment(name)
     stages = ["trainer.max_epochs=2", "finetune.two_stage.epochs=1"] if "two_stage" in name else ["trainer.max_epochs=1"]
     subset = ["split.subset=40"] if paper["split"].get("subset") else []
     benchmark = "split.benchmark" if "benchmark" in paper["split"] else ""
     own = [f"data.root={facebase}", f"{benchmark}={facebase}/UTKFace.yaml"] if benchmark else [f"data.root={faces}"]
-    own += ["data=utkface"] if "fairface" in paper["data"]["sources"] else []
+    own = [f"data.root={fairface}"] if list(paper["data"]["sources"]) == ["fairface"] else own
+    own = [f"data.utkface.root={faces}", f"data.fairface.root={fairface}"] if "mixed" in name else own
     own += ["trainer=cpu"] if paper["trainer"]["accelerator"] == "gpu" else []
     size = 128 if paper["pool"] == "none" else 32
     small = [f"image_size={size}", "loader.batch_size=8", "trainer.limit_train_batches=1", "logger=none"]
