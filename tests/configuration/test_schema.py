@@ -26,6 +26,7 @@ def test_every_choice_of_every_group_composes_and_is_valid() -> None:
         ("data", "mivolo_csv"): ["data.root=/faces", "data.csv=faces.csv"],
         ("data", "folder_names"): ["data.root=/faces", "data.pattern=x"],
         ("data", "mixed"): ["data.utkface.root=/u", "data.fairface.root=/f"],
+        ("experiment", "best_cpu_mixed"): ["data.utkface.root=/u", "data.fairface.root=/f"],
     }
     checked = 0
     for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
