@@ -36,13 +36,13 @@ def test_every_row_of_the_ablation_is_valid() -> None:
     names = sorted(path.stem for path in (folder / "experiment").glob("*.yaml"))
     assert "reference" in names
     for name in names:
-        earlier = (
-            ["init_from=/runs/first", "backbone.weights=null"] if name == "ranges_first" else ["backbone.weights=/weights"]
-        )
-        config = compose([f"hydra.searchpath=[file://{folder}]", f"experiment={name}", "data.root=/faces", *earlier])
+        earlier = "init_from:" in (folder / "experiment" / f"{name}.yaml").read_text() or name == "ranges_long_px160"
+        weights = "backbone.weights=null" if earlier else "backbone.weights=/weights"
+        config = compose([f"hydra.searchpath=[file://{folder}]", f"experiment={name}", "data.root=/faces", weights])
         validate(config)
         assert config["backbone"]["name"] == ("tf_efficientnet_lite0" if name == "lite0" else "mobilenetv1_100")
-        assert config["split"]["seed"] == 0
+        assert config["split"]["seed"] == 0 and (config["init_from"] is not None) == earlier
+        assert (config["data"]["exclude"] is not None) == (name == "clean")
 
 
 @pytest.fixture
